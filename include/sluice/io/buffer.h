@@ -1,0 +1,110 @@
+// Receive buffers: owned by the ring, lent by the kernel, one owner at a time.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include <sluice/io/kernel.h>
+
+namespace sluice::io {
+
+class BufferPool;
+
+// One filled receive buffer; goes back to the kernel when it dies. Move-only, one shard.
+// 64 bytes behind its end are always readable, so that SIMD may read past the data.
+class Buffer {
+ public:
+  Buffer() noexcept = default;
+  Buffer(Buffer&& other) noexcept
+      : pool_(std::exchange(other.pool_, nullptr)),
+        bytes_(std::exchange(other.bytes_, {})),
+        id_(other.id_) {}
+  Buffer& operator=(Buffer&& other) noexcept;
+  ~Buffer() { release(); }
+
+  [[nodiscard]] bool is_empty() const noexcept { return bytes_.empty(); }
+  [[nodiscard]] bool is_held() const noexcept { return pool_ != nullptr; }
+  [[nodiscard]] std::string_view bytes() const noexcept { return bytes_; }
+  // Narrows the view; the memory stays held.
+  void remove_prefix(size_t count) noexcept { bytes_.remove_prefix(count); }
+  // Gives the buffer back early; bytes() is empty afterwards.
+  void release() noexcept;
+
+ private:
+  friend class BufferPool;
+  Buffer(BufferPool& pool, uint16_t id, std::string_view bytes) noexcept
+      : pool_(&pool), bytes_(bytes), id_(id) {}
+
+  BufferPool* pool_ = nullptr;
+  std::string_view bytes_;
+  uint16_t id_ = 0;
+};
+
+struct BufferLimits {
+  uint32_t hot = 256;     // Provided to the kernel at first; small, because the kernel cycles through all.
+  uint32_t most = 4096;   // Ceiling of growth. Power of two, at most 32768.
+};
+
+// All receive buffers of one ring. 16 KiB each: smaller ones cost up to 1.9 times more per burst
+// (bench of performance.md), and an idle socket holds none. Provided 64 bytes short.
+class BufferPool {
+ public:
+  static constexpr uint32_t kBufferBytes = 16 * 1024;
+  static constexpr uint32_t kOverread = 64;
+  static constexpr uint32_t kUsableBytes = kBufferBytes - kOverread;
+
+  BufferPool(Kernel& kernel, BufferLimits limits);
+  ~BufferPool();
+  BufferPool(const BufferPool&) = delete;
+  BufferPool& operator=(const BufferPool&) = delete;
+
+  // Wraps what a completion delivered.
+  [[nodiscard]] Buffer adopt(uint16_t id, uint32_t length) noexcept;
+  // Hands recycled buffers back to the kernel; once per turn.
+  void commit() noexcept;
+  // Adds a slab of buffers; false at the ceiling or when memory is refused.
+  bool grow() noexcept;
+
+  // Buffers that the kernel may fill at this moment.
+  [[nodiscard]] uint32_t available() const noexcept { return available_; }
+  [[nodiscard]] uint32_t in_use() const noexcept { return in_use_; }
+  [[nodiscard]] uint32_t total() const noexcept {
+    return static_cast<uint32_t>(slabs_.size()) * kSlabBuffers;
+  }
+
+ private:
+  friend class Buffer;
+  static constexpr uint32_t kSlabBuffers = 64;  // 1 MiB a slab.
+
+  [[nodiscard]] char* address(uint16_t id) const noexcept {
+    return slabs_[id / kSlabBuffers] + size_t{id % kSlabBuffers} * kBufferBytes;
+  }
+  void recycle(uint16_t id) noexcept;
+
+  Kernel& kernel_;
+  uint32_t most_;
+  std::vector<char*> slabs_;
+  uint32_t available_ = 0;
+  uint32_t in_use_ = 0;
+  uint32_t uncommitted_ = 0;
+};
+
+inline Buffer& Buffer::operator=(Buffer&& other) noexcept {
+  if (this != &other) {
+    release();
+    pool_ = std::exchange(other.pool_, nullptr);
+    bytes_ = std::exchange(other.bytes_, {});
+    id_ = other.id_;
+  }
+  return *this;
+}
+
+inline void Buffer::release() noexcept {
+  if (pool_ != nullptr) std::exchange(pool_, nullptr)->recycle(id_);
+  bytes_ = {};
+}
+
+}  // namespace sluice::io

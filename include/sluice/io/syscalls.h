@@ -1,0 +1,42 @@
+// The system calls of the data path that are not ring operations, replaceable in simulation.
+#pragma once
+
+#include <sys/socket.h>
+
+#include <cstdint>
+
+#include <sluice/base/result.h>
+
+namespace sluice::io {
+
+// All calls return at once. Errors carry the call's name in `detail`; errno is left as it was set.
+class Syscalls {
+ public:
+  virtual ~Syscalls() = default;
+  // A stream socket, close-on-exec.
+  [[nodiscard]] virtual Result<int> open_socket(int family) = 0;
+  [[nodiscard]] virtual Result<void> set_option(int fd, int level, int name, int value) = 0;
+  [[nodiscard]] virtual Result<void> bind(int fd, const sockaddr* address, socklen_t length) = 0;
+  [[nodiscard]] virtual Result<void> listen(int fd, int backlog) = 0;
+  [[nodiscard]] virtual Result<void> local_address(int fd, sockaddr* address,
+                                                   socklen_t* length) = 0;
+  // An eventfd that wakes a ring from another thread.
+  [[nodiscard]] virtual Result<int> open_eventfd() = 0;
+  // Callable from any thread.
+  virtual void signal_eventfd(int fd) noexcept = 0;
+  virtual void close(int fd) noexcept = 0;
+};
+
+class SystemSyscalls final : public Syscalls {
+ public:
+  [[nodiscard]] Result<int> open_socket(int family) override;
+  [[nodiscard]] Result<void> set_option(int fd, int level, int name, int value) override;
+  [[nodiscard]] Result<void> bind(int fd, const sockaddr* address, socklen_t length) override;
+  [[nodiscard]] Result<void> listen(int fd, int backlog) override;
+  [[nodiscard]] Result<void> local_address(int fd, sockaddr* address, socklen_t* length) override;
+  [[nodiscard]] Result<int> open_eventfd() override;
+  void signal_eventfd(int fd) noexcept override;
+  void close(int fd) noexcept override;
+};
+
+}  // namespace sluice::io

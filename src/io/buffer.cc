@@ -1,0 +1,56 @@
+#include <sluice/io/buffer.h>
+
+#include <sys/mman.h>
+
+#include <sluice/base/assert.h>
+
+namespace sluice::io {
+
+BufferPool::BufferPool(Kernel& kernel, BufferLimits limits) : kernel_(kernel), most_(limits.most) {
+  SLUICE_ASSERT(limits.hot > 0 && limits.hot <= limits.most);
+  slabs_.reserve(limits.most / kSlabBuffers + 1);
+  while (total() < limits.hot) SLUICE_ASSERT(grow());
+  commit();
+}
+
+BufferPool::~BufferPool() {
+  for (char* slab : slabs_) munmap(slab, size_t{kSlabBuffers} * kBufferBytes);
+}
+
+bool BufferPool::grow() noexcept {
+  if (total() + kSlabBuffers > most_ && total() > 0) return false;
+  // Pages are touched, and so counted, only when the kernel first fills them.
+  void* memory = mmap(nullptr, size_t{kSlabBuffers} * kBufferBytes, PROT_READ | PROT_WRITE,
+                      MAP_ANONYMOUS | MAP_PRIVATE, -1, 0);
+  if (memory == MAP_FAILED) return false;
+  const auto first = static_cast<uint16_t>(total());
+  slabs_.push_back(static_cast<char*>(memory));
+  for (uint32_t i = 0; i < kSlabBuffers && first + i < most_; ++i) {
+    const auto id = static_cast<uint16_t>(first + i);
+    kernel_.provide_buffer(id, address(id), kUsableBytes);
+    ++uncommitted_;
+  }
+  return true;
+}
+
+Buffer BufferPool::adopt(uint16_t id, uint32_t length) noexcept {
+  SLUICE_ASSERT(id < total() && length <= kUsableBytes && available_ > 0);
+  --available_;
+  ++in_use_;
+  return Buffer(*this, id, {address(id), length});
+}
+
+void BufferPool::recycle(uint16_t id) noexcept {
+  kernel_.provide_buffer(id, address(id), kUsableBytes);
+  ++uncommitted_;
+  --in_use_;
+}
+
+void BufferPool::commit() noexcept {
+  if (uncommitted_ == 0) return;
+  kernel_.commit_buffers();
+  available_ += uncommitted_;
+  uncommitted_ = 0;
+}
+
+}  // namespace sluice::io

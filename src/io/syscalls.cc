@@ -1,0 +1,60 @@
+#include <sluice/io/syscalls.h>
+
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include <cerrno>
+
+namespace sluice::io {
+namespace {
+
+Unexpected failed(std::string_view call) {
+  const bool is_limit = errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM;
+  return fail(is_limit ? ErrorCode::kLimit : ErrorCode::kIo, Side::kSelf, call);
+}
+
+Result<void> checked(int result, std::string_view call) {
+  if (result < 0) return failed(call);
+  return {};
+}
+
+}  // namespace
+
+Result<int> SystemSyscalls::open_socket(int family) {
+  const int fd = ::socket(family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  if (fd < 0) return failed("socket");
+  return fd;
+}
+
+Result<void> SystemSyscalls::set_option(int fd, int level, int name, int value) {
+  return checked(::setsockopt(fd, level, name, &value, sizeof value), "setsockopt");
+}
+
+Result<void> SystemSyscalls::bind(int fd, const sockaddr* address, socklen_t length) {
+  return checked(::bind(fd, address, length), "bind");
+}
+
+Result<void> SystemSyscalls::listen(int fd, int backlog) {
+  return checked(::listen(fd, backlog), "listen");
+}
+
+Result<void> SystemSyscalls::local_address(int fd, sockaddr* address, socklen_t* length) {
+  return checked(::getsockname(fd, address, length), "getsockname");
+}
+
+Result<int> SystemSyscalls::open_eventfd() {
+  // Blocking: the ring's read of a non-blocking descriptor would end at once with EAGAIN.
+  const int fd = ::eventfd(0, EFD_CLOEXEC);
+  if (fd < 0) return failed("eventfd");
+  return fd;
+}
+
+void SystemSyscalls::signal_eventfd(int fd) noexcept {
+  const uint64_t one = 1;
+  // Fails only when the counter is full, and then the reader is awake already.
+  [[maybe_unused]] const ssize_t written = ::write(fd, &one, sizeof one);
+}
+
+void SystemSyscalls::close(int fd) noexcept { ::close(fd); }
+
+}  // namespace sluice::io
