@@ -105,6 +105,10 @@ void Ring::abandon(uint64_t token) noexcept {
   cancel(token);
 }
 
+void Ring::shut_down(int fd) noexcept {
+  kernel_.submit({.code = OpCode::kShutdown, .fd = fd, .token = kNoTarget});
+}
+
 void Ring::close(int fd) noexcept {
   kernel_.submit({.code = OpCode::kClose, .fd = fd, .token = kNoTarget});
 }

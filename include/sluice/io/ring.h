@@ -51,6 +51,7 @@ class Ring {
   void wake() noexcept;
   // `hook` must live as long as the ring runs.
   void set_hook(TurnHook& hook) noexcept { hook_ = &hook; }
+  void clear_hook() noexcept { hook_ = nullptr; }
 
   // The time of this turn; does not advance within it.
   [[nodiscard]] MonoTime now() const noexcept { return now_; }
@@ -63,6 +64,8 @@ class Ring {
   [[nodiscard]] uint64_t overflows() const { return kernel_.figures().overflows; }
   [[nodiscard]] uint32_t ops_in_flight() const noexcept { return slots_.live_count(); }
 
+  // Ends both directions of a socket; operations in flight on it complete soon after.
+  void shut_down(int fd) noexcept;
   // Closes a descriptor through the ring, after which it must not be used.
   void close(int fd) noexcept;
 

@@ -1,0 +1,28 @@
+// A numeric IP address and port.
+#pragma once
+
+#include <sys/socket.h>
+
+#include <optional>
+#include <string>
+#include <string_view>
+
+namespace sluice::net {
+
+struct Address {
+  sockaddr_storage storage{};
+  socklen_t length = 0;
+
+  [[nodiscard]] const sockaddr* raw() const noexcept {
+    return reinterpret_cast<const sockaddr*>(&storage);
+  }
+  [[nodiscard]] int family() const noexcept { return storage.ss_family; }
+  // "127.0.0.1:8080" or "[::1]:8080".
+  [[nodiscard]] std::string to_text() const;
+  [[nodiscard]] uint16_t port() const noexcept;
+};
+
+// Empty unless `host` is a numeric IPv4 or IPv6 address without brackets.
+[[nodiscard]] std::optional<Address> parse_address(std::string_view host, uint16_t port);
+
+}  // namespace sluice::net

@@ -1,0 +1,55 @@
+// A listening socket of one shard.
+#pragma once
+
+#include <expected>
+#include <string>
+
+#include <sluice/io/op.h>
+#include <sluice/io/ring.h>
+#include <sluice/net/address.h>
+
+namespace sluice::net {
+
+struct ListenOptions {
+  int backlog = 4096;
+  // One socket per shard on one port. Off for the probe that makes sure the port is free.
+  bool share_port = true;
+  // Upper bound of unsent bytes in the kernel before a send waits (TCP_NOTSENT_LOWAT), so that a
+  // slow reader does not hide megabytes there. Inherited by accepted sockets.
+  int unsent_bytes_max = 128 * 1024;
+};
+
+// Opens, binds and listens. The error is a sentence with cause and remedy.
+[[nodiscard]] std::expected<int, std::string> open_listener(io::Syscalls& syscalls,
+                                                            const Address& address,
+                                                            const ListenOptions& options);
+
+// A Unix socket for the admin interface: replaces a dead socket file, refuses a living one.
+// Mode 0600 from the first instant. Blocking; start-up and reload only.
+[[nodiscard]] std::expected<int, std::string> open_unix_listener(const std::string& path);
+
+// Accepts connections on `fd`, which it takes over.
+class Listener {
+ public:
+  Listener(io::Ring& ring, int fd);
+  ~Listener();
+  Listener(const Listener&) = delete;
+  Listener& operator=(const Listener&) = delete;
+
+  // Ready while a connection or an error waits.
+  [[nodiscard]] io::Event& event() noexcept { return accept_; }
+  // A descriptor, a negative errno, or 0 when nothing waits.
+  [[nodiscard]] int take() noexcept { return accept_.take(); }
+  // Accepts again after an error; call it after a pause, so that a lack of descriptors cannot spin.
+  void resume() noexcept { accept_.resume(); }
+  // Accepts no more and gives the port up; connections already accepted can still be taken.
+  void close() noexcept;
+  [[nodiscard]] bool is_open() const noexcept { return fd_ >= 0; }
+
+ private:
+  io::Ring& ring_;
+  int fd_;
+  io::AcceptOp accept_;
+};
+
+}  // namespace sluice::net

@@ -1,0 +1,124 @@
+// A connected byte stream to a peer: one receive and one send in flight at most.
+#pragma once
+
+#include <sys/uio.h>
+
+#include <array>
+#include <span>
+#include <string_view>
+
+#include <sluice/base/result.h>
+#include <sluice/io/op.h>
+#include <sluice/io/ring.h>
+#include <sluice/io/task.h>
+
+namespace sluice::net {
+
+// Told of every receive as it completes, before a waiting coroutine is resumed. For owners that
+// must notice bytes or a loss while no coroutine of theirs is waiting.
+class ReceiveObserver {
+ public:
+  virtual void on_received() noexcept = 0;
+
+ protected:
+  ~ReceiveObserver() = default;
+};
+
+// Plain TCP today; TLS takes its place under the same contract.
+//
+// Nothing here suspends but close(). start_*() begins an operation, its event becomes ready, take_*()
+// fetches the outcome; so a caller can wait for several things with io::first_of. Lives in one
+// place (not movable) on one shard. Must be closed before it dies.
+class Stream {
+ public:
+  static constexpr size_t kSlicesMax = 32;
+
+  // Takes over `fd`. `side` says whom errors are blamed on.
+  Stream(io::Ring& ring, int fd, Side side) noexcept;
+  ~Stream();
+  Stream(const Stream&) = delete;
+  Stream& operator=(const Stream&) = delete;
+
+  // Begins a receive into a buffer of the ring, unless one is in flight or waits to be taken.
+  void start_receive() noexcept;
+  // The same into the caller's memory, which must live until received() is ready.
+  void start_receive_into(char* address, uint32_t length) noexcept;
+  [[nodiscard]] bool is_receiving() const noexcept { return receive_.is_in_flight(); }
+  [[nodiscard]] io::Event& received() noexcept { return receive_; }
+  // An empty buffer is the orderly end of the stream. Only when received() is ready.
+  [[nodiscard]] Result<io::Buffer> take_received() noexcept;
+  // The outcome of start_receive_into(): bytes received, 0 at the end of the stream.
+  [[nodiscard]] Result<uint32_t> take_received_count() noexcept;
+  void set_observer(ReceiveObserver* observer) noexcept { receive_.observer = observer; }
+
+  // Begins sending all slices, in order, as one message; not while is_sending(). The slices' bytes
+  // must live until sent() is ready; the slices themselves are copied. At most kSlicesMax, not
+  // empty in sum.
+  void start_send(std::span<const std::string_view> slices) noexcept;
+  [[nodiscard]] bool is_sending() const noexcept { return send_.is_in_flight(); }
+  [[nodiscard]] io::Event& sent() noexcept { return send_; }
+  // Whether everything went to the kernel. Only when sent() is ready; clears it.
+  [[nodiscard]] Result<void> take_sent() noexcept;
+  // Bytes that the kernel took so far, over the life of the stream.
+  [[nodiscard]] uint64_t bytes_sent() const noexcept { return send_.total; }
+  [[nodiscard]] uint64_t bytes_received() const noexcept { return receive_.total; }
+
+  // Watches for the peer's FIN without taking data; hung_up() becomes ready.
+  void start_hangup_watch() noexcept;
+  [[nodiscard]] io::Event& hung_up() noexcept { return hangup_; }
+
+  // Ends both directions at once; operations in flight complete soon after. Any number of calls.
+  void shut_down() noexcept;
+  [[nodiscard]] bool is_shut_down() const noexcept { return is_shut_down_; }
+  // Shuts down, waits for the operations in flight, and closes the descriptor. Suspends.
+  Task<void> close();
+  // True when close() has nothing to wait for; then close_now() is the same without suspending.
+  [[nodiscard]] bool is_quiet() const noexcept;
+  void close_now() noexcept;
+
+  [[nodiscard]] io::Ring& ring() noexcept { return ring_; }
+
+ private:
+  class ReceiveOp final : public io::Event, public io::OpTarget {
+   public:
+    explicit ReceiveOp(io::Ring& ring) noexcept : Event(ring.ready()), OpTarget(ring) {}
+    void begin(const io::Submission& submission) noexcept;
+    ReceiveObserver* observer = nullptr;
+    io::Buffer buffer;
+    int32_t result = 0;
+    uint64_t total = 0;
+
+   private:
+    void complete(const io::KernelCompletion& completion, io::Buffer received) noexcept override;
+  };
+
+  // Restarts itself after a short send, so that its event means "all or failed".
+  class SendOp final : public io::Event, public io::OpTarget {
+   public:
+    explicit SendOp(io::Ring& ring) noexcept : Event(ring.ready()), OpTarget(ring) {}
+    void begin(int fd, std::span<const std::string_view> slices) noexcept;
+    int32_t error = 0;
+    uint64_t total = 0;
+
+   private:
+    void complete(const io::KernelCompletion& completion, io::Buffer) noexcept override;
+    void submit() noexcept;
+    int fd_ = -1;
+    uint32_t first_ = 0;  // Slices before it have been sent whole.
+    uint32_t count_ = 0;
+    msghdr message_{};
+    std::array<iovec, kSlicesMax> slices_;
+  };
+
+  [[nodiscard]] Unexpected lost(int32_t result) const noexcept;
+
+  io::Ring& ring_;
+  int fd_;
+  Side side_;
+  bool is_shut_down_ = false;
+  ReceiveOp receive_;
+  SendOp send_;
+  io::Op hangup_;
+};
+
+}  // namespace sluice::net

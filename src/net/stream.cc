@@ -1,0 +1,163 @@
+#include <sluice/net/stream.h>
+
+#include <cerrno>
+
+#include <sluice/base/assert.h>
+
+namespace sluice::net {
+
+Stream::Stream(io::Ring& ring, int fd, Side side) noexcept
+    : ring_(ring), fd_(fd), side_(side), receive_(ring), send_(ring), hangup_(ring) {
+  SLUICE_ASSERT(fd >= 0);
+}
+
+Stream::~Stream() { SLUICE_ASSERT(fd_ < 0); }
+
+void Stream::ReceiveOp::begin(const io::Submission& submission) noexcept {
+  reset();
+  start(submission);
+}
+
+void Stream::ReceiveOp::complete(const io::KernelCompletion& completion,
+                                 io::Buffer received) noexcept {
+  result = completion.result;
+  if (result > 0) total += static_cast<uint32_t>(result);
+  buffer = std::move(received);
+  trigger();
+  if (observer != nullptr) observer->on_received();
+}
+
+void Stream::start_receive() noexcept {
+  if (receive_.is_in_flight() || receive_.is_ready()) return;
+  receive_.begin({.code = io::OpCode::kRecv, .fd = fd_});
+}
+
+void Stream::start_receive_into(char* address, uint32_t length) noexcept {
+  SLUICE_ASSERT(!receive_.is_in_flight() && !receive_.is_ready() && length > 0);
+  receive_.begin({.code = io::OpCode::kRecvInto, .fd = fd_, .address = address, .length = length});
+}
+
+Unexpected Stream::lost(int32_t result) const noexcept {
+  const ErrorCode code =
+      side_ == Side::kDownstream ? ErrorCode::kDownstreamLost : ErrorCode::kUpstreamLost;
+  switch (-result) {
+    case ECONNRESET: return fail(code, side_, Retry::kIfReused, "connection reset");
+    case EPIPE: return fail(code, side_, Retry::kIfReused, "broken pipe");
+    case ETIMEDOUT: return fail(code, side_, Retry::kIfReused, "keep-alive timed out");
+    case ECANCELED: return fail(ErrorCode::kCancelled, side_, "cancelled");
+    default: return fail(code, side_, Retry::kIfReused, "socket error");
+  }
+}
+
+Result<io::Buffer> Stream::take_received() noexcept {
+  SLUICE_ASSERT(receive_.is_ready());
+  receive_.reset();
+  if (receive_.result < 0) return lost(receive_.result);
+  return std::move(receive_.buffer);
+}
+
+Result<uint32_t> Stream::take_received_count() noexcept {
+  SLUICE_ASSERT(receive_.is_ready());
+  receive_.reset();
+  if (receive_.result < 0) return lost(receive_.result);
+  return static_cast<uint32_t>(receive_.result);
+}
+
+void Stream::SendOp::begin(int fd, std::span<const std::string_view> slices) noexcept {
+  SLUICE_ASSERT(slices.size() <= kSlicesMax);
+  reset();
+  fd_ = fd;
+  error = 0;
+  first_ = count_ = 0;
+  for (const std::string_view slice : slices) {
+    if (slice.empty()) continue;
+    slices_[count_++] = {const_cast<char*>(slice.data()), slice.size()};
+  }
+  SLUICE_ASSERT(count_ > 0);
+  submit();
+}
+
+void Stream::SendOp::submit() noexcept {
+  // One slice needs no message header, and the kernel copies less.
+  if (count_ - first_ == 1) {
+    const iovec& slice = slices_[first_];
+    start({.code = io::OpCode::kSend,
+           .fd = fd_,
+           .address = slice.iov_base,
+           .length = static_cast<uint32_t>(slice.iov_len)});
+    return;
+  }
+  message_.msg_iov = &slices_[first_];
+  message_.msg_iovlen = count_ - first_;
+  start({.code = io::OpCode::kSendMessage, .fd = fd_, .address = &message_});
+}
+
+void Stream::SendOp::complete(const io::KernelCompletion& completion, io::Buffer) noexcept {
+  if (completion.result <= 0) {
+    error = completion.result == 0 ? -EPIPE : completion.result;
+    trigger();
+    return;
+  }
+  auto taken = static_cast<size_t>(completion.result);
+  total += taken;
+  while (first_ < count_ && taken >= slices_[first_].iov_len) taken -= slices_[first_++].iov_len;
+  if (first_ == count_) {
+    trigger();
+    return;
+  }
+  // Short in spite of MSG_WAITALL: the socket was shut down (the next try says so), or a signal.
+  iovec& slice = slices_[first_];
+  slice = {static_cast<char*>(slice.iov_base) + taken, slice.iov_len - taken};
+  submit();
+}
+
+void Stream::start_send(std::span<const std::string_view> slices) noexcept {
+  send_.begin(fd_, slices);
+}
+
+Result<void> Stream::take_sent() noexcept {
+  SLUICE_ASSERT(send_.is_ready());
+  send_.reset();
+  if (send_.error < 0) return lost(send_.error);
+  return {};
+}
+
+void Stream::start_hangup_watch() noexcept {
+  if (!hangup_.is_in_flight() && !hangup_.is_ready()) hangup_.poll_hangup(fd_);
+}
+
+void Stream::shut_down() noexcept {
+  if (is_shut_down_ || fd_ < 0) return;
+  is_shut_down_ = true;
+  ring_.shut_down(fd_);
+}
+
+bool Stream::is_quiet() const noexcept {
+  return !receive_.is_in_flight() && !send_.is_in_flight() && !hangup_.is_in_flight();
+}
+
+void Stream::close_now() noexcept {
+  SLUICE_ASSERT(is_quiet());
+  if (fd_ < 0) return;
+  ring_.close(fd_);
+  fd_ = -1;
+  receive_.buffer.release();
+}
+
+Task<void> Stream::close() {
+  if (fd_ < 0) co_return;
+  receive_.observer = nullptr;
+  if (!is_quiet()) {
+    shut_down();
+    // A poll for the hangup ends with the shutdown too. Each wait ends with its final completion.
+    while (receive_.is_in_flight()) co_await io::first_of(&receive_);
+    while (send_.is_in_flight()) {
+      send_.reset();
+      co_await io::first_of(&send_);
+    }
+    while (hangup_.is_in_flight()) co_await io::first_of(&hangup_);
+  }
+  close_now();
+}
+
+}  // namespace sluice::net
