@@ -1,0 +1,21 @@
+// A reader of passing body bytes that cannot change them.
+#pragma once
+
+#include <string_view>
+
+namespace sluice::http {
+
+// Sees the body after it was handed to the client, so nothing it does delays a byte.
+class EventTap {
+ public:
+  virtual ~EventTap() = default;
+
+  // The next bytes of the body without their chunked framing, cut anywhere, also inside an event.
+  // The view is dead when the call returns.
+  virtual void on_span(std::string_view dechunked_span) noexcept = 0;
+
+  // The body ended as its framing promised. Called at most once, and not for a broken body.
+  virtual void on_end() noexcept = 0;
+};
+
+}  // namespace sluice::http
