@@ -1,0 +1,182 @@
+// Header fields as views into the head they came in: known names, lists, hop-by-hop rules.
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <string_view>
+
+#include <sluice/base/assert.h>
+
+namespace sluice::http {
+
+// The fields that the gateway looks at. Every other one is kOther and is found by its text.
+enum class HeaderName : uint8_t {
+  kOther,
+  kAccept,
+  kAcceptEncoding,
+  kApiKey,
+  kAuthorization,
+  kCacheControl,
+  kConnection,
+  kContentEncoding,
+  kContentLength,
+  kContentType,
+  kCookie,
+  kDate,
+  kExpect,
+  kForwarded,
+  kHost,
+  kIdempotencyKey,
+  kKeepAlive,
+  kLocation,
+  kProxyAuthenticate,
+  kProxyAuthenticationInfo,
+  kProxyAuthorization,
+  kProxyConnection,
+  kRetryAfter,
+  kServer,
+  kSetCookie,
+  kTe,
+  kTraceparent,
+  kTracestate,
+  kTrailer,
+  kTransferEncoding,
+  kUpgrade,
+  kUserAgent,
+  kVia,
+  kXApiKey,
+  kXForwardedFor,
+  kXRealIp,
+  kXRequestId,
+  kXSluicePriority,
+  kXTraceId,
+};
+inline constexpr size_t kHeaderNameCount = static_cast<size_t>(HeaderName::kXTraceId) + 1;
+static_assert(kHeaderNameCount <= 64, "HeaderList keeps one bit per known name");
+
+// The known name equal to `text` but for case, else kOther.
+[[nodiscard]] HeaderName header_name(std::string_view text) noexcept;
+// The lower-case text of a known name; empty for kOther.
+[[nodiscard]] std::string_view to_string(HeaderName name) noexcept;
+
+struct HeaderField {
+  std::string_view name;   // As the peer wrote it.
+  std::string_view value;  // Without the white space around it.
+  HeaderName id = HeaderName::kOther;
+};
+
+// The fields of one head in their order.
+//
+// Holds offsets into the head, ten bytes a field, so that a connection can afford one and a head
+// that moves takes its list along with rebase(). All views die with the head's bytes.
+class HeaderList {
+ public:
+  static constexpr size_t kCapacity = 128;
+  static constexpr size_t kOffsetMax = UINT16_MAX;  // No byte of a head lies beyond it.
+
+  class Iterator {
+   public:
+    Iterator(const HeaderList* list, size_t index) noexcept : list_(list), index_(index) {}
+    HeaderField operator*() const noexcept { return (*list_)[index_]; }
+    Iterator& operator++() noexcept {
+      ++index_;
+      return *this;
+    }
+    bool operator==(const Iterator& other) const noexcept { return index_ == other.index_; }
+
+   private:
+    const HeaderList* list_;
+    size_t index_;
+  };
+
+  [[nodiscard]] size_t size() const noexcept { return count_; }
+  [[nodiscard]] bool empty() const noexcept { return count_ == 0; }
+  [[nodiscard]] Iterator begin() const noexcept { return {this, 0}; }
+  [[nodiscard]] Iterator end() const noexcept { return {this, count_}; }
+  [[nodiscard]] HeaderField operator[](size_t index) const noexcept {
+    SLUICE_ASSERT(index < count_);
+    const Entry& entry = entries_[index];
+    return {{base_ + entry.name_at, entry.name_bytes},
+            {base_ + entry.value_at, entry.value_bytes},
+            entry.id};
+  }
+
+  [[nodiscard]] bool has(HeaderName id) const noexcept { return (seen_ & bit(id)) != 0; }
+  // The value of the first such field; a null view when there is none (an empty value is not null).
+  [[nodiscard]] std::string_view find(HeaderName id) const noexcept;
+  // The same by text, ignoring case.
+  [[nodiscard]] std::string_view find(std::string_view name) const noexcept;
+  [[nodiscard]] size_t count(HeaderName id) const noexcept;
+
+  // Says that the head's bytes stand at `base` now.
+  void rebase(const char* base) noexcept { base_ = base; }
+
+  // For the parsers. False when the list is full.
+  [[nodiscard]] bool append(size_t name_at, size_t name_bytes, size_t value_at, size_t value_bytes,
+                            HeaderName id) noexcept;
+  void clear() noexcept {
+    count_ = 0;
+    seen_ = 0;
+  }
+
+ private:
+  struct Entry {
+    uint16_t name_at;
+    uint16_t name_bytes;
+    uint16_t value_at;
+    uint16_t value_bytes;
+    HeaderName id;
+  };
+  static constexpr uint64_t bit(HeaderName id) noexcept {
+    return uint64_t{1} << static_cast<uint8_t>(id);
+  }
+
+  const char* base_ = "";
+  uint64_t seen_ = 0;
+  size_t count_ = 0;
+  std::array<Entry, kCapacity> entries_;  // Only the first `count_` are ever read.
+};
+
+// What the Connection fields of one head say. Made where fields are forwarded; `headers` must
+// outlive it.
+class ConnectionOptions {
+ public:
+  explicit ConnectionOptions(const HeaderList& headers) noexcept;
+
+  [[nodiscard]] bool close() const noexcept { return close_; }
+  [[nodiscard]] bool keep_alive() const noexcept { return keep_alive_; }
+  // Whether the field is named in a Connection field.
+  [[nodiscard]] bool names(std::string_view field_name) const noexcept;
+
+ private:
+  const HeaderList& headers_;
+  bool close_ = false;
+  bool keep_alive_ = false;
+  bool names_fields_ = false;  // False in nearly every head, and then names() costs nothing.
+};
+
+// Whether `field` belongs to one connection only and must not be forwarded (RFC 9110 7.6.1).
+[[nodiscard]] bool is_hop_by_hop(const HeaderField& field,
+                                 const ConnectionOptions& connection) noexcept;
+
+// ASCII case only.
+[[nodiscard]] bool equals_ignoring_case(std::string_view left, std::string_view right) noexcept;
+
+// A non-empty run of RFC 9110 token characters.
+[[nodiscard]] bool is_token(std::string_view text) noexcept;
+
+// Walks the items of a comma-separated list; empty items are skipped, white space is trimmed.
+class ListItems {
+ public:
+  explicit ListItems(std::string_view list) noexcept : rest_(list) {}
+  // The next item, or an empty view at the end.
+  [[nodiscard]] std::string_view next() noexcept;
+
+ private:
+  std::string_view rest_;
+};
+
+[[nodiscard]] bool list_contains(std::string_view list, std::string_view item) noexcept;
+
+}  // namespace sluice::http
