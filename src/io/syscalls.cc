@@ -1,9 +1,12 @@
 #include <sluice/io/syscalls.h>
 
+#include <linux/tcp.h>
+#include <netinet/in.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
 
 #include <cerrno>
+#include <cstddef>
 
 namespace sluice::io {
 namespace {
@@ -56,5 +59,14 @@ void SystemSyscalls::signal_eventfd(int fd) noexcept {
 }
 
 void SystemSyscalls::close(int fd) noexcept { ::close(fd); }
+
+uint64_t SystemSyscalls::acknowledged_bytes(int fd) noexcept {
+  tcp_info status{};
+  socklen_t length = sizeof status;
+  if (::getsockopt(fd, IPPROTO_TCP, TCP_INFO, &status, &length) != 0) return 0;
+  return length >= offsetof(tcp_info, tcpi_bytes_acked) + sizeof status.tcpi_bytes_acked
+             ? status.tcpi_bytes_acked
+             : 0;
+}
 
 }  // namespace sluice::io

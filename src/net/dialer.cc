@@ -62,10 +62,11 @@ Task<Result<void>> connect_one(io::Ring& ring, int fd, const Address& address, D
 
 }  // namespace
 
-Task<Result<int>> dial(io::Ring& ring, std::span<const Address> addresses, DialOptions options,
+Task<Result<int>> dial(io::Ring& ring, AddressList addresses, DialOptions options,
                        Deadline deadline, io::Event* gone) {
   Error last{ErrorCode::kUpstreamConnect, Side::kUpstream, Retry::kYes, "name not resolved"};
-  for (const Address& address : addresses) {
+  for (uint32_t i = 0; i < addresses.count; ++i) {
+    const Address& address = addresses.entries[i];
     const Result<int> fd = open_for(ring, address, options);
     if (!fd) {
       last = fd.error();

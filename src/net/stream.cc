@@ -122,8 +122,19 @@ Result<void> Stream::take_sent() noexcept {
   return {};
 }
 
+void Stream::HangupOp::begin(int fd) noexcept {
+  reset();
+  start({.code = io::OpCode::kPollHangup, .fd = fd});
+}
+
+void Stream::HangupOp::complete(const io::KernelCompletion& completion, io::Buffer) noexcept {
+  if (completion.result < 0) return;  // Cancelled: the stream is being closed.
+  trigger();
+  if (observer != nullptr) observer->on_hung_up();
+}
+
 void Stream::start_hangup_watch() noexcept {
-  if (!hangup_.is_in_flight() && !hangup_.is_ready()) hangup_.poll_hangup(fd_);
+  if (!hangup_.is_in_flight() && !hangup_.is_ready()) hangup_.begin(fd_);
 }
 
 void Stream::shut_down() noexcept {
@@ -146,7 +157,7 @@ void Stream::close_now() noexcept {
 
 Task<void> Stream::close() {
   if (fd_ < 0) co_return;
-  receive_.observer = nullptr;
+  set_observer(nullptr);
   if (!is_quiet()) {
     shut_down();
     // A poll for the hangup ends with the shutdown too. Each wait ends with its final completion.
@@ -155,7 +166,7 @@ Task<void> Stream::close() {
       send_.reset();
       co_await io::first_of(&send_);
     }
-    while (hangup_.is_in_flight()) co_await io::first_of(&hangup_);
+    while (hangup_.is_in_flight()) co_await io::first_of(&hangup_);  // Ended by the shutdown.
   }
   close_now();
 }

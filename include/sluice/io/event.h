@@ -4,6 +4,7 @@
 #include <array>
 #include <coroutine>
 #include <cstddef>
+#include <cstdint>
 
 #include <sluice/base/intrusive_list.h>
 
@@ -19,7 +20,7 @@ struct Waiter : ListLink {
 class ReadyQueue {
  public:
   void push(Waiter& waiter) noexcept {
-    if (!waiter.is_linked()) waiters_.push_back(waiter);
+    if (!waiter.is_linked() && waiter.handle) waiters_.push_back(waiter);
   }
   [[nodiscard]] bool empty() const noexcept { return waiters_.empty(); }
   // Resumes until none is left, at most `budget` times; true when some are left.
@@ -51,6 +52,7 @@ class Event {
  private:
   template <size_t kCount>
   friend class FirstOf;
+  friend class WatchSet;
   ReadyQueue* ready_;
   Waiter* waiter_ = nullptr;
   bool is_ready_ = false;

@@ -35,6 +35,8 @@ struct RingFigures {
 // Constructed, used and destroyed on that thread; only wake() may be called from others.
 class Ring {
  public:
+  static constexpr uint32_t kCompletionsPerTurn = 512;
+
   Ring(Kernel& kernel, Syscalls& syscalls, Clock& clock, BufferLimits buffer_limits);
   ~Ring();
   Ring(const Ring&) = delete;
@@ -73,7 +75,6 @@ class Ring {
   friend class OpTarget;
   // More ops than descriptors allow can never be in flight; this only bounds a leak.
   static constexpr uint32_t kOpsMax = 1u << 21;
-  static constexpr uint32_t kCompletionsPerTurn = 512;
   static constexpr uint32_t kResumesPerTurn = 8192;
   static constexpr uint64_t kNoTarget = ~0ull;  // Token of ops whose completion nobody awaits.
 

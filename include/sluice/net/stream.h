@@ -14,14 +14,15 @@
 
 namespace sluice::net {
 
-// Told of every receive as it completes, before a waiting coroutine is resumed. For owners that
-// must notice bytes or a loss while no coroutine of theirs is waiting.
-class ReceiveObserver {
+// Told of a receive or a hangup as it completes, before a waiting coroutine is resumed. For owners
+// that must notice bytes or a loss while no coroutine of theirs is waiting.
+class StreamObserver {
  public:
   virtual void on_received() noexcept = 0;
+  virtual void on_hung_up() noexcept = 0;
 
  protected:
-  ~ReceiveObserver() = default;
+  ~StreamObserver() = default;
 };
 
 // Plain TCP today; TLS takes its place under the same contract.
@@ -47,9 +48,14 @@ class Stream {
   [[nodiscard]] io::Event& received() noexcept { return receive_; }
   // An empty buffer is the orderly end of the stream. Only when received() is ready.
   [[nodiscard]] Result<io::Buffer> take_received() noexcept;
+  // Ends the receive in flight early; received() becomes ready all the same.
+  void stop_receiving() noexcept { receive_.cancel(); }
   // The outcome of start_receive_into(): bytes received, 0 at the end of the stream.
   [[nodiscard]] Result<uint32_t> take_received_count() noexcept;
-  void set_observer(ReceiveObserver* observer) noexcept { receive_.observer = observer; }
+  // Null ends the observation.
+  void set_observer(StreamObserver* observer) noexcept {
+    receive_.observer = hangup_.observer = observer;
+  }
 
   // Begins sending all slices, in order, as one message; not while is_sending(). The slices' bytes
   // must live until sent() is ready; the slices themselves are copied. At most kSlicesMax, not
@@ -62,6 +68,11 @@ class Stream {
   // Bytes that the kernel took so far, over the life of the stream.
   [[nodiscard]] uint64_t bytes_sent() const noexcept { return send_.total; }
   [[nodiscard]] uint64_t bytes_received() const noexcept { return receive_.total; }
+
+  // Bytes that the peer's host has acknowledged; a system call, for rare looks only.
+  [[nodiscard]] uint64_t bytes_acknowledged() const noexcept {
+    return fd_ < 0 ? 0 : ring_.syscalls().acknowledged_bytes(fd_);
+  }
 
   // Watches for the peer's FIN without taking data; hung_up() becomes ready.
   void start_hangup_watch() noexcept;
@@ -83,7 +94,7 @@ class Stream {
    public:
     explicit ReceiveOp(io::Ring& ring) noexcept : Event(ring.ready()), OpTarget(ring) {}
     void begin(const io::Submission& submission) noexcept;
-    ReceiveObserver* observer = nullptr;
+    StreamObserver* observer = nullptr;
     io::Buffer buffer;
     int32_t result = 0;
     uint64_t total = 0;
@@ -110,6 +121,16 @@ class Stream {
     std::array<iovec, kSlicesMax> slices_;
   };
 
+  class HangupOp final : public io::Event, public io::OpTarget {
+   public:
+    explicit HangupOp(io::Ring& ring) noexcept : Event(ring.ready()), OpTarget(ring) {}
+    void begin(int fd) noexcept;
+    StreamObserver* observer = nullptr;
+
+   private:
+    void complete(const io::KernelCompletion& completion, io::Buffer) noexcept override;
+  };
+
   [[nodiscard]] Unexpected lost(int32_t result) const noexcept;
 
   io::Ring& ring_;
@@ -118,7 +139,7 @@ class Stream {
   bool is_shut_down_ = false;
   ReceiveOp receive_;
   SendOp send_;
-  io::Op hangup_;
+  HangupOp hangup_;
 };
 
 }  // namespace sluice::net

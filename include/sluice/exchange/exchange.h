@@ -1,0 +1,42 @@
+// One request from first byte to last: the seven phases in order.
+#pragma once
+
+#include <sluice/exchange/services.h>
+#include <sluice/http/request_body.h>
+#include <sluice/http/request_parser.h>
+#include <sluice/http/response_sink.h>
+#include <sluice/io/task.h>
+
+namespace sluice::exchange {
+
+// A head that the server could not accept; the exchange then only answers and settles.
+struct RefusedHead {
+  Error error{};
+  uint16_t status = 0;  // 0 when the head was accepted.
+};
+
+// Runs on the shard that owns the connection. The phases, their files and their results are drawn
+// in docs/LIFE_OF_A_REQUEST.md; run() is that picture.
+class Exchange {
+ public:
+  // Everything passed by reference must live until run() completes. `began_at` is when the first
+  // byte of the head came.
+  Exchange(Services& services, const http::RequestHead& head, http::RequestBody& body,
+           http::ResponseSink& client, MonoTime began_at, RefusedHead refused) noexcept;
+  Exchange(const Exchange&) = delete;
+  Exchange& operator=(const Exchange&) = delete;
+
+  // Answers the request, whatever happens, unless the client leaves. Settles exactly once, also
+  // after any failure. Suspends. Call once.
+  Task<void> run();
+
+ private:
+  Services& services_;
+  const http::RequestHead& head_;
+  http::RequestBody& body_;
+  http::ResponseSink& client_;
+  MonoTime began_at_;
+  RefusedHead refused_;
+};
+
+}  // namespace sluice::exchange

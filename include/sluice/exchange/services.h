@@ -1,0 +1,29 @@
+// What exchanges work with on their shard; owned by the worker.
+#pragma once
+
+#include <sluice/base/byte_budget.h>
+#include <sluice/crypto/random.h>
+#include <sluice/exchange/generation.h>
+#include <sluice/io/block_pool.h>
+#include <sluice/io/ring.h>
+#include <sluice/json/envelope_reader.h>
+#include <sluice/json/field_reader.h>
+#include <sluice/metrics/cells.h>
+#include <sluice/telemetry/record_ring.h>
+
+namespace sluice::exchange {
+
+struct Services {
+  io::Ring& ring;
+  io::BlockPool& blocks;
+  ByteBudget& budget;
+  json::EnvelopeReader& envelope_reader;
+  json::FieldReader& field_reader;
+  crypto::RandomSource& random;
+  metrics::ShardCells& cells;
+  telemetry::RecordRing& records;
+  Generation* generation = nullptr;  // The present one; exchanges pin it when they begin.
+  bool is_draining = false;
+};
+
+}  // namespace sluice::exchange

@@ -1,0 +1,74 @@
+// Moves a response body forward, in the buffers it arrived in.
+#pragma once
+
+#include <cstdint>
+#include <string_view>
+
+#include <sluice/base/clock.h>
+#include <sluice/http/event_filter.h>
+#include <sluice/http/event_tap.h>
+#include <sluice/http/head.h>
+#include <sluice/http/response_sink.h>
+#include <sluice/io/block_pool.h>
+#include <sluice/io/buffer.h>
+#include <sluice/io/task.h>
+#include <sluice/net/stream.h>
+
+namespace sluice::relay {
+
+// Why a relay stopped. Tells settle whom to charge and which connections live on.
+enum class RelayEnd : uint8_t {
+  kFinished,           // The upstream ended its body and all of it was sent.
+  kUpstreamLost,       // The upstream closed or reset before the end of its body.
+  kUpstreamMalformed,  // The upstream broke its own framing.
+  kUpstreamStalled,    // No byte came for `idle_max`.
+  kDownstreamLost,     // The client left; the upstream must be cut, not drained.
+  kDownstreamStalled,  // The client took no byte for `stall_max`.
+  kDraining,           // The shard cuts its streams.
+};
+[[nodiscard]] std::string_view to_string(RelayEnd end) noexcept;
+
+// The last event of a broken event stream, by what broke it. Each ends with a blank line.
+struct BrokenEvents {
+  std::string_view lost;
+  std::string_view stalled;
+  std::string_view draining;
+};
+
+struct RelayOptions {
+  http::BodyFraming framing;   // Of the upstream's body.
+  bool is_event_stream = false;
+  Duration idle_max{};         // Between bytes of the upstream; zero is for ever.
+  Duration stall_max{};        // For a client that takes nothing; zero is for ever.
+  uint32_t held_bytes_max = 64 * 1024;  // The most that is held between the two sides.
+  BrokenEvents broken_events;  // Used for event streams only.
+};
+
+struct RelayResult {
+  RelayEnd end = RelayEnd::kFinished;
+  // The upstream's connection stands at the end of a body and may serve again, if its head said so.
+  bool upstream_is_clean = false;
+  uint64_t payload_bytes = 0;  // Without chunked framing, as the upstream sent them.
+  MonoTime first_byte_at = MonoTime::max();
+  MonoTime gone_at = MonoTime::max();  // When the client's leaving was seen.
+};
+
+// Moves a committed response body from `upstream` to `downstream` until either ends. `first` holds
+// what came together with the head.
+//
+// Reads only what the client has room for, so a slow client slows its upstream and costs at most
+// `held_bytes_max`. Bytes leave in the turn in which they came: each buffer is sent as it is and
+// shown to `tap` afterwards; small ones are copied only while a send is in flight, so that no token
+// pins a buffer. Chunked framing passes verbatim where it can.
+//
+// `filter`, when given, sees each event before the send and may drop it; then alone an incomplete
+// event waits for its end. `tap` and `filter` may be null. A broken event stream ends with one of
+// `broken_events` if it stands between events, and is aborted either way: no end of body is sent.
+//
+// When it returns nothing is in flight to the client. Suspends. Everything passed by reference,
+// pointer or view must live until the task completes.
+Task<RelayResult> relay_body(net::Stream& upstream, io::Buffer first,
+                             http::ResponseSink& downstream, http::EventFilter* filter,
+                             http::EventTap* tap, io::BlockPool& blocks, RelayOptions options);
+
+}  // namespace sluice::relay

@@ -1,0 +1,112 @@
+// A shard's working set: its listener, its connections, its pools, the snapshots it serves.
+#pragma once
+
+#include <memory>
+#include <vector>
+
+#include <sluice/base/byte_budget.h>
+#include <sluice/base/log.h>
+#include <sluice/crypto/random.h>
+#include <sluice/exchange/services.h>
+#include <sluice/http/head.h>
+#include <sluice/io/block_pool.h>
+#include <sluice/io/ring.h>
+#include <sluice/json/envelope_reader.h>
+#include <sluice/json/field_reader.h>
+#include <sluice/net/listener.h>
+#include <sluice/shard/gate.h>
+#include <sluice/shard/mailbox.h>
+#include <sluice/shard/shard.h>
+#include <sluice/telemetry/record_ring.h>
+#include <sluice/upstream/shard_messages.h>
+
+namespace sluice::server {
+
+class Connection;
+
+// The two mailboxes between one shard and the control thread.
+struct ControlLink {
+  static constexpr uint32_t kCommandsMax = 64;
+  static constexpr uint32_t kReportsMax = 64;
+  shard::Mailbox<upstream::ShardCommand> commands{kCommandsMax};
+  shard::Mailbox<upstream::ShardReport> reports{kReportsMax};
+};
+
+// What a worker is made of; everything outlives it.
+struct WorkerParts {
+  ShardId shard;
+  uint32_t shards = 1;
+  int listen_fd = -1;                // Taken over.
+  ControlLink* link = nullptr;
+  io::Ring* control_ring = nullptr;  // Woken after a report. May be null in tests.
+  ByteBudget* budget = nullptr;
+  metrics::ShardCells* cells = nullptr;
+  telemetry::RecordRing* records = nullptr;
+  Logger* log = nullptr;             // Must not block.
+  upstream::AdoptSnapshot first;     // Served from the first connection on.
+};
+
+// Built, run and destroyed on its shard's thread. Ends the shard's loop once it has drained.
+class Worker final : public shard::Program {
+ public:
+  Worker(io::Ring& ring, WorkerParts parts);
+  ~Worker() override;
+
+  // io::TurnHook: commands, figures, snapshots that can be given back.
+  [[nodiscard]] bool has_work() const noexcept override;
+  void run() override;
+
+  // For connections.
+  [[nodiscard]] io::Ring& ring() noexcept { return ring_; }
+  [[nodiscard]] io::BlockPool& blocks() noexcept { return blocks_; }
+  [[nodiscard]] exchange::Services& services() noexcept { return services_; }
+  [[nodiscard]] const config::Snapshot& snapshot() const noexcept {
+    return services_.generation->config;
+  }
+  [[nodiscard]] http::HeadLimits head_limits() const noexcept;
+  [[nodiscard]] uint32_t connection_count() const noexcept { return connection_count_; }
+
+ private:
+  // Pause after a failed accept: a lack of descriptors must not spin.
+  static constexpr Duration kAcceptPause = milliseconds(100);
+
+  struct NamedPool {
+    std::string identity;  // Name and authority: what makes connections interchangeable.
+    std::unique_ptr<upstream::Pool> pool;
+  };
+
+  Task<void> accept_connections();
+  Task<void> serve_connection(int fd);
+  Task<void> refuse_connection(int fd);
+  void obey(upstream::ShardCommand& command);
+  void adopt(upstream::AdoptSnapshot adoption);
+  [[nodiscard]] upstream::Pool& find_pool(const config::Upstream& upstream,
+                                          metrics::UpstreamCells& cells);
+  void begin_drain();
+  // Gives back snapshots and pools that nothing uses any more; ends the loop when drained.
+  void retire();
+  void close_unused_pools();
+  void report(upstream::ShardReport report);
+  void publish_figures() noexcept;
+
+  io::Ring& ring_;
+  WorkerParts parts_;
+  io::BlockPool blocks_;
+  json::EnvelopeReader envelope_reader_;
+  json::FieldReader field_reader_;
+  crypto::RandomSource random_;
+  exchange::Services services_;
+  shard::Gate gate_;
+  net::Listener listener_;
+  io::Event accept_stopped_;
+  IntrusiveList<Connection> connections_;
+  uint32_t connection_count_ = 0;
+  uint32_t refusals_ = 0;
+  std::vector<NamedPool> pools_;
+  std::vector<std::unique_ptr<exchange::Generation>> generations_;  // The last is the present one.
+  bool has_retired_ = false;   // Something may be given back: retire() is worth a look.
+  bool is_draining_ = false;
+  bool is_drained_ = false;
+};
+
+}  // namespace sluice::server

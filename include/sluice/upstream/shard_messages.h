@@ -1,0 +1,46 @@
+// What the control thread and the shards say to each other about configuration and draining.
+#pragma once
+
+#include <cstdint>
+#include <variant>
+#include <vector>
+
+#include <sluice/base/ids.h>
+#include <sluice/config/snapshot.h>
+#include <sluice/metrics/cells.h>
+#include <sluice/net/address.h>
+
+namespace sluice::upstream {
+
+// A snapshot with all that one shard needs to serve it. It must live until SnapshotReleased.
+struct AdoptSnapshot {
+  const config::Snapshot* snapshot = nullptr;
+  metrics::SnapshotCells cells;
+  // By UpstreamId; empty for a name that does not resolve (yet).
+  std::vector<std::vector<net::Address>> addresses;
+};
+
+// New addresses of one upstream; ignored when the shard has moved on to another generation.
+struct UpdateAddresses {
+  uint64_t generation = 0;
+  UpstreamId upstream;
+  std::vector<net::Address> addresses;
+};
+
+struct BeginDrain {};   // Stop accepting, close idle connections, refuse new work.
+struct CutStreams {};   // End running streams with an error event.
+struct KillStreams {};  // Close what is still open.
+
+using ShardCommand =
+    std::variant<std::monostate, AdoptSnapshot, UpdateAddresses, BeginDrain, CutStreams, KillStreams>;
+
+// No exchange of this shard uses the snapshot any more.
+struct SnapshotReleased {
+  uint64_t generation = 0;
+};
+// The last report: nothing is left on the shard, and its loop ends.
+struct ShardDrained {};
+
+using ShardReport = std::variant<std::monostate, SnapshotReleased, ShardDrained>;
+
+}  // namespace sluice::upstream

@@ -1,0 +1,104 @@
+// One try of an exchange at one deployment, from dialling to the head of the answer.
+#pragma once
+
+#include <array>
+#include <span>
+#include <string_view>
+
+#include <sluice/base/deadline.h>
+#include <sluice/exchange/services.h>
+#include <sluice/http/head_bytes.h>
+#include <sluice/http/request_parser.h>
+#include <sluice/http/response_parser.h>
+#include <sluice/json/edit.h>
+#include <sluice/upstream/pool.h>
+
+namespace sluice::exchange {
+
+// What goes upstream. Views must live until the attempt has ended.
+struct OutgoingRequest {
+  const config::Upstream* upstream = nullptr;
+  upstream::Pool* pool = nullptr;
+  const http::RequestHead* head = nullptr;     // The client's.
+  std::span<const std::string> forward_headers;  // Names, in lower case.
+  std::string_view authorization;  // Our credential there; empty when none is needed.
+  std::string_view request_id;
+  uint32_t priority = 0;  // Sent on when not 0.
+  json::BodyPlan body;
+};
+
+// Lives in a block of its own, because a head takes 1.5 KiB and is needed only until it has been
+// written to the client. Dropping one with a lease cuts the connection.
+class Attempt {
+ public:
+  explicit Attempt(Services& services) noexcept;
+  Attempt(const Attempt&) = delete;
+  Attempt& operator=(const Attempt&) = delete;
+
+  // Checks a connection out or dials, writes the request, awaits the answer's head. On an error
+  // nothing is in flight any more and the connection is cut. Suspends.
+  //
+  // Retry::kIfReused: a kept connection died before the first byte of an answer; the same request
+  // may be sent once more on a fresh one (`fresh`). Retry::kYes: another candidate may be tried.
+  Task<Result<void>> run(const OutgoingRequest& request, http::ResponseSink& client, bool fresh);
+
+  [[nodiscard]] const http::ResponseHead& head() const noexcept { return parser_.head(); }
+  // The answer's connection, and the body bytes that came with its head.
+  [[nodiscard]] upstream::Lease take_lease() noexcept { return std::move(lease_); }
+  [[nodiscard]] io::Buffer take_first_bytes() noexcept { return std::move(received_); }
+  [[nodiscard]] MonoTime sent_at() const noexcept { return sent_at_; }
+  [[nodiscard]] Duration connect_time() const noexcept { return connect_time_; }
+  [[nodiscard]] bool was_dispatched() const noexcept { return was_dispatched_; }
+
+ private:
+  // An upstream's head may be as large as one receive buffer.
+  static constexpr http::HeadLimits kHeadLimits{.head_bytes_max = 16 * 1024 - 64,
+                                                .header_count_max = 100};
+  static constexpr int kInterimHeadsMax = 8;
+
+  Task<Result<void>> obtain_connection(const OutgoingRequest& request, http::ResponseSink& client,
+                                       bool fresh);
+  [[nodiscard]] Result<std::string_view> write_head(const OutgoingRequest& request) noexcept;
+  Task<Result<void>> await_head(const OutgoingRequest& request, http::ResponseSink& client);
+  // Takes in received bytes; true once the head is whole.
+  [[nodiscard]] Result<bool> take_bytes() noexcept;
+  [[nodiscard]] Result<bool> parse() noexcept;
+  // Ends what is in flight, so that the request's bytes may die.
+  Task<void> abandon();
+
+  Services& services_;
+  upstream::Lease lease_;
+  io::Block head_block_;      // The request's head, until it is sent.
+  http::HeadBytes collected_; // The answer's head when it came in pieces.
+  io::Buffer received_;       // The last buffer; behind the head it holds the body's beginning.
+  http::ResponseParser parser_;
+  MonoTime sent_at_;
+  Duration connect_time_{};
+  int interim_heads_ = 0;
+  bool has_answer_bytes_ = false;
+  bool was_dispatched_ = false;
+};
+
+// Owns an Attempt in a block of the shard's pool.
+class AttemptPtr {
+ public:
+  AttemptPtr() noexcept = default;
+  // Not held when there is no memory.
+  explicit AttemptPtr(Services& services);
+  AttemptPtr(AttemptPtr&& other) noexcept : block_(std::move(other.block_)) {}
+  AttemptPtr& operator=(AttemptPtr&& other) noexcept;
+  ~AttemptPtr() { reset(); }
+
+  [[nodiscard]] bool is_held() const noexcept { return block_.is_held(); }
+  [[nodiscard]] Attempt* operator->() noexcept { return get(); }
+  [[nodiscard]] Attempt& operator*() noexcept { return *get(); }
+  void reset() noexcept;
+
+ private:
+  [[nodiscard]] Attempt* get() noexcept {
+    return std::launder(reinterpret_cast<Attempt*>(block_.data()));
+  }
+  io::Block block_;
+};
+
+}  // namespace sluice::exchange

@@ -1,0 +1,72 @@
+#include <sluice/exchange/exchange.h>
+
+#include "phases.h"
+
+namespace sluice::exchange {
+namespace {
+
+// Answers a refusal; settle then knows the status.
+Task<void> refuse(Services& services, http::ResponseSink& client, Settlement& settlement,
+                  Refusal refusal) {
+  settlement.note_error(refusal.error);
+  const uint16_t status =
+      co_await reply_error(client, services.blocks, settlement.request_id(), refusal.error.code,
+                           refusal.details);
+  settlement.note_status(status);
+}
+
+}  // namespace
+
+Exchange::Exchange(Services& services, const http::RequestHead& head, http::RequestBody& body,
+                   http::ResponseSink& client, MonoTime began_at, RefusedHead refused) noexcept
+    : services_(services),
+      head_(head),
+      body_(body),
+      client_(client),
+      began_at_(began_at),
+      refused_(refused) {}
+
+Task<void> Exchange::run() {
+  GenerationPin generation(*services_.generation);
+  Settlement settlement(services_, *generation, began_at_);  // Phase 7, whatever happens below.
+
+  const Outcome<Endpoint> endpoint = read_head(head_, refused_, settlement);
+  if (!endpoint) {
+    co_await refuse(services_, client_, settlement, endpoint.error());
+    co_return;
+  }
+  const bool is_probe = *endpoint == Endpoint::kLive || *endpoint == Endpoint::kReady;
+  Outcome<auth::Principal> principal = auth::Principal{};
+  if (!is_probe) {
+    principal = identify(*generation, head_, settlement, services_.ring.clock().wall());
+    if (!principal) {
+      co_await refuse(services_, client_, settlement, principal.error());
+      co_return;
+    }
+  }
+  if (!is_forwarded(*endpoint)) {
+    const Outcome<uint16_t> status =
+        co_await answer_locally(services_, *generation, *endpoint, head_,
+                                is_probe ? nullptr : &*principal, client_, settlement);
+    if (!status) co_await refuse(services_, client_, settlement, status.error());
+    co_return;
+  }
+  const Outcome<Admission> admission =
+      co_await admit(services_, *generation, *endpoint, head_, body_, *principal, settlement);
+  if (!admission) {
+    co_await refuse(services_, client_, settlement, admission.error());
+    co_return;
+  }
+  Outcome<Answer> answer =
+      co_await route_and_send(services_, *generation, *endpoint, head_, settlement.request_id(),
+                              *admission, client_, settlement);
+  if (!answer) {
+    co_await refuse(services_, client_, settlement, answer.error());
+    co_return;
+  }
+  const relay::RelayEnd end = co_await relay_answer(services_, *generation, std::move(*answer),
+                                                    body_, client_, settlement);
+  settlement.note_end(end);
+}
+
+}  // namespace sluice::exchange

@@ -1,0 +1,107 @@
+#include <sluice/usage/token_tap.h>
+#include <sluice/usage/usage_filter.h>
+
+#include "phases.h"
+
+namespace sluice::exchange {
+namespace {
+
+constexpr uint16_t kOk = 200;
+
+// Fields of the upstream's answer that are not the client's business, or that we set ourselves.
+bool is_withheld(const http::HeaderField& field) noexcept {
+  switch (field.id) {
+    case http::HeaderName::kContentLength:
+    case http::HeaderName::kSetCookie:
+    case http::HeaderName::kXRequestId: return true;
+    default: return false;
+  }
+}
+
+void write_head(const http::ResponseHead& head, const config::Snapshot& config,
+                bool is_event_stream, http::BodyFraming framing, std::string_view request_id,
+                http::ResponseSink& client) noexcept {
+  (void)config;
+  client.begin_head(head.status, head.head_bytes + 256);
+  client.add_header("x-request-id", request_id);
+  const http::ConnectionOptions connection(head.headers);
+  bool has_cache_control = false;
+  for (const http::HeaderField field : head.headers) {
+    if (is_withheld(field) || http::is_hop_by_hop(field, connection)) {
+      if (field.id == http::HeaderName::kXRequestId) {
+        client.add_header("x-upstream-request-id", field.value);
+      }
+      continue;
+    }
+    has_cache_control = has_cache_control || field.id == http::HeaderName::kCacheControl;
+    client.add_header(field.name, field.value);
+  }
+  if (is_event_stream) {
+    if (!has_cache_control) client.add_header("cache-control", "no-cache");
+    // Keeps an nginx in front of us from buffering the stream.
+    client.add_header("x-accel-buffering", "no");
+  }
+  client.end_head(framing);
+}
+
+bool is_event_stream_head(const http::ResponseHead& head) noexcept {
+  const std::string_view type = head.headers.find(http::HeaderName::kContentType);
+  constexpr std::string_view kEventStream = "text/event-stream";
+  return type.size() >= kEventStream.size() &&
+         http::equals_ignoring_case(type.substr(0, kEventStream.size()), kEventStream);
+}
+
+// The framing towards the client: a length that still holds is kept, all else is a stream.
+http::BodyFraming client_framing(const http::ResponseHead& head, bool is_filtered) noexcept {
+  if (head.body.kind == http::BodyKind::kNone) return head.body;
+  if (head.body.kind == http::BodyKind::kLength && !is_filtered) return head.body;
+  return {.kind = http::BodyKind::kChunked};
+}
+
+}  // namespace
+
+Task<relay::RelayEnd> relay_answer(Services& services, Generation& generation, Answer answer,
+                                   http::RequestBody& body, http::ResponseSink& client,
+                                   Settlement& settlement) {
+  const config::Snapshot& config = generation.config;
+  const config::Upstream& upstream = config.upstream(answer.route->upstream);
+  const http::ResponseHead& head = answer.attempt->head();
+  const bool is_event_stream = is_event_stream_head(head);
+  const bool is_filtered = answer.hides_usage && is_event_stream && head.status == kOk;
+  const bool keeps_connection = head.keep_alive;
+  settlement.note_answer(head.status, is_event_stream, *answer.route);
+
+  write_head(head, config, is_event_stream, client_framing(head, is_filtered),
+             settlement.request_id(), client);
+  const relay::RelayOptions options{
+      .framing = head.body,
+      .is_event_stream = is_event_stream,
+      .idle_max = upstream.timeouts.idle,
+      .stall_max = config.timeouts.stall,
+      .held_bytes_max = config.limits.held_bytes_max,
+      .broken_events = broken_events(),
+  };
+  // From here on nothing is retried: an open stream keeps neither the request nor the heads.
+  upstream::Lease lease = answer.attempt->take_lease();
+  io::Buffer first = answer.attempt->take_first_bytes();
+  answer.attempt.reset();
+  body.release();
+
+  usage::TokenTap tap(is_event_stream, services.field_reader);
+  usage::UsageFilter filter(services.field_reader);
+  const bool is_tapped = config.usage_accounting && head_is_ok(settlement.status());
+  const relay::RelayResult result = co_await relay::relay_body(
+      lease->stream, std::move(first), client, is_filtered ? &filter : nullptr,
+      is_tapped ? &tap : nullptr, services.blocks, options);
+
+  if (is_tapped) settlement.note_usage(tap.usage());
+  settlement.note_relay(result);
+  if (result.end == relay::RelayEnd::kFinished && result.upstream_is_clean && keeps_connection) {
+    lease.check_in();
+  } else {
+    lease.cut();
+  }
+  co_return result.end;
+}
+
+}  // namespace sluice::exchange

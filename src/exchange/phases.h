@@ -1,0 +1,75 @@
+// The phases of an exchange, in the order in which they run. Each takes what it needs and returns
+// its result; a phase that may suspend is a Task.
+#pragma once
+
+#include <cstdint>
+#include <string_view>
+
+#include <sluice/auth/principal.h>
+#include <sluice/exchange/endpoint.h>
+#include <sluice/exchange/exchange.h>
+#include <sluice/json/envelope_reader.h>
+#include <sluice/relay/relay.h>
+#include <sluice/route/router.h>
+
+#include "attempt.h"
+#include "reply.h"
+#include "settlement.h"
+
+namespace sluice::exchange {
+
+// An error with what the client's answer needs beside it.
+struct Refusal {
+  Error error;
+  ErrorDetails details;
+};
+template <class T>
+using Outcome = std::expected<T, Refusal>;
+
+// 1. read: which endpoint the head asks for.
+[[nodiscard]] Outcome<Endpoint> read_head(const http::RequestHead& head, RefusedHead refused,
+                                          Settlement& settlement) noexcept;
+
+// 2. identify: who asks. From the head alone, before a body byte is kept.
+[[nodiscard]] Outcome<auth::Principal> identify(Generation& generation,
+                                                const http::RequestHead& head,
+                                                Settlement& settlement,
+                                                WallTime now) noexcept;
+
+// 3. admit: the body, and the model it names, allowed for this principal.
+struct Admission {
+  std::string_view body;
+  json::Envelope envelope;  // Its views of names are dead after the next suspension.
+  ModelId model;
+  uint32_t priority = 0;
+};
+Task<Outcome<Admission>> admit(Services& services, Generation& generation, Endpoint endpoint,
+                               const http::RequestHead& head, http::RequestBody& body,
+                               const auth::Principal& principal, Settlement& settlement);
+
+// 4 and 5. route and send: tries candidates until one answers. A 5xx is an answer too when nothing
+// is left to try.
+struct Answer {
+  AttemptPtr attempt;
+  const config::Route* route = nullptr;
+  bool hides_usage = false;  // We asked for the usage event, the client did not.
+};
+Task<Outcome<Answer>> route_and_send(Services& services, Generation& generation,
+                                     Endpoint endpoint, const http::RequestHead& head,
+                                     std::string_view request_id, const Admission& admission,
+                                     http::ResponseSink& client, Settlement& settlement);
+
+// 6. relay: commits the answer's head and moves its body. The request's bytes are given back first.
+Task<relay::RelayEnd> relay_answer(Services& services, Generation& generation, Answer answer,
+                                   http::RequestBody& body, http::ResponseSink& client,
+                                   Settlement& settlement);
+
+// Instead of 3 to 6: model lists, liveness and readiness are answered here.
+Task<Outcome<uint16_t>> answer_locally(Services& services, Generation& generation,
+                                       Endpoint endpoint, const http::RequestHead& head,
+                                       const auth::Principal* principal,
+                                       http::ResponseSink& client, Settlement& settlement);
+
+// 7. settle is Settlement's destructor.
+
+}  // namespace sluice::exchange

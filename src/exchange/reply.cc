@@ -1,0 +1,184 @@
+#include "reply.h"
+
+#include <array>
+#include <charconv>
+#include <cstring>
+
+#include <sluice/json/writer.h>
+
+namespace sluice::exchange {
+namespace {
+
+constexpr std::string_view kInvalid = "invalid_request_error";
+constexpr std::string_view kServer = "server_error";
+constexpr std::string_view kUpstream = "upstream_error";
+constexpr std::string_view kTimeout = "timeout_error";
+
+// Overload passes in a moment; a client that waits this long has a fair chance.
+constexpr std::string_view kRetryAfterSeconds = "1";
+
+// Appends to a small fixed text; what does not fit is cut.
+class MessageText {
+ public:
+  MessageText& add(std::string_view text) noexcept {
+    const size_t count = std::min(text.size(), text_.size() - length_);
+    std::memcpy(text_.data() + length_, text.data(), count);
+    length_ += count;
+    return *this;
+  }
+  MessageText& add(uint64_t number) noexcept {
+    std::array<char, 20> digits;
+    const auto end = std::to_chars(digits.data(), digits.data() + digits.size(), number).ptr;
+    return add({digits.data(), static_cast<size_t>(end - digits.data())});
+  }
+  [[nodiscard]] std::string_view text() const noexcept { return {text_.data(), length_}; }
+
+ private:
+  std::array<char, 512> text_;
+  size_t length_ = 0;
+};
+
+void write_message(MessageText& text, ErrorCode code, const ErrorAnswer& answer,
+                   const ErrorDetails& details) noexcept {
+  switch (code) {
+    case ErrorCode::kModelNotFound:
+      text.add("The model `").add(details.model).add("` does not exist or you do not have access to it.");
+      return;
+    case ErrorCode::kModelNotAllowed:
+      text.add("Your API key may not use the model `").add(details.model).add("`.");
+      return;
+    case ErrorCode::kRequestTooLarge:
+      text.add("The request body is larger than the limit of ").add(details.limit).add(" bytes.");
+      return;
+    case ErrorCode::kMissingParameter:
+      text.add("The parameter `").add(details.param).add("` is required.");
+      return;
+    case ErrorCode::kUnsupportedValue:
+      text.add("The parameter `").add(details.param).add("` has a type or value that is not supported.");
+      return;
+    default: text.add(answer.message);
+  }
+}
+
+}  // namespace
+
+ErrorAnswer answer_for(ErrorCode code) noexcept {
+  switch (code) {
+    case ErrorCode::kMalformedRequest:
+      return {400, kInvalid, "malformed_request",
+              "The request is not valid HTTP. The connection is closed."};
+    case ErrorCode::kHeadTooLarge:
+      return {431, kInvalid, "head_too_large", "The request's header fields are too large or too many."};
+    case ErrorCode::kRequestTooLarge: return {413, kInvalid, "request_too_large", ""};
+    case ErrorCode::kRequestTimeout:
+      return {408, kTimeout, "request_timeout", "The request did not arrive in time."};
+    case ErrorCode::kLengthRequired:
+      return {400, kInvalid, "missing_body", "A JSON body is required."};
+    case ErrorCode::kExpectationFailed:
+      return {417, kInvalid, "expectation_failed", "Only `Expect: 100-continue` is supported."};
+    case ErrorCode::kInvalidJson:
+      return {400, kInvalid, "invalid_json",
+              "We could not parse the JSON body of your request. It must be one valid JSON object in UTF-8."};
+    case ErrorCode::kMissingParameter: return {400, kInvalid, "missing_required_parameter", ""};
+    case ErrorCode::kUnsupportedValue: return {400, kInvalid, "unsupported_value", ""};
+    case ErrorCode::kInvalidApiKey:
+      return {401, "authentication_error", "invalid_api_key",
+              "No valid API key was provided. Send it as `Authorization: Bearer YOUR_KEY`."};
+    case ErrorCode::kModelNotAllowed: return {403, "permission_error", "model_not_allowed", ""};
+    case ErrorCode::kModelNotFound: return {404, kInvalid, "model_not_found", ""};
+    case ErrorCode::kEndpointNotFound:
+      return {404, kInvalid, "unknown_url",
+              "Unknown request URL. Check the path and the base_url of your client."};
+    case ErrorCode::kMethodNotAllowed:
+      return {405, kInvalid, "method_not_allowed", "This URL does not support this HTTP method."};
+    case ErrorCode::kOverloaded:
+      return {503, "service_unavailable_error", "server_overloaded",
+              "The server is overloaded. Try again in a moment."};
+    case ErrorCode::kDraining:
+      return {503, "service_unavailable_error", "draining",
+              "The server is shutting down. Try again in a moment."};
+    case ErrorCode::kNoHealthyUpstream:
+      return {503, "service_unavailable_error", "no_healthy_upstream",
+              "No upstream is available for this model. Try again in a moment."};
+    case ErrorCode::kUpstreamConnect:
+      return {502, kUpstream, "upstream_connect_error", "The upstream could not be reached."};
+    case ErrorCode::kUpstreamProtocol:
+      return {502, kUpstream, "upstream_protocol_error", "The upstream sent an invalid answer."};
+    case ErrorCode::kUpstreamTimeout:
+      return {504, kTimeout, "upstream_timeout", "The upstream did not answer in time."};
+    case ErrorCode::kUpstreamLost:
+      return {502, kUpstream, "upstream_lost", "The upstream closed the connection before it answered."};
+    case ErrorCode::kUpstreamStalled:
+      return {504, kTimeout, "stream_timeout", "The upstream stopped sending."};
+    case ErrorCode::kUpstreamStatus:
+      return {502, kUpstream, "upstream_error", "The upstream failed."};
+    default: return {500, kServer, "internal_error", "The server had an error. Try again."};
+  }
+}
+
+relay::BrokenEvents broken_events() noexcept {
+  return {
+      .lost = "data: {\"error\":{\"message\":\"The upstream closed the stream before its end.\","
+              "\"type\":\"upstream_error\",\"param\":null,\"code\":\"upstream_lost\"}}\n\n",
+      .stalled = "data: {\"error\":{\"message\":\"The upstream stopped sending.\","
+                 "\"type\":\"timeout_error\",\"param\":null,\"code\":\"stream_timeout\"}}\n\n",
+      .draining = "data: {\"error\":{\"message\":\"The server is shutting down.\","
+                  "\"type\":\"service_unavailable_error\",\"param\":null,\"code\":\"draining\"}}\n\n",
+  };
+}
+
+Task<uint64_t> reply_json(http::ResponseSink& sink, std::string_view request_id, uint16_t status,
+                          std::string_view body, std::string_view retry_after,
+                          std::string_view allow) {
+  if (sink.is_sending() || sink.is_committed()) co_return 0;
+  sink.begin_head(status, 256);
+  sink.add_header("content-type", "application/json");
+  sink.add_header("x-request-id", request_id);
+  if (!retry_after.empty()) {
+    sink.add_header("retry-after", retry_after);
+    std::array<char, 16> text;
+    text.fill('0');
+    std::memcpy(text.data(), retry_after.data(), retry_after.size());
+    sink.add_header("retry-after-ms", {text.data(), retry_after.size() + 3});
+  }
+  if (!allow.empty()) sink.add_header("allow", allow);
+  sink.end_head({.kind = http::BodyKind::kLength, .length = body.size()});
+  sink.send({&body, 1});
+  co_await io::first_of(&sink.sent(), &sink.interrupted());
+  if (!sink.sent().is_ready()) {
+    // The body lives in the caller: its send must end first.
+    sink.abort();
+    co_await io::first_of(&sink.sent());
+  }
+  const Result<void> sent = sink.take_sent();
+  co_return sent ? body.size() : 0;
+}
+
+Task<uint16_t> reply_error(http::ResponseSink& sink, io::BlockPool& blocks,
+                           std::string_view request_id, ErrorCode code, ErrorDetails details) {
+  if (sink.interrupted().is_ready() && sink.interruption() == ErrorCode::kDownstreamLost) {
+    co_return 0;
+  }
+  const ErrorAnswer answer = answer_for(code);
+  const uint16_t status = details.status != 0 ? details.status : answer.status;
+  MessageText message;
+  write_message(message, code, answer, details);
+  const io::Block block = blocks.take(4096);
+  std::array<char, 1> nothing;
+  json::Writer writer(block.is_held()
+                          ? std::span<char>(const_cast<char*>(block.data()), block.capacity())
+                          : std::span<char>(nothing.data(), 0));
+  writer.begin_object().key("error").begin_object();
+  writer.key("message").string(message.text());
+  writer.key("type").string(answer.type);
+  writer.key("param");
+  details.param.empty() ? writer.null() : writer.string(details.param);
+  writer.key("code");
+  answer.code.empty() ? writer.null() : writer.string(answer.code);
+  writer.end_object().end_object();
+  co_await reply_json(sink, request_id, status, writer.text(),
+                      status == 503 ? kRetryAfterSeconds : std::string_view(), details.allow);
+  co_return status;
+}
+
+}  // namespace sluice::exchange

@@ -1,0 +1,46 @@
+// Answers that Sluice gives itself: errors in the OpenAI shape, and small JSON bodies.
+#pragma once
+
+#include <cstdint>
+#include <string_view>
+
+#include <sluice/base/result.h>
+#include <sluice/http/response_sink.h>
+#include <sluice/io/block_pool.h>
+#include <sluice/io/task.h>
+#include <sluice/relay/relay.h>
+
+namespace sluice::exchange {
+
+// What a client is told about an error. The one table from ErrorCode is in reply.cc.
+struct ErrorAnswer {
+  uint16_t status;
+  std::string_view type;
+  std::string_view code;     // Empty prints as null.
+  std::string_view message;  // For people; says what to do. Never names hosts or internals.
+};
+[[nodiscard]] ErrorAnswer answer_for(ErrorCode code) noexcept;
+
+// What makes an error answer more exact than its table row. Views must live until the reply ends.
+struct ErrorDetails {
+  uint16_t status = 0;            // Replaces the row's when not 0 (HTTP parse errors).
+  std::string_view param;         // The request's field; empty prints as null.
+  std::string_view model;         // Put into the message of model errors.
+  uint64_t limit = 0;             // Put into the message of size errors, in bytes.
+  std::string_view allow;         // The allow header of a 405.
+};
+
+// Sends one whole answer and waits until it is written or the client is gone. The sink must not
+// be committed. Returns the number of body bytes. Suspends.
+Task<uint64_t> reply_json(http::ResponseSink& sink, std::string_view request_id, uint16_t status,
+                          std::string_view body, std::string_view retry_after = {},
+                          std::string_view allow = {});
+
+// The same for an error. Returns the status that was sent; 0 when the client is gone already.
+Task<uint16_t> reply_error(http::ResponseSink& sink, io::BlockPool& blocks,
+                           std::string_view request_id, ErrorCode code, ErrorDetails details);
+
+// The last events of broken streams.
+[[nodiscard]] relay::BrokenEvents broken_events() noexcept;
+
+}  // namespace sluice::exchange

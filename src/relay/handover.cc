@@ -1,0 +1,235 @@
+#include "handover.h"
+
+#include <cstring>
+#include <optional>
+#include <utility>
+
+namespace sluice::relay {
+namespace {
+
+// Blank lines: a reader of an event stream ignores them.
+constexpr auto kNewlines = [] {
+  std::array<char, 4096> text{};
+  text.fill('\n');
+  return text;
+}();
+
+// Whether a stream that ends in `tail` stands behind a blank line.
+bool ends_event(const std::array<char, 4>& tail) noexcept {
+  size_t at = tail.size();
+  for (int line_ends = 0; line_ends < 2; ++line_ends) {
+    if (at == 0) return false;
+    const char last = tail[--at];
+    if (last == '\n' && at > 0 && tail[at - 1] == '\r') {
+      --at;
+    } else if (last != '\n' && last != '\r') {
+      return false;
+    }
+  }
+  return true;
+}
+
+}  // namespace
+
+bool Handover::put(std::string_view piece, Batch& batch, bool copy) noexcept {
+  if (copy || batch.prefers_copy(piece)) return batch.add_copy(piece);
+  input_is_referenced_ = true;
+  batch.add(piece);
+  return true;
+}
+
+void Handover::put_whole(std::string_view piece, Batch& batch, bool copy) noexcept {
+  // No memory for a copy costs only that the buffer is held instead.
+  if (copy && batch.add_copy(piece)) return;
+  input_is_referenced_ = true;
+  batch.add(piece);
+}
+
+void Handover::note_span(std::string_view span) noexcept {
+  spans_[span_count_++] = span;
+  payload_bytes_ += span.size();
+  if (span.size() >= tail_.size()) {
+    std::memcpy(tail_.data(), span.data() + span.size() - tail_.size(), tail_.size());
+    return;
+  }
+  std::memmove(tail_.data(), tail_.data() + span.size(), tail_.size() - span.size());
+  std::memcpy(tail_.data() + tail_.size() - span.size(), span.data(), span.size());
+}
+
+Result<void> Handover::hand_over(io::Buffer& input, Batch& batch, bool copy) noexcept {
+  span_count_ = 0;
+  const std::string_view bytes = input.bytes();
+  const Result<size_t> used = output_ == Output::kVerbatim
+                                  ? hand_over_verbatim(bytes, batch, copy)
+                                  : hand_over_reframed(bytes, batch, copy);
+  if (used) {
+    has_excess_ = has_excess_ || (decoder_.is_finished() && *used < bytes.size());
+    const bool is_used_up = *used == bytes.size() || decoder_.is_finished();
+    input.remove_prefix(is_used_up ? bytes.size() : *used);
+    if (!is_used_up) return {};
+  }
+  // What was only copied stays with the caller until the tap has seen it.
+  if (std::exchange(input_is_referenced_, false)) batch.hold(std::move(input));
+  if (!used) return std::unexpected(used.error());
+  return {};
+}
+
+Result<size_t> Handover::hand_over_verbatim(std::string_view bytes, Batch& batch,
+                                            bool copy) noexcept {
+  size_t at = 0;
+  while (at < bytes.size() && span_count_ < kSpansMax && !decoder_.is_finished()) {
+    const Result<std::string_view> span = decoder_.next(bytes, at);
+    if (!span) {
+      // The framing up to here was right, but what follows cannot be trusted to be framed.
+      return std::unexpected(span.error());
+    }
+    if (!span->empty()) note_span(*span);
+  }
+  is_ended_ = decoder_.is_finished();
+  put_whole(bytes.substr(0, at), batch, copy);
+  return at;
+}
+
+size_t Handover::hand_over_untouched(std::string_view bytes, Batch& batch, bool copy) noexcept {
+  if (!decoder_.is_between_chunks() || !scanner_.at_event_boundary() || held_bytes_ > 0) return 0;
+  BodyDecoder decoder = decoder_;
+  http::EventScanner scanner = scanner_;
+  size_t at = 0;
+  while (at < bytes.size() && !decoder.is_finished()) {
+    if (span_count_ == kSpansMax) return 0;
+    const Result<std::string_view> span = decoder.next(bytes, at);
+    if (!span || filter_->may_drop_within(*span)) return 0;
+    for (size_t from = 0; from != http::EventScanner::npos;) from = scanner.next_end(*span, from);
+    if (!span->empty()) spans_[span_count_++] = *span;
+  }
+  if (!decoder.is_between_chunks() || !scanner.at_event_boundary()) return 0;
+  const size_t count = span_count_;
+  span_count_ = 0;
+  for (size_t i = 0; i < count; ++i) note_span(spans_[i]);
+  decoder_ = decoder;
+  scanner_ = scanner;
+  is_ended_ = decoder_.is_finished();
+  put_whole(bytes.substr(0, at), batch, copy);
+  return at;
+}
+
+Result<size_t> Handover::hand_over_reframed(std::string_view bytes, Batch& batch,
+                                            bool copy) noexcept {
+  if (filter_ != nullptr && output_ == Output::kChunked) {
+    if (const size_t used = hand_over_untouched(bytes, batch, copy); used > 0) return used;
+    span_count_ = 0;
+  }
+  const size_t place = output_ == Output::kChunked ? batch.open_chunk() : 0;
+  size_t at = 0;
+  std::optional<Error> failure;
+  while (at < bytes.size() && span_count_ < kSpansMax && batch.has_piece_room() &&
+         !decoder_.is_finished()) {
+    const Result<std::string_view> span = decoder_.next(bytes, at);
+    if (!span) {
+      failure = span.error();
+      break;
+    }
+    if (span->empty()) continue;
+    note_span(*span);
+    const bool is_put =
+        filter_ != nullptr ? filter_span(*span, batch, copy) : put(*span, batch, copy);
+    if (!is_put) {
+      failure = Error{ErrorCode::kOverloaded, Side::kSelf, Retry::kNever, "no memory for an event"};
+      break;
+    }
+  }
+  if (output_ == Output::kChunked) batch.close_chunk(place);
+  if (failure) return std::unexpected(*failure);
+  return at;
+}
+
+bool Handover::filter_span(std::string_view span, Batch& batch, bool copy) noexcept {
+  const bool may_drop = filter_->may_drop_within(span);
+  size_t kept_from = 0;  // Start of the run of events that go on together.
+  size_t from = 0;
+  for (;;) {
+    const size_t end = scanner_.next_end(span, from);
+    if (end == http::EventScanner::npos) break;
+    if (held_bytes_ > 0) {
+      if (!end_held_event(span.substr(from, end - from), batch)) return false;
+      kept_from = end;
+    } else if (passes_event_) {
+      passes_event_ = false;
+    } else if (may_drop && !filter_->keeps(span.substr(from, end - from))) {
+      if (!put(span.substr(kept_from, from - kept_from), batch, copy)) return false;
+      kept_from = end;
+    }
+    from = end;
+  }
+  const std::string_view part = span.substr(from);
+  if (passes_event_) return put(span.substr(kept_from), batch, copy);
+  if (!put(span.substr(kept_from, from - kept_from), batch, copy)) return false;
+  return part.empty() || hold_event_part(part, batch);
+}
+
+bool Handover::end_held_event(std::string_view rest, Batch& batch) noexcept {
+  if (held_bytes_ + rest.size() > kHeldEventMax) {
+    // Too large to be the event that the filter looks for.
+    const std::string_view begun(held_.data(), held_bytes_);
+    held_bytes_ = 0;
+    return batch.add_copy(begun) && batch.add_copy(rest);
+  }
+  std::memcpy(held_.data() + held_bytes_, rest.data(), rest.size());
+  const std::string_view event(held_.data(), held_bytes_ + rest.size());
+  held_bytes_ = 0;
+  return !filter_->keeps(event) || batch.add_copy(event);
+}
+
+bool Handover::hold_event_part(std::string_view part, Batch& batch) noexcept {
+  if (held_bytes_ + part.size() > kHeldEventMax) {
+    const std::string_view begun(held_.data(), held_bytes_);
+    held_bytes_ = 0;
+    passes_event_ = true;
+    return batch.add_copy(begun) && batch.add_copy(part);
+  }
+  if (!held_.is_held()) held_ = blocks_.take(kHeldEventMax);
+  if (!held_.is_held()) return false;
+  std::memcpy(held_.data() + held_bytes_, part.data(), part.size());
+  held_bytes_ += part.size();
+  return true;
+}
+
+void Handover::finish(Batch& batch) noexcept {
+  if (held_bytes_ > 0) {
+    // The stream ended without a blank line; what is there is the client's all the same.
+    const size_t place = output_ == Output::kChunked ? batch.open_chunk() : 0;
+    [[maybe_unused]] const bool is_put = batch.add_copy({held_.data(), held_bytes_});
+    held_bytes_ = 0;
+    if (output_ == Output::kChunked) batch.close_chunk(place);
+  }
+  if (output_ == Output::kChunked && !is_ended_) batch.add(http::kLastChunk);
+  is_ended_ = true;
+}
+
+bool Handover::write_broken_event(Batch& batch, std::string_view event) noexcept {
+  if (is_ended_ || event.empty()) return false;
+  if (output_ != Output::kVerbatim) {
+    // A held beginning of an event never went out, so the client stands between events.
+    if (passes_event_ || (filter_ == nullptr && !ends_event(tail_))) return false;
+    const size_t place = output_ == Output::kChunked ? batch.open_chunk() : 0;
+    batch.add(event);
+    if (output_ == Output::kChunked) batch.close_chunk(place);
+    return true;
+  }
+  if (!decoder_.is_chunked() || !ends_event(tail_)) return false;
+  const http::ChunkClosing closing = decoder_.closing();
+  if (!closing.possible || closing.fill_bytes > event.size() + kFillMax) return false;
+  batch.add(closing.before);
+  // The open chunk is completed with the event's own first bytes, then with blank lines.
+  const std::string_view inside =
+      event.substr(0, static_cast<size_t>(std::min<uint64_t>(closing.fill_bytes, event.size())));
+  batch.add(inside);
+  batch.add({kNewlines.data(), static_cast<size_t>(closing.fill_bytes) - inside.size()});
+  batch.add(closing.after);
+  const size_t place = batch.open_chunk();
+  batch.add(event.substr(inside.size()));
+  batch.close_chunk(place);
+  return true;
+}
+
+}  // namespace sluice::relay

@@ -1,0 +1,289 @@
+#include <sluice/relay/relay.h>
+
+#include <algorithm>
+
+#include <sluice/io/timer.h>
+
+#include "batch.h"
+#include "handover.h"
+
+namespace sluice::relay {
+namespace {
+
+// A piece below this is copied out when a send is in flight, so that tokens behind a slow client do
+// not pin 16 KiB each.
+constexpr size_t kCopyBehindSendBelow = 2048;
+
+Handover::Output choose_output(const RelayOptions& options, const http::ResponseSink& downstream,
+                               bool has_filter) noexcept {
+  using http::BodyKind;
+  const BodyKind kind = options.framing.kind;
+  if (!has_filter && (kind == BodyKind::kLength || kind == BodyKind::kNone)) {
+    return Handover::Output::kVerbatim;
+  }
+  if (downstream.stream_framing() == http::ResponseSink::Framing::kUntilClose) {
+    return Handover::Output::kPlain;
+  }
+  if (has_filter || kind == BodyKind::kUntilClose) return Handover::Output::kChunked;
+  return Handover::Output::kVerbatim;
+}
+
+// The state of one relay, in the frame of relay_body().
+class Relay {
+ public:
+  Relay(net::Stream& upstream, io::Buffer first, http::ResponseSink& downstream,
+        http::EventFilter* filter, http::EventTap* tap, io::BlockPool& blocks,
+        const RelayOptions& options) noexcept
+      : timer(upstream.ring().ready(), upstream.ring().timers()),
+        upstream_(upstream),
+        downstream_(downstream),
+        tap_(tap),
+        options_(options),
+        input_(std::move(first)),
+        handover_(options.framing, choose_output(options, downstream, filter != nullptr), filter,
+                  blocks),
+        batches_{Batch(blocks), Batch(blocks)},
+        upstream_moved_at_(now()),
+        downstream_moved_at_(now()) {
+    if (!input_.is_empty()) result_.first_byte_at = now();
+  }
+
+  // Moves forward what can move: input into batches, a batch into a send, room into a receive.
+  void advance() noexcept;
+  // Takes in what has completed since.
+  void collect() noexcept;
+
+  [[nodiscard]] bool is_over() const noexcept { return is_ended_ && !downstream_.is_sending(); }
+  // Null for what must not be waited for.
+  [[nodiscard]] io::Event* upstream_event() noexcept {
+    return is_receiving_ ? &upstream_.received() : nullptr;
+  }
+  [[nodiscard]] io::Event* downstream_event() noexcept {
+    return downstream_.is_sending() ? &downstream_.sent() : nullptr;
+  }
+  [[nodiscard]] io::Event* interruption_event() noexcept {
+    return is_ended_ || is_cut_ ? nullptr : &downstream_.interrupted();
+  }
+  [[nodiscard]] RelayResult result() noexcept;
+
+  io::Timer timer;
+
+ private:
+  [[nodiscard]] MonoTime now() noexcept { return upstream_.ring().now(); }
+  [[nodiscard]] Batch& filling() noexcept { return batches_[filling_]; }
+  [[nodiscard]] Batch& sending() noexcept { return batches_[1 - filling_]; }
+  [[nodiscard]] bool has_room() noexcept {
+    const size_t held = filling().bytes() + (downstream_.is_sending() ? sending().bytes() : 0);
+    return filling().has_room() && held < options_.held_bytes_max;
+  }
+
+  void take_input() noexcept;
+  void start_sending() noexcept;
+  void start_receiving() noexcept;
+  void set_timer() noexcept;
+  void collect_upstream() noexcept;
+  void collect_timeout() noexcept;
+  // The upstream's part is over; what is in hand still goes out.
+  void end_input(RelayEnd end) noexcept;
+  // Nothing more is sent.
+  void end_all(RelayEnd end) noexcept;
+
+  net::Stream& upstream_;
+  http::ResponseSink& downstream_;
+  http::EventTap* tap_;
+  RelayOptions options_;
+  io::Buffer input_;
+  Handover handover_;
+  std::array<Batch, 2> batches_;
+  size_t filling_ = 0;
+  RelayResult result_;
+  bool is_input_over_ = false;
+  bool is_tail_written_ = false;  // The end of the body, or of a broken stream, is in a batch.
+  bool is_ended_ = false;
+  bool is_receiving_ = false;
+  bool is_cut_ = false;           // The shard's order to end was heard.
+  bool head_pending_ = true;      // The head has not been sent; alone if no byte comes with it.
+  MonoTime upstream_moved_at_;
+  MonoTime downstream_moved_at_;
+  uint64_t acknowledged_ = 0;
+};
+
+void Relay::take_input() noexcept {
+  while (!input_.is_empty() && !is_input_over_ && has_room()) {
+    const bool copy = downstream_.is_sending() && input_.bytes().size() < kCopyBehindSendBelow;
+    const Result<void> handed = handover_.hand_over(input_, filling(), copy);
+    // Sent first, looked at afterwards: the spans live in the batch or in the input.
+    start_sending();
+    if (tap_ != nullptr) {
+      for (const std::string_view span : handover_.spans()) tap_->on_span(span);
+    }
+    if (input_.is_empty()) input_.release();
+    if (!handed) {
+      end_input(RelayEnd::kUpstreamMalformed);
+    } else if (handover_.is_finished()) {
+      end_input(RelayEnd::kFinished);
+    }
+  }
+}
+
+void Relay::end_input(RelayEnd end) noexcept {
+  if (is_input_over_) return;
+  is_input_over_ = true;
+  is_receiving_ = false;
+  result_.end = end;
+  input_.release();
+  if (end == RelayEnd::kFinished && tap_ != nullptr) tap_->on_end();
+}
+
+void Relay::end_all(RelayEnd end) noexcept {
+  result_.end = end;
+  is_input_over_ = is_tail_written_ = is_ended_ = true;
+  is_receiving_ = false;
+  if (result_.gone_at == MonoTime::max()) result_.gone_at = now();
+  downstream_.abort();
+}
+
+void Relay::start_sending() noexcept {
+  if (downstream_.is_sending() || is_ended_) return;
+  if (filling().is_empty() && !head_pending_) return;
+  head_pending_ = false;
+  downstream_moved_at_ = now();
+  downstream_.send(filling().slices());
+  filling_ = 1 - filling_;
+}
+
+void Relay::start_receiving() noexcept {
+  if (is_input_over_ || is_receiving_ || !input_.is_empty() || !has_room()) return;
+  is_receiving_ = true;
+  upstream_moved_at_ = now();
+  upstream_.start_receive();
+}
+
+void Relay::advance() noexcept {
+  if (is_ended_) return;
+  if (!is_input_over_ && handover_.is_finished()) end_input(RelayEnd::kFinished);
+  take_input();
+  if (is_input_over_ && !is_tail_written_ && input_.is_empty() &&
+      (filling().is_empty() || filling().has_room())) {
+    is_tail_written_ = true;
+    if (result_.end == RelayEnd::kFinished) {
+      handover_.finish(filling());
+    } else if (options_.is_event_stream) {
+      const BrokenEvents& events = options_.broken_events;
+      const std::string_view event = result_.end == RelayEnd::kDraining          ? events.draining
+                                     : result_.end == RelayEnd::kUpstreamStalled ? events.stalled
+                                                                                 : events.lost;
+      [[maybe_unused]] const bool is_written = handover_.write_broken_event(filling(), event);
+    }
+  }
+  start_sending();
+  start_receiving();
+  if (is_tail_written_ && !downstream_.is_sending()) {
+    is_ended_ = true;
+    if (result_.end != RelayEnd::kFinished) downstream_.abort();
+  }
+  set_timer();
+}
+
+void Relay::set_timer() noexcept {
+  Deadline deadline;
+  if (is_receiving_) deadline = Deadline::after(upstream_moved_at_, options_.idle_max);
+  if (downstream_.is_sending()) {
+    deadline = deadline.sooner(Deadline::after(downstream_moved_at_, options_.stall_max));
+  }
+  timer.set(deadline);
+}
+
+void Relay::collect_upstream() noexcept {
+  is_receiving_ = false;
+  Result<io::Buffer> received = upstream_.take_received();
+  upstream_moved_at_ = now();
+  if (received && !received->is_empty()) {
+    if (result_.first_byte_at == MonoTime::max()) result_.first_byte_at = now();
+    input_ = std::move(*received);
+    return;
+  }
+  // The end of the stream, in order or not; only a body that lasts until then is whole.
+  const bool is_whole = received.has_value() && handover_.close();
+  end_input(is_whole ? RelayEnd::kFinished : RelayEnd::kUpstreamLost);
+}
+
+void Relay::collect_timeout() noexcept {
+  timer.reset();
+  if (is_receiving_ &&
+      Deadline::after(upstream_moved_at_, options_.idle_max).has_passed(now())) {
+    end_input(RelayEnd::kUpstreamStalled);
+    return;
+  }
+  if (!downstream_.is_sending() ||
+      !Deadline::after(downstream_moved_at_, options_.stall_max).has_passed(now())) {
+    return;
+  }
+  // A send reports only its end; whether the client takes anything at all, its host's ACKs say.
+  const uint64_t acknowledged = downstream_.bytes_acknowledged();
+  if (acknowledged > acknowledged_) {
+    acknowledged_ = acknowledged;
+    downstream_moved_at_ = now();
+    return;
+  }
+  end_all(RelayEnd::kDownstreamStalled);
+}
+
+void Relay::collect() noexcept {
+  if (downstream_.sent().is_ready()) {
+    const Result<void> sent = downstream_.take_sent();
+    sending().clear();
+    downstream_moved_at_ = now();
+    if (!sent && !is_ended_) end_all(RelayEnd::kDownstreamLost);
+  }
+  if (is_ended_) return;
+  if (downstream_.interrupted().is_ready() && !is_cut_) {
+    if (downstream_.interruption() != ErrorCode::kDraining) {
+      end_all(RelayEnd::kDownstreamLost);
+      return;
+    }
+    is_cut_ = true;
+    end_input(RelayEnd::kDraining);  // Does nothing when the whole answer is in hand already.
+  }
+  if (is_receiving_ && upstream_.received().is_ready()) collect_upstream();
+  if (timer.is_ready()) collect_timeout();
+}
+
+RelayResult Relay::result() noexcept {
+  result_.payload_bytes = handover_.payload_bytes();
+  result_.upstream_is_clean =
+      handover_.is_finished() && !handover_.has_excess() && !upstream_.is_shut_down() &&
+      options_.framing.kind != http::BodyKind::kUntilClose;
+  return result_;
+}
+
+}  // namespace
+
+std::string_view to_string(RelayEnd end) noexcept {
+  switch (end) {
+    case RelayEnd::kFinished: return "finished";
+    case RelayEnd::kUpstreamLost: return "upstream_lost";
+    case RelayEnd::kUpstreamMalformed: return "upstream_malformed";
+    case RelayEnd::kUpstreamStalled: return "upstream_stalled";
+    case RelayEnd::kDownstreamLost: return "downstream_lost";
+    case RelayEnd::kDownstreamStalled: return "downstream_stalled";
+    case RelayEnd::kDraining: return "draining";
+  }
+  return "unknown";
+}
+
+Task<RelayResult> relay_body(net::Stream& upstream, io::Buffer first,
+                             http::ResponseSink& downstream, http::EventFilter* filter,
+                             http::EventTap* tap, io::BlockPool& blocks, RelayOptions options) {
+  Relay relay(upstream, std::move(first), downstream, filter, tap, blocks, options);
+  for (;;) {
+    relay.advance();
+    if (relay.is_over()) break;
+    co_await io::first_of(relay.upstream_event(), relay.downstream_event(),
+                          relay.interruption_event(), &relay.timer);
+    relay.collect();
+  }
+  co_return relay.result();
+}
+
+}  // namespace sluice::relay

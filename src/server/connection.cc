@@ -1,0 +1,419 @@
+#include "connection.h"
+
+#include <array>
+
+#include <sluice/http/chunked.h>
+#include <sluice/server/worker.h>
+
+namespace sluice::server {
+namespace {
+
+// Needs no memory.
+constexpr std::string_view kBareRefusal =
+    "HTTP/1.1 503 Service Unavailable\r\ncontent-length: 0\r\nretry-after: 1\r\n"
+    "connection: close\r\n\r\n";
+constexpr std::string_view kContinue = "HTTP/1.1 100 Continue\r\n\r\n";
+
+Unexpected downstream_lost() {
+  return fail(ErrorCode::kDownstreamLost, Side::kDownstream, "client closed its connection");
+}
+
+}  // namespace
+
+Connection::Connection(Worker& worker, int fd) noexcept
+    : worker_(worker),
+      stream_(worker.ring(), fd, Side::kDownstream),
+      timer_(worker.ring().ready(), worker.ring().timers()),
+      interrupted_(worker.ring().ready()),
+      drained_(worker.ring().ready()),
+      parser_(worker.head_limits()),
+      head_writer_({}) {}
+
+Task<void> Connection::serve() {
+  while (keeps_alive_) {
+    const HeadRead outcome = co_await read_head();
+    if (outcome == HeadRead::kClosed) break;
+    co_await run_exchange(outcome);
+    turn_to_next_request();
+  }
+  if (!body_is_read_ && !stream_.is_shut_down()) co_await linger();
+  input_.release();
+  pipelined_.release();
+  co_await stream_.close();
+}
+
+Task<Connection::HeadRead> Connection::read_head() {
+  const config::ClientTimeouts& timeouts = worker_.snapshot().timeouts;
+  const MonoTime idle_since = worker_.ring().now();
+  head_began_at_ = idle_since;
+  timer_.set(Deadline::after(idle_since, requests_ == 0 ? timeouts.head : timeouts.keep_alive));
+  bool has_begun = false;
+  for (;;) {
+    if (!input_.is_empty()) {
+      const http::ParseState state = parser_.parse(input_.bytes());
+      if (state == http::ParseState::kDone) co_return HeadRead::kDone;
+      if (state == http::ParseState::kError) co_return HeadRead::kMalformed;
+      if (!has_begun && !parser_.is_idle()) {
+        has_begun = true;
+        head_began_at_ = worker_.ring().now();
+        timer_.set(Deadline::after(head_began_at_, timeouts.head));
+      }
+      // A head that is not whole must not pin a receive buffer.
+      if (!input_.detach(worker_.blocks())) co_return HeadRead::kClosed;
+    }
+    if (is_draining_ && !has_begun) co_return HeadRead::kClosed;
+    stream_.start_receive();
+    co_await io::first_of(&stream_.received(), &timer_, has_begun ? nullptr : &drained_);
+    if (stream_.received().is_ready()) {
+      Result<io::Buffer> received = stream_.take_received();
+      if (!received || received->is_empty()) co_return HeadRead::kClosed;
+      // A head that is too long is refused by the parser before this bound is reached.
+      if (!input_.append(std::move(*received), worker_.blocks(), 64 * 1024)) {
+        co_return HeadRead::kClosed;
+      }
+    } else if (timer_.is_ready()) {
+      co_return has_begun ? HeadRead::kTimeout : HeadRead::kClosed;
+    }
+  }
+}
+
+Task<void> Connection::run_exchange(HeadRead outcome) {
+  ++requests_;
+  timer_.clear();
+  is_committed_ = is_released_ = false;
+  interrupted_.reset();
+  exchange::RefusedHead refused;
+  if (outcome == HeadRead::kDone) {
+    const http::RequestHead& head = parser_.head();
+    consumed_ = head.head_bytes;
+    client_closes_ = !head.keep_alive;
+    keeps_alive_ = head.keep_alive && !is_draining_;
+    body_is_read_ = head.body.kind == http::BodyKind::kNone;
+    if (body_is_read_) start_watch();
+  } else {
+    // What follows a head that was refused cannot be told apart from it.
+    keeps_alive_ = body_is_read_ = false;
+    client_closes_ = true;
+    refused = outcome == HeadRead::kTimeout
+                  ? exchange::RefusedHead{{ErrorCode::kRequestTimeout, Side::kDownstream,
+                                           Retry::kNever, "head did not arrive in time"},
+                                          408}
+                  : exchange::RefusedHead{parser_.error(), parser_.error_status()};
+  }
+  {
+    exchange::Exchange exchange(worker_.services(), parser_.head(), *this, *this, head_began_at_,
+                                refused);
+    co_await exchange.run();
+  }
+  stream_.set_observer(nullptr);
+  if (is_draining_ || interrupted_.is_ready()) keeps_alive_ = false;
+}
+
+void Connection::turn_to_next_request() noexcept {
+  body_.release();
+  head_block_.release();
+  body_bytes_ = 0;
+  if (!is_released_) input_.remove_prefix(consumed_);
+  consumed_ = 0;
+  if (input_.is_empty() && !pipelined_.is_empty()) {
+    input_ = std::move(pipelined_);
+  } else if (!pipelined_.is_empty()) {
+    // Both parts belong to the same byte stream, in this order.
+    io::Block joined = worker_.blocks().take(input_.bytes().size() + pipelined_.bytes().size());
+    if (!joined.is_held()) keeps_alive_ = false;
+    if (joined.is_held()) input_.join(std::move(joined), pipelined_);
+  }
+  pipelined_.release();
+  if (input_.is_empty()) input_.release();
+  parser_.reset();
+}
+
+Task<void> Connection::linger() {
+  size_t taken = 0;
+  timer_.set(Deadline::after(worker_.ring().now(), kLingerMax));
+  while (taken < kLingerBytesMax && !timer_.is_ready()) {
+    stream_.start_receive();
+    co_await io::first_of(&stream_.received(), &timer_);
+    if (!stream_.received().is_ready()) break;
+    const Result<io::Buffer> received = stream_.take_received();
+    if (!received || received->is_empty()) break;
+    taken += received->bytes().size();
+  }
+}
+
+void Connection::begin_drain() noexcept {
+  is_draining_ = true;
+  drained_.trigger();
+}
+
+void Connection::cut() noexcept {
+  if (interrupted_.is_ready()) return;
+  interruption_ = ErrorCode::kDraining;
+  interrupted_.trigger();
+}
+
+void Connection::kill() noexcept {
+  interruption_ = ErrorCode::kDownstreamLost;
+  interrupted_.trigger();
+  stream_.shut_down();
+}
+
+// --- the body --------------------------------------------------------------------------------
+
+Task<Result<void>> Connection::await_received(Deadline deadline) {
+  timer_.set(deadline);
+  co_await io::first_of(&stream_.received(), &timer_, &interrupted_);
+  const bool is_late = !stream_.received().is_ready() && timer_.is_ready();
+  timer_.clear();
+  if (is_late) {
+    co_return fail(ErrorCode::kRequestTimeout, Side::kDownstream, "body did not arrive in time");
+  }
+  if (!stream_.received().is_ready()) {
+    co_return fail(interruption_, Side::kDownstream, "ended while the body was read");
+  }
+  co_return Result<void>();
+}
+
+Task<Result<void>> Connection::send_continue() {
+  const std::array slices = {kContinue};
+  stream_.start_send(slices);
+  co_await io::first_of(&stream_.sent());
+  co_return stream_.take_sent();
+}
+
+Task<Result<std::string_view>> Connection::read(uint64_t bytes_max) {
+  const http::RequestHead& head = parser_.head();
+  if (head.body.kind == http::BodyKind::kNone) co_return std::string_view();
+  if (head.body.kind == http::BodyKind::kLength && head.body.length > bytes_max) {
+    co_return fail(ErrorCode::kRequestTooLarge, Side::kDownstream, "content-length above the limit");
+  }
+  if (head.expect_continue && input_.bytes().size() == head.head_bytes) {
+    const Result<void> sent = co_await send_continue();
+    if (!sent) co_return std::unexpected(sent.error());
+  }
+  Result<std::string_view> body = head.body.kind == http::BodyKind::kLength
+                                      ? co_await read_by_length(head.body.length)
+                                      : co_await read_chunked(bytes_max);
+  if (body) {
+    body_is_read_ = true;
+    start_watch();
+  } else {
+    keeps_alive_ = false;
+    client_closes_ = true;
+  }
+  co_return body;
+}
+
+Task<Result<std::string_view>> Connection::read_by_length(uint64_t length) {
+  const size_t head_bytes = parser_.head().head_bytes;
+  const std::string_view present = input_.bytes().substr(head_bytes);
+  if (present.size() >= length) {
+    consumed_ = head_bytes + static_cast<size_t>(length);
+    co_return present.substr(0, static_cast<size_t>(length));
+  }
+  const Deadline deadline =
+      Deadline::after(worker_.ring().now(), worker_.snapshot().timeouts.body);
+  consumed_ = input_.bytes().size();
+  const auto total = static_cast<size_t>(length);
+  body_ = worker_.blocks().take(std::min(total, kTrustedLengthMax));
+  if (!body_.is_held()) co_return fail(ErrorCode::kOverloaded, Side::kSelf, "byte budget is spent");
+  std::memcpy(body_.data(), present.data(), present.size());
+  body_bytes_ = present.size();
+  while (body_bytes_ < total) {
+    if (body_bytes_ == body_.capacity() &&
+        !worker_.blocks().grow(body_, body_bytes_, std::min(total, body_.capacity() * 2))) {
+      co_return fail(ErrorCode::kOverloaded, Side::kSelf, "byte budget is spent");
+    }
+    const size_t room = std::min(body_.capacity(), total) - body_bytes_;
+    stream_.start_receive_into(body_.data() + body_bytes_, static_cast<uint32_t>(room));
+    const Result<void> arrived = co_await await_received(deadline);
+    if (!arrived) {
+      // The receive writes into the body's block: it must end before the block may go.
+      stream_.stop_receiving();
+      if (stream_.is_receiving()) co_await io::first_of(&stream_.received());
+      co_return std::unexpected(arrived.error());
+    }
+    const Result<uint32_t> received = stream_.take_received_count();
+    if (!received || *received == 0) co_return downstream_lost();
+    body_bytes_ += *received;
+  }
+  co_return std::string_view(body_.data(), total);
+}
+
+Result<void> Connection::add_payload(std::string_view payload, uint64_t bytes_max) noexcept {
+  if (body_bytes_ + payload.size() > bytes_max) {
+    return fail(ErrorCode::kRequestTooLarge, Side::kDownstream, "chunked body above the limit");
+  }
+  const size_t needed = body_bytes_ + payload.size();
+  if (!body_.is_held()) body_ = worker_.blocks().take(needed);
+  const bool has_room = body_.is_held() &&
+                        (needed <= body_.capacity() ||
+                         worker_.blocks().grow(body_, body_bytes_,
+                                               std::max(needed, body_.capacity() * 2)));
+  if (!has_room) return fail(ErrorCode::kOverloaded, Side::kSelf, "byte budget is spent");
+  std::memcpy(body_.data() + body_bytes_, payload.data(), payload.size());
+  body_bytes_ = needed;
+  return {};
+}
+
+Task<Result<std::string_view>> Connection::read_chunked(uint64_t bytes_max) {
+  const Deadline deadline =
+      Deadline::after(worker_.ring().now(), worker_.snapshot().timeouts.body);
+  http::ChunkedDecoder decoder(Side::kDownstream);
+  io::Buffer buffer;  // Empty for the first round, which reads what came with the head.
+  bool is_first = true;
+  for (;;) {
+    const std::string_view bytes =
+        is_first ? input_.bytes().substr(parser_.head().head_bytes) : buffer.bytes();
+    size_t at = 0;
+    while (at < bytes.size() && !decoder.finished()) {
+      const Result<std::string_view> payload = decoder.next(bytes, at);
+      if (!payload) co_return std::unexpected(payload.error());
+      if (payload->empty()) continue;
+      if (const Result<void> added = add_payload(*payload, bytes_max); !added) {
+        co_return std::unexpected(added.error());
+      }
+    }
+    if (is_first) consumed_ = parser_.head().head_bytes + at;
+    if (decoder.finished()) {
+      buffer.remove_prefix(is_first ? 0 : at);
+      if (!buffer.is_empty() && !pipelined_.append(std::move(buffer), worker_.blocks(), 64 * 1024)) {
+        co_return fail(ErrorCode::kOverloaded, Side::kSelf, "byte budget is spent");
+      }
+      co_return std::string_view(body_.is_held() ? body_.data() : "", body_bytes_);
+    }
+    is_first = false;
+    buffer.release();
+    stream_.start_receive();
+    const Result<void> arrived = co_await await_received(deadline);
+    if (!arrived) co_return std::unexpected(arrived.error());
+    Result<io::Buffer> received = stream_.take_received();
+    if (!received || received->is_empty()) co_return downstream_lost();
+    buffer = std::move(*received);
+  }
+}
+
+void Connection::release() noexcept {
+  if (is_released_) return;
+  input_.remove_prefix(consumed_);
+  // Bytes of the next request must not pin a receive buffer for the length of a stream.
+  if (!input_.detach(worker_.blocks())) keeps_alive_ = false;
+  if (input_.is_empty()) input_.release();
+  consumed_ = 0;
+  is_released_ = true;
+  body_.release();
+}
+
+// --- the answer ------------------------------------------------------------------------------
+
+http::ResponseSink::Framing Connection::stream_framing() const noexcept {
+  return parser_.head().version == http::Version::kHttp10 ? Framing::kUntilClose
+                                                          : Framing::kChunked;
+}
+
+bool Connection::is_head_only() const noexcept {
+  return parser_.head().method == http::Method::kHead;
+}
+
+void Connection::begin_head(uint16_t status, size_t bytes_hint) noexcept {
+  head_block_ = worker_.blocks().take(bytes_hint + kHeadReserve);
+  if (!head_block_.is_held()) {
+    keeps_alive_ = false;
+    return;
+  }
+  head_writer_ = http::HeadWriter({head_block_.data(), head_block_.capacity()});
+  head_writer_.status_line(status);
+}
+
+bool Connection::add_header(std::string_view name, std::string_view value) noexcept {
+  const size_t left = head_block_.capacity() - head_writer_.text().size();
+  if (!head_block_.is_held() || name.size() + value.size() + kHeadReserve / 2 > left) return false;
+  head_writer_.header(name, value);
+  return true;
+}
+
+void Connection::end_head(http::BodyFraming framing) noexcept {
+  is_committed_ = true;
+  if (!body_is_read_) keeps_alive_ = false;
+  if (!head_block_.is_held()) {
+    head_text_ = kBareRefusal;
+    drops_body_ = true;
+    return;
+  }
+  const bool is_streamed = framing.kind == http::BodyKind::kChunked;
+  if (is_streamed && stream_framing() == Framing::kUntilClose) {
+    keeps_alive_ = false;
+  } else if (is_streamed) {
+    head_writer_.chunked();
+  } else if (framing.kind == http::BodyKind::kLength) {
+    head_writer_.content_length(framing.length);
+  }
+  // A cut stream whose head said "close" looks whole to SDKs, so a stream says it only when the
+  // client has asked for it (docs/LIFE_OF_A_REQUEST.md, "Broken streams").
+  if (client_closes_ || (!keeps_alive_ && !is_streamed)) {
+    head_writer_.header("connection", "close");
+    keeps_alive_ = false;
+  } else if (parser_.head().version == http::Version::kHttp10) {
+    head_writer_.header("connection", "keep-alive");
+  }
+  head_text_ = head_writer_.end().text();
+  SLUICE_ASSERT(!head_text_.empty());
+}
+
+void Connection::send(std::span<const std::string_view> slices) noexcept {
+  std::array<std::string_view, http::ResponseSink::kSlicesMax + 1> all;
+  size_t count = 0;
+  head_goes_out_ = !head_text_.empty();
+  if (head_goes_out_) all[count++] = head_text_;
+  if (!is_head_only() && !drops_body_) {
+    for (const std::string_view slice : slices) all[count++] = slice;
+  }
+  if (count == 0) all[count++] = "\r\n";  // Only behind a bare refusal, whose connection closes.
+  stream_.start_send({all.data(), count});
+}
+
+Result<void> Connection::take_sent() noexcept {
+  if (std::exchange(head_goes_out_, false)) {
+    head_text_ = {};
+    head_block_.release();
+  }
+  return stream_.take_sent();
+}
+
+void Connection::abort() noexcept {
+  keeps_alive_ = false;
+  body_is_read_ = true;  // Nobody waits for a lingering close.
+  stream_.shut_down();
+}
+
+// --- watching the client -------------------------------------------------------------------
+
+void Connection::start_watch() noexcept {
+  stream_.set_observer(this);
+  stream_.start_receive();
+  if (stream_.received().is_ready()) on_received();
+}
+
+void Connection::on_received() noexcept {
+  Result<io::Buffer> received = stream_.take_received();
+  if (!received || received->is_empty()) {
+    lose_client();
+    return;
+  }
+  // The next request, early. One buffer of it is kept; further bytes stay in the kernel, and only
+  // the client's leaving is watched.
+  if (!pipelined_.append(std::move(*received), worker_.blocks(), 64 * 1024) ||
+      !pipelined_.detach(worker_.blocks())) {
+    lose_client();
+    return;
+  }
+  stream_.start_hangup_watch();
+}
+
+void Connection::lose_client() noexcept {
+  keeps_alive_ = false;
+  interruption_ = ErrorCode::kDownstreamLost;
+  interrupted_.trigger();
+}
+
+}  // namespace sluice::server

@@ -1,0 +1,161 @@
+#include <sluice/upstream/pool.h>
+
+#include <algorithm>
+
+#include <sluice/net/dialer.h>
+
+namespace sluice::upstream {
+
+Lease& Lease::operator=(Lease&& other) noexcept {
+  if (this != &other) {
+    cut();
+    connection_ = std::exchange(other.connection_, nullptr);
+  }
+  return *this;
+}
+
+void Lease::check_in() noexcept {
+  SLUICE_ASSERT(connection_ != nullptr);
+  Connection& connection = *std::exchange(connection_, nullptr);
+  connection.pool_.give_back(connection);
+}
+
+void Lease::cut() noexcept {
+  if (connection_ == nullptr) return;
+  Connection& connection = *std::exchange(connection_, nullptr);
+  connection.pool_.discard(connection);
+}
+
+Pool::Pool(io::Ring& ring, config::PoolLimits limits, metrics::UpstreamCells& cells)
+    : ring_(ring), limits_(limits), cells_(cells), reap_timer_(ring.ready(), ring.timers()) {
+  reaping_ = true;
+  watch_.add(reap_timer_);
+  io::start_detached(reap());
+}
+
+Pool::~Pool() { SLUICE_ASSERT(is_empty()); }
+
+void Pool::set_addresses(std::vector<net::Address> addresses) {
+  addresses_ = std::move(addresses);
+}
+
+bool Pool::is_fit(Connection& connection) const noexcept {
+  const MonoTime now = ring_.now();
+  return connection.stream.is_receiving() && !connection.stream.is_shut_down() &&
+         now - connection.opened_at_ < limits_.age_max &&
+         now - connection.idle_since_ < limits_.idle_timeout;
+}
+
+void Pool::remove_idle(Connection& connection) noexcept {
+  connection.unlink();
+  watch_.remove(connection.stream.received());
+  --idle_count_;
+  cells_.connections_idle.sub(1);
+}
+
+Lease Pool::take_idle() noexcept {
+  while (!idle_.empty()) {
+    Connection& connection = idle_.front();
+    remove_idle(connection);
+    if (is_fit(connection)) {
+      ++connection.exchanges_;
+      return Lease(connection);
+    }
+    cells_.idle_closed.add(1);
+    discard(connection);
+  }
+  return {};
+}
+
+Task<Result<Lease>> Pool::dial(Deadline deadline, io::Event* gone) {
+  if (is_closed_ || open_ >= limits_.connections_max) {
+    co_return fail(ErrorCode::kUpstreamConnect, Side::kSelf, Retry::kYes,
+                   "pool.connections_max is reached");
+  }
+  net::AddressList addresses;
+  for (size_t i = 0; i < addresses_.size() && addresses.count < net::AddressList::kMost; ++i) {
+    addresses.entries[addresses.count++] = addresses_[(next_address_ + i) % addresses_.size()];
+  }
+  ++next_address_;
+  ++open_;  // Counted while it is being dialled, so that the bound holds.
+  const MonoTime started = ring_.now();
+  const Result<int> fd = co_await net::dial(ring_, addresses, {}, deadline, gone);
+  if (!fd) {
+    --open_;
+    co_return std::unexpected(fd.error());
+  }
+  cells_.connections_opened.add(1);
+  cells_.connections_open.add(1);
+  cells_.connect_seconds.record(ring_.now() - started);
+  auto* connection = new Connection(*this, ring_, *fd, ring_.now());
+  connection->exchanges_ = 1;
+  connection->stream.start_receive();
+  co_return Lease(*connection);
+}
+
+void Pool::give_back(Connection& connection) noexcept {
+  connection.stream.start_receive();
+  // Bytes or a FIN may be there already; then it is of no use.
+  const bool is_usable = !is_closed_ && limits_.idle_max > 0 && connection.stream.is_receiving();
+  connection.idle_since_ = ring_.now();
+  if (!is_usable || !is_fit(connection)) {
+    discard(connection);
+    return;
+  }
+  if (idle_count_ >= limits_.idle_max) {
+    Connection& oldest = idle_.back();
+    remove_idle(oldest);
+    cells_.idle_closed.add(1);
+    discard(oldest);
+  }
+  idle_.push_front(connection);
+  watch_.add(connection.stream.received());
+  ++idle_count_;
+  cells_.connections_idle.add(1);
+  if (reap_timer_.deadline().is_never()) {
+    reap_timer_.set(Deadline::after(ring_.now(), limits_.idle_timeout));
+  }
+}
+
+void Pool::discard(Connection& connection) noexcept {
+  connection.stream.shut_down();
+  io::start_detached(close_connection(&connection));
+}
+
+Task<void> Pool::close_connection(Connection* connection) {
+  co_await connection->stream.close();
+  delete connection;
+  cells_.connections_open.sub(1);
+  --open_;
+}
+
+void Pool::reap_once() noexcept {
+  MonoTime soonest = MonoTime::max();
+  idle_.for_each([&](Connection& connection) {
+    if (!is_closed_ && is_fit(connection)) {
+      soonest = std::min({soonest, connection.idle_since_ + limits_.idle_timeout,
+                          connection.opened_at_ + limits_.age_max});
+      return;
+    }
+    remove_idle(connection);
+    cells_.idle_closed.add(1);
+    discard(connection);
+  });
+  reap_timer_.set(Deadline{soonest});
+}
+
+Task<void> Pool::reap() {
+  while (!is_closed_) {
+    co_await watch_;
+    reap_once();
+  }
+  watch_.remove(reap_timer_);
+  reaping_ = false;
+}
+
+void Pool::close() noexcept {
+  is_closed_ = true;
+  reap_timer_.trigger();
+}
+
+}  // namespace sluice::upstream
