@@ -2,6 +2,7 @@
 """The commands of tools/ against stand-ins: what is installed, and how results are counted."""
 
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -97,14 +98,22 @@ esac""")
     def script(self, name, text):
         write(self.bin / name, f"#!/bin/sh\n{text}\n", 0o755)
 
-    def run_setup(self, name="all"):
+    def coreutils(self):
+        """A folder with what the script needs, and no sudo."""
+        folder = self.root / "coreutils"
+        folder.mkdir()
+        for name in ("bash", "sh", "cat", "mktemp", "rm", "sort"):
+            (folder / name).symlink_to(shutil.which(name))
+        return folder
+
+    def run_setup(self, name="all", root="true", path=None):
         # The root check is taken out: the stand-ins change nothing outside their folder. So is
         # the guard file, which is outside it.
         text = (HERE / "setup").read_text(encoding="utf-8")
-        text = text.replace("if ((EUID == 0)); then", "if true; then")
+        text = text.replace("((EUID == 0))", root)
         text = text.replace("guard=/usr/sbin/policy-rc.d", f"guard={self.root}/policy-rc.d")
         write(self.root / "setup", text, 0o755)
-        env = {"PATH": f"{self.bin}:{os.environ['PATH']}", "STORE": str(self.root)}
+        env = {"PATH": path or f"{self.bin}:{os.environ['PATH']}", "STORE": str(self.root)}
         return subprocess.run(["bash", self.root / "setup", name], env=env, text=True,
                               capture_output=True, check=False)
 
@@ -167,6 +176,11 @@ for word; do case $word in -*|install|*=*) ;; *) : >"$STORE/installed/$word" ;; 
         self.assertEqual(out.returncode, 1)
         self.assertIn("setup: ", out.stderr)
         self.assertFalse((self.root / "policy-rc.d").exists())
+
+    def test_without_root_and_sudo_it_says_what_to_run(self):
+        out = self.run_setup("build", root="false", path=f"{self.bin}:{self.coreutils()}")
+        self.assertEqual((out.returncode, self.calls()), (1, ""))
+        self.assertEqual(out.stderr.count("run as root: apt-get install"), 1)
 
     def test_unknown_set_shows_the_usage(self):
         self.assertEqual(self.run_setup("everything").returncode, 2)
