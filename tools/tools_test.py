@@ -1,6 +1,7 @@
 #!/usr/bin/python3
 """The commands of tools/ against stand-ins: what is installed, and how results are counted."""
 
+import json
 import os
 import shutil
 import subprocess
@@ -21,15 +22,23 @@ def write(path, text, mode=0o644):
 class CountTests(unittest.TestCase):
     """tools/count_tests.py on logs as Meson and GoogleTest write them."""
 
-    def count(self, results, reports=None, status=0):
+    GOOD = "[       OK ] A.b (0 ms)"
+    BAD = "[  FAILED  ] A.c, where GetParam() = 1 (12 ms)"
+    SKIPPED = "[  SKIPPED ] A.d (0 ms)"
+
+    def count(self, *tests, status=0):
+        """`tests` are (result, lines of a GoogleTest program or None)."""
         with tempfile.TemporaryDirectory() as folder:
-            build = Path(folder)
-            lines = [f'{{"name": "sluice:unit / {name}", "result": "{result}"}}'
-                     for name, result in results.items()]
-            write(build / "meson-logs/testlog.json", "\n".join(lines))
-            for name, cases in (reports or {}).items():
-                write(build / f"{name}.xml", f"<testsuites><testsuite>{cases}</testsuite>"
-                                             "</testsuites>")
+            lines = []
+            for result, cases in tests:
+                stdout = "all good\n[       OK ] in prose\n"
+                if cases is not None:
+                    stdout = "\n".join(["[==========] Running 3 tests from 1 test suite.", *cases,
+                                       "[  PASSED  ] 2 tests.", "[  FAILED  ] 1 test, listed:",
+                                       "[  FAILED  ] A.c"])
+                lines.append(json.dumps({"name": "sluice:unit / base", "result": result,
+                                         "stdout": stdout}))
+            write(Path(folder) / "meson-logs/testlog.json", "\n".join(lines))
             return self.run_count(folder, status)
 
     def run_count(self, folder, status):
@@ -37,28 +46,24 @@ class CountTests(unittest.TestCase):
                              capture_output=True, text=True, check=True)
         return out.stdout.strip()
 
-    def test_programs_count_once_and_reports_with_their_cases(self):
-        good = '<testcase status="run" result="completed"/>'
-        self.assertEqual(self.count({"tidy": "OK", "base": "OK", "no": "EXPECTEDFAIL"},
-                                    {"base": good * 5}), "7 0")
+    def test_programs_count_once_and_google_tests_with_their_cases(self):
+        self.assertEqual(
+            self.count(("OK", None), ("OK", [self.GOOD] * 5), ("EXPECTEDFAIL", None)), "7 0")
 
     def test_failed_cases_and_programs(self):
-        cases = ('<testcase status="run" result="completed"/>'
-                 '<testcase status="run"><failure message="x"/></testcase>')
-        self.assertEqual(self.count({"tidy": "FAIL", "base": "FAIL"}, {"base": cases}, 2), "1 2")
+        self.assertEqual(self.count(("FAIL", None), ("FAIL", [self.GOOD, self.BAD]), status=2),
+                         "1 2")
 
     def test_crash_without_a_failed_case_is_a_failure(self):
-        good = '<testcase status="run" result="completed"/>'
-        self.assertEqual(self.count({"base": "ERROR"}, {"base": good}, 1), "1 1")
-        self.assertEqual(self.count({"base": "TIMEOUT"}, {}, 1), "0 1")
+        self.assertEqual(self.count(("ERROR", [self.GOOD]), status=1), "1 1")
+        self.assertEqual(self.count(("TIMEOUT", None), status=1), "0 1")
+        self.assertEqual(self.count(("TIMEOUT", []), status=1), "0 1")
 
     def test_skipped_is_neither(self):
-        cases = ('<testcase status="run" result="skipped"><skipped/></testcase>'
-                 '<testcase status="run" result="completed"/>')
-        self.assertEqual(self.count({"base": "OK", "sdk": "SKIP"}, {"base": cases}), "1 0")
+        self.assertEqual(self.count(("OK", [self.GOOD, self.SKIPPED]), ("SKIP", None)), "1 0")
 
     def test_bad_status_without_a_failure_in_the_log_is_one(self):
-        self.assertEqual(self.count({"base": "OK"}, {}, 1), "1 1")
+        self.assertEqual(self.count(("OK", None), status=1), "1 1")
 
     def test_no_log_is_a_failure(self):
         with tempfile.TemporaryDirectory() as folder:
