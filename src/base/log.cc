@@ -14,8 +14,8 @@ std::string_view to_string(LogLevel level) noexcept {
 }
 
 bool parse_log_level(std::string_view text, LogLevel* level) noexcept {
-  for (const LogLevel candidate : {LogLevel::kDebug, LogLevel::kInfo, LogLevel::kWarn,
-                                   LogLevel::kError, LogLevel::kOff}) {
+  for (const LogLevel candidate :
+       {LogLevel::kDebug, LogLevel::kInfo, LogLevel::kWarn, LogLevel::kError, LogLevel::kOff}) {
     if (text == to_string(candidate)) {
       *level = candidate;
       return true;

@@ -14,8 +14,12 @@ struct Unit {
 };
 
 constexpr std::array kByteUnits = {
-    Unit{"GiB", 1ull << 30}, Unit{"MiB", 1ull << 20}, Unit{"KiB", 1ull << 10},
-    Unit{"GB", 1'000'000'000}, Unit{"MB", 1'000'000},  Unit{"KB", 1'000},
+    Unit{"GiB", 1ull << 30},
+    Unit{"MiB", 1ull << 20},
+    Unit{"KiB", 1ull << 10},
+    Unit{"GB", 1'000'000'000},
+    Unit{"MB", 1'000'000},
+    Unit{"KB", 1'000},
     Unit{"B", 1},
 };
 

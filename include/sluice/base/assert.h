@@ -9,6 +9,6 @@ namespace sluice {
 }  // namespace sluice
 
 // Always on, in release builds too: a broken invariant must not go on serving traffic.
-#define SLUICE_ASSERT(condition)                                     \
-  (static_cast<bool>(condition) ? static_cast<void>(0)               \
+#define SLUICE_ASSERT(condition)                       \
+  (static_cast<bool>(condition) ? static_cast<void>(0) \
                                 : ::sluice::assert_failed(#condition, __FILE__, __LINE__))

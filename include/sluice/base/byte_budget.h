@@ -1,4 +1,4 @@
-// The process-wide ceiling on bytes held for bodies and backlogs: overload answers 503, never an OOM kill.
+// The process-wide ceiling on bytes held for bodies and backlogs: overload is a 503, no OOM kill.
 #pragma once
 
 #include <atomic>

@@ -8,39 +8,39 @@ namespace sluice {
 
 enum class ErrorCode : uint8_t {
   // The client's request.
-  kMalformedRequest,     // Not valid HTTP/1.1 by RFC 9112, or ambiguous framing.
-  kHeadTooLarge,         // Header bytes or header count above the limit.
-  kRequestTooLarge,      // Body above `body_bytes_max`.
-  kRequestTimeout,       // Head or body did not arrive in time.
-  kLengthRequired,       // A body endpoint without any body framing.
-  kExpectationFailed,    // An Expect other than 100-continue.
-  kInvalidJson,          // The body is not valid JSON or not valid UTF-8.
-  kMissingParameter,     // A required field is absent.
-  kUnsupportedValue,     // A field has a type or value that we refuse.
-  kInvalidApiKey,        // No key, an unknown key, or an expired one.
-  kModelNotAllowed,      // The key may not call this model.
-  kModelNotFound,        // No such model is configured.
-  kEndpointNotFound,     // No such path.
-  kMethodNotAllowed,     // The path exists, not with this method.
+  kMalformedRequest,   // Not valid HTTP/1.1 by RFC 9112, or ambiguous framing.
+  kHeadTooLarge,       // Header bytes or header count above the limit.
+  kRequestTooLarge,    // Body above `body_bytes_max`.
+  kRequestTimeout,     // Head or body did not arrive in time.
+  kLengthRequired,     // A body endpoint without any body framing.
+  kExpectationFailed,  // An Expect other than 100-continue.
+  kInvalidJson,        // The body is not valid JSON or not valid UTF-8.
+  kMissingParameter,   // A required field is absent.
+  kUnsupportedValue,   // A field has a type or value that we refuse.
+  kInvalidApiKey,      // No key, an unknown key, or an expired one.
+  kModelNotAllowed,    // The key may not call this model.
+  kModelNotFound,      // No such model is configured.
+  kEndpointNotFound,   // No such path.
+  kMethodNotAllowed,   // The path exists, not with this method.
   // Our own state.
-  kOverloaded,           // The byte budget or a connection limit is spent.
-  kDraining,             // The process is going away.
-  kNoHealthyUpstream,    // Every candidate was tried or none exists.
-  kInternal,             // A bug that we survived.
+  kOverloaded,         // The byte budget or a connection limit is spent.
+  kDraining,           // The process is going away.
+  kNoHealthyUpstream,  // Every candidate was tried or none exists.
+  kInternal,           // A bug that we survived.
   // The upstream.
-  kUpstreamConnect,      // No connection could be made.
-  kUpstreamProtocol,     // The answer is not valid HTTP, or breaks its own framing.
-  kUpstreamTimeout,      // No response head in time.
-  kUpstreamLost,         // Closed or reset before the end of its answer.
-  kUpstreamStalled,      // No byte for `idle_timeout` within a body.
-  kUpstreamStatus,       // A 5xx answer, kept for the next candidate to replace.
+  kUpstreamConnect,   // No connection could be made.
+  kUpstreamProtocol,  // The answer is not valid HTTP, or breaks its own framing.
+  kUpstreamTimeout,   // No response head in time.
+  kUpstreamLost,      // Closed or reset before the end of its answer.
+  kUpstreamStalled,   // No byte for `idle_timeout` within a body.
+  kUpstreamStatus,    // A 5xx answer, kept for the next candidate to replace.
   // The transport and the process.
-  kDownstreamLost,       // The client left.
-  kDownstreamStalled,    // The client took no byte for `stall_timeout`.
-  kCancelled,            // The operation was cancelled by us.
-  kIo,                   // A socket operation failed; `detail` names it.
-  kLimit,                // An operating system limit: descriptors, memory.
-  kConfig,               // A setting is wrong; the message is carried beside the error.
+  kDownstreamLost,     // The client left.
+  kDownstreamStalled,  // The client took no byte for `stall_timeout`.
+  kCancelled,          // The operation was cancelled by us.
+  kIo,                 // A socket operation failed; `detail` names it.
+  kLimit,              // An operating system limit: descriptors, memory.
+  kConfig,             // A setting is wrong; the message is carried beside the error.
 };
 
 // Which side is at fault; tells settle whom to blame and the breaker what to count.

@@ -1,4 +1,4 @@
-// A value or the Error that prevented it; the return type of everything that can fail on the data path.
+// A value or the Error that prevented it; what everything on the data path returns that can fail.
 #pragma once
 
 #include <expected>

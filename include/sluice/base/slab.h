@@ -1,4 +1,5 @@
-// Objects of one type at stable addresses, addressed by index and generation, reused last in first out.
+// Objects of one type at stable addresses, named by index and generation; the last freed goes
+// first.
 #pragma once
 
 #include <cstddef>

@@ -20,7 +20,8 @@ TEST(ErrorCode, every_code_has_a_name_of_its_own) {
 }
 
 TEST(Result, carries_side_and_retry) {
-  const Result<int> result = fail(ErrorCode::kUpstreamLost, Side::kUpstream, Retry::kIfReused, "reset");
+  const Result<int> result =
+      fail(ErrorCode::kUpstreamLost, Side::kUpstream, Retry::kIfReused, "reset");
   ASSERT_FALSE(result.has_value());
   EXPECT_EQ(result.error().side, Side::kUpstream);
   EXPECT_EQ(result.error().retry, Retry::kIfReused);

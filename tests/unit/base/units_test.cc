@@ -36,7 +36,8 @@ TEST(Format, is_read_back_to_the_same_value) {
   for (const uint64_t bytes : {0ull, 1ull, 1024ull, 33554432ull, 1000ull, 999ull}) {
     EXPECT_EQ(parse_bytes(format_bytes(bytes)), bytes) << format_bytes(bytes);
   }
-  for (const Duration duration : {Duration::zero(), Duration(seconds(90)), Duration(milliseconds(1500))}) {
+  for (const Duration duration :
+       {Duration::zero(), Duration(seconds(90)), Duration(milliseconds(1500))}) {
     EXPECT_EQ(parse_duration(format_duration(duration)), duration) << format_duration(duration);
   }
 }

@@ -1,0 +1,63 @@
+#!/usr/bin/python3
+"""Counts the test cases of a finished `meson test`: prints `<passed> <failed>`.
+
+A GoogleTest program counts with its cases, any other test as one. A program that failed without a
+failed case (a crash, a timeout, a leak found at its end) counts as one failure more. Cases are read
+from the log and not from the XML reports: those are named after the program alone, so that equal
+names in two suites overwrite each other.
+"""
+
+import json
+import re
+import sys
+from pathlib import Path
+
+GOOD = ("OK", "EXPECTEDFAIL")
+GOOGLE_TEST = "[==========] Running "
+# The line that ends a case, for instance `[       OK ] Slab.grows (0 ms)`.
+CASE = re.compile(r"\[( *OK| *FAILED| *SKIPPED) +\] \S.*\(\d+ ms\)$", re.M)
+
+
+def cases_of(stdout):
+    """(passed, failed, skipped) of one GoogleTest program's output."""
+    words = [match.group(1).strip() for match in CASE.finditer(stdout)]
+    return words.count("OK"), words.count("FAILED"), words.count("SKIPPED")
+
+
+def count(log):
+    """(passed, failed, skipped) of the run whose JSON lines `log` holds."""
+    total = [0, 0, 0]
+    for line in log.read_text(encoding="utf-8").splitlines():
+        test = json.loads(line)
+        good = test["result"] in GOOD
+        stdout = test.get("stdout", "")
+        if test["result"] == "SKIP":
+            total[2] += 1
+        elif GOOGLE_TEST not in stdout:
+            total[0 if good else 1] += 1
+        else:
+            passed, failed, skipped = cases_of(stdout)
+            if not good and failed == 0:
+                failed = 1
+            total = [total[0] + passed, total[1] + failed, total[2] + skipped]
+    return total
+
+
+def main():
+    builddir, status = Path(sys.argv[1]), int(sys.argv[2])
+    try:
+        passed, failed, skipped = count(builddir / "meson-logs/testlog.json")
+    except (OSError, ValueError, KeyError) as error:
+        # Without a log nothing ran: most often the build failed.
+        print(f"test: no results to read: {error}", file=sys.stderr)
+        print("0 1")
+        return
+    if status != 0 and failed == 0:
+        failed = 1
+    if skipped:
+        print(f"test: {skipped} skipped", file=sys.stderr)
+    print(passed, failed)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,195 @@
+#!/usr/bin/python3
+"""The commands of tools/ against stand-ins: what is installed, and how results are counted."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import unittest
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+
+
+def write(path, text, mode=0o644):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text, encoding="utf-8")
+    path.chmod(mode)
+
+
+class CountTests(unittest.TestCase):
+    """tools/count_tests.py on logs as Meson and GoogleTest write them."""
+
+    GOOD = "[       OK ] A.b (0 ms)"
+    BAD = "[  FAILED  ] A.c, where GetParam() = 1 (12 ms)"
+    SKIPPED = "[  SKIPPED ] A.d (0 ms)"
+
+    def count(self, *tests, status=0):
+        """`tests` are (result, lines of a GoogleTest program or None)."""
+        with tempfile.TemporaryDirectory() as folder:
+            lines = []
+            for result, cases in tests:
+                stdout = "all good\n[       OK ] in prose\n"
+                if cases is not None:
+                    stdout = "\n".join(["[==========] Running 3 tests from 1 test suite.", *cases,
+                                       "[  PASSED  ] 2 tests.", "[  FAILED  ] 1 test, listed:",
+                                       "[  FAILED  ] A.c"])
+                lines.append(json.dumps({"name": "sluice:unit / base", "result": result,
+                                         "stdout": stdout}))
+            write(Path(folder) / "meson-logs/testlog.json", "\n".join(lines))
+            return self.run_count(folder, status)
+
+    def run_count(self, folder, status):
+        out = subprocess.run([sys.executable, HERE / "count_tests.py", folder, str(status)],
+                             capture_output=True, text=True, check=True)
+        return out.stdout.strip()
+
+    def test_programs_count_once_and_google_tests_with_their_cases(self):
+        self.assertEqual(
+            self.count(("OK", None), ("OK", [self.GOOD] * 5), ("EXPECTEDFAIL", None)), "7 0")
+
+    def test_failed_cases_and_programs(self):
+        self.assertEqual(self.count(("FAIL", None), ("FAIL", [self.GOOD, self.BAD]), status=2),
+                         "1 2")
+
+    def test_crash_without_a_failed_case_is_a_failure(self):
+        self.assertEqual(self.count(("ERROR", [self.GOOD]), status=1), "1 1")
+        self.assertEqual(self.count(("TIMEOUT", None), status=1), "0 1")
+        self.assertEqual(self.count(("TIMEOUT", []), status=1), "0 1")
+
+    def test_skipped_is_neither(self):
+        self.assertEqual(self.count(("OK", [self.GOOD, self.SKIPPED]), ("SKIP", None)), "1 0")
+
+    def test_bad_status_without_a_failure_in_the_log_is_one(self):
+        self.assertEqual(self.count(("OK", None), status=1), "1 1")
+
+    def test_no_log_is_a_failure(self):
+        with tempfile.TemporaryDirectory() as folder:
+            self.assertEqual(self.run_count(folder, 0), "0 1")
+
+
+class Setup(unittest.TestCase):
+    """tools/setup with a package system of shell scripts: a file per installed package."""
+
+    def setUp(self):
+        scratch = tempfile.TemporaryDirectory()
+        self.addCleanup(scratch.cleanup)
+        self.root = Path(scratch.name)
+        self.bin = self.root / "bin"
+        self.script("dpkg-query", """
+case "$*" in
+  -L*) cat "$STORE/contents/$2" 2>/dev/null ;;
+  *Package*) for f in "$STORE"/installed/*; do echo "installed ${f##*/}"; done ;;
+  *) for last; do :; done
+     if [ -e "$STORE/installed/$last" ]; then printf installed; else exit 1; fi ;;
+esac""")
+        self.script("apt-cache", """
+if [ -e "$STORE/stale" ]; then echo "Candidate: (none)"; else echo "Candidate: 1"; fi""")
+        self.script("apt-get", """
+echo "$*" >>"$STORE/calls"
+case "$*" in
+  *update*) [ ! -e "$STORE/no-network" ] || exit 100; rm -f "$STORE/stale" ;;
+  *install*) for word; do case $word in -*|install|*=*) ;; *) : >"$STORE/installed/$word" ;; esac
+    done ;;
+esac""")
+        self.script("deb-systemd-helper", 'echo "systemd $*" >>"$STORE/calls"')
+        self.script("update-rc.d", 'echo "rc $*" >>"$STORE/calls"')
+        for name in ("node", "npm"):
+            self.script(name, "exit 0")
+        (self.root / "installed").mkdir()
+
+    def script(self, name, text):
+        write(self.bin / name, f"#!/bin/sh\n{text}\n", 0o755)
+
+    def coreutils(self):
+        """A folder with what the script needs, and no sudo."""
+        folder = self.root / "coreutils"
+        folder.mkdir()
+        for name in ("bash", "sh", "cat", "mktemp", "rm", "sort"):
+            (folder / name).symlink_to(shutil.which(name))
+        return folder
+
+    def run_setup(self, name="all", root="true", path=None):
+        # The root check is taken out: the stand-ins change nothing outside their folder. So is
+        # the guard file, which is outside it.
+        text = (HERE / "setup").read_text(encoding="utf-8")
+        text = text.replace("((EUID == 0))", root)
+        text = text.replace("guard=/usr/sbin/policy-rc.d", f"guard={self.root}/policy-rc.d")
+        write(self.root / "setup", text, 0o755)
+        env = {"PATH": path or f"{self.bin}:{os.environ['PATH']}", "STORE": str(self.root)}
+        return subprocess.run(["bash", self.root / "setup", name], env=env, text=True,
+                              capture_output=True, check=False)
+
+    def calls(self):
+        file = self.root / "calls"
+        return file.read_text(encoding="utf-8") if file.exists() else ""
+
+    def test_installs_only_what_is_missing_and_then_nothing(self):
+        (self.root / "installed/meson").touch()
+        out = self.run_setup("build")
+        self.assertEqual(out.returncode, 0, out.stderr)
+        self.assertIn(" clang-19 ", self.calls())
+        self.assertNotIn(" meson ", self.calls())
+        self.assertIn("clang-19", out.stdout)
+        (self.root / "calls").unlink()
+        out = self.run_setup("build")
+        self.assertEqual((out.returncode, self.calls()), (0, ""))
+        self.assertIn("everything is there", out.stdout)
+
+    def test_build_set_leaves_test_packages_alone(self):
+        self.run_setup("build")
+        self.assertNotIn("nginx", self.calls())
+        self.assertNotIn("nodejs", self.calls())
+
+    def test_lists_are_fetched_only_when_a_package_is_unknown(self):
+        self.run_setup("build")
+        self.assertNotIn("update", self.calls())
+        (self.root / "installed/meson").unlink()
+        (self.root / "stale").touch()
+        self.assertEqual(self.run_setup("build").returncode, 0)
+        self.assertIn("update", self.calls())
+
+    def test_failed_update_says_what_to_do(self):
+        (self.root / "stale").touch()
+        (self.root / "no-network").touch()
+        out = self.run_setup("build")
+        self.assertEqual(out.returncode, 1)
+        self.assertIn("check the network and the package sources", out.stderr)
+
+    def test_services_are_refused_while_installing_and_disabled_after(self):
+        unit = "/lib/systemd/system/nginx.service\n"
+        write(self.root / "contents/nginx-light", unit)
+        self.script("apt-get", f"""
+[ -x {self.root}/policy-rc.d ] && {self.root}/policy-rc.d; echo "guard says $?" >>"$STORE/calls"
+for word; do case $word in -*|install|*=*) ;; *) : >"$STORE/installed/$word" ;; esac; done""")
+        out = self.run_setup("test")
+        self.assertEqual(out.returncode, 0, out.stderr)
+        self.assertIn("guard says 101", self.calls())
+        self.assertIn("systemd disable nginx.service", self.calls())
+        self.assertFalse((self.root / "policy-rc.d").exists())
+
+    def test_guard_of_the_machine_stays(self):
+        write(self.root / "policy-rc.d", "#!/bin/sh\nexit 101\n", 0o755)
+        self.run_setup("build")
+        self.assertTrue((self.root / "policy-rc.d").exists())
+
+    def test_guard_goes_when_the_installation_fails(self):
+        self.script("apt-get", "exit 100")
+        out = self.run_setup("build")
+        self.assertEqual(out.returncode, 1)
+        self.assertIn("setup: ", out.stderr)
+        self.assertFalse((self.root / "policy-rc.d").exists())
+
+    def test_without_root_and_sudo_it_says_what_to_run(self):
+        out = self.run_setup("build", root="false", path=f"{self.bin}:{self.coreutils()}")
+        self.assertEqual((out.returncode, self.calls()), (1, ""))
+        self.assertEqual(out.stderr.count("run as root: apt-get install"), 1)
+
+    def test_unknown_set_shows_the_usage(self):
+        self.assertEqual(self.run_setup("everything").returncode, 2)
+
+
+if __name__ == "__main__":
+    unittest.main()
