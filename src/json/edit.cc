@@ -28,9 +28,9 @@ std::optional<Splice> usage_splice(const Envelope& envelope) noexcept {
     case IncludeUsage::kOff: return Splice{envelope.include_usage_token, "true"};
     case IncludeUsage::kAbsent: break;
   }
-  return Splice{{envelope.stream_options_token.offset + 1, 0},
-                envelope.stream_options_empty ? R"("include_usage":true)"
-                                              : R"("include_usage":true,)"};
+  return Splice{
+      {envelope.stream_options_token.offset + 1, 0},
+      envelope.stream_options_empty ? R"("include_usage":true)" : R"("include_usage":true,)"};
 }
 
 }  // namespace

@@ -24,8 +24,8 @@ enum class Field : uint8_t {
 };
 
 constexpr std::array<std::string_view, 8> kFieldNames = {
-    "model",      "stream", "stream_options", "max_tokens", "max_completion_tokens",
-    "max_output_tokens", "n", "user"};
+    "model", "stream", "stream_options", "max_tokens", "max_completion_tokens", "max_output_tokens",
+    "n",     "user"};
 constexpr std::string_view kIncludeUsage = "include_usage";
 constexpr size_t kNameBytesMax = 21;
 
@@ -79,7 +79,8 @@ class EnvelopeWalk {
     if (!was_seen(Field::kModel)) {
       return std::unexpected(EnvelopeError{
           {ErrorCode::kMissingParameter, Side::kDownstream, Retry::kNever, "model is missing"},
-          "model", 0});
+          "model",
+          0});
     }
     return envelope_;
   }
@@ -89,8 +90,7 @@ class EnvelopeWalk {
 
   Outcome invalid(std::string_view detail) const noexcept {
     return std::unexpected(EnvelopeError{
-        {ErrorCode::kInvalidJson, Side::kDownstream, Retry::kNever, detail}, {},
-        cursor_.offset()});
+        {ErrorCode::kInvalidJson, Side::kDownstream, Retry::kNever, detail}, {}, cursor_.offset()});
   }
   Outcome syntax_fault() const noexcept {
     return invalid(cursor_.is_too_deep() ? "nested too deeply" : "syntax error");
@@ -102,9 +102,10 @@ class EnvelopeWalk {
 
   void refuse(std::string_view param, std::string_view detail) noexcept {
     if (refusal_) return;
-    refusal_ = EnvelopeError{
-        {ErrorCode::kUnsupportedValue, Side::kDownstream, Retry::kNever, detail}, param,
-        cursor_.offset()};
+    refusal_ =
+        EnvelopeError{{ErrorCode::kUnsupportedValue, Side::kDownstream, Retry::kNever, detail},
+                      param,
+                      cursor_.offset()};
   }
 
   // False on a syntax fault only, like all that follow.
@@ -122,8 +123,10 @@ class EnvelopeWalk {
     switch (field) {
       case Field::kModel: read_model(token); break;
       case Field::kStream:
-        if (token == "true") envelope_.stream = true;
-        else if (token != "false" && token != "null") refuse(name, "not a boolean");
+        if (token == "true")
+          envelope_.stream = true;
+        else if (token != "false" && token != "null")
+          refuse(name, "not a boolean");
         break;
       case Field::kMaxTokens: read_count(name, token, envelope_.max_tokens); break;
       case Field::kMaxCompletionTokens:
@@ -132,8 +135,10 @@ class EnvelopeWalk {
       case Field::kMaxOutputTokens: read_count(name, token, envelope_.max_output_tokens); break;
       case Field::kN: read_count(name, token, envelope_.n); break;
       case Field::kUser:
-        if (const auto text = string_inside(token)) envelope_.user = *text;
-        else if (token != "null") refuse(name, "not a string");
+        if (const auto text = string_inside(token))
+          envelope_.user = *text;
+        else if (token != "null")
+          refuse(name, "not a string");
         break;
       case Field::kStreamOptions:
       case Field::kOther: break;
@@ -228,7 +233,8 @@ std::expected<Envelope, EnvelopeError> EnvelopeReader::read(std::string_view bod
     case Structurals::Fault::kUtf8: return not_json("invalid UTF-8", 0);
     case Structurals::Fault::kMemory:
       return std::unexpected(EnvelopeError{
-          {ErrorCode::kOverloaded, Side::kSelf, Retry::kNever, "no memory to read the body"}, {},
+          {ErrorCode::kOverloaded, Side::kSelf, Retry::kNever, "no memory to read the body"},
+          {},
           0});
   }
   const size_t bad_escape = find_bad_escape(body);

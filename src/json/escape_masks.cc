@@ -49,13 +49,13 @@ __attribute__((target("avx2"))) void classify_escapes_avx2(const char* bytes, si
     for (size_t half = 0; half < EscapeMasks::kBlock; half += 32) {
       const auto* const at =
           reinterpret_cast<const __m256i*>(bytes + i * EscapeMasks::kBlock + half);
-      const auto* const behind = reinterpret_cast<const __m256i*>(
-          bytes + i * EscapeMasks::kBlock + half + 1);
+      const auto* const behind =
+          reinterpret_cast<const __m256i*>(bytes + i * EscapeMasks::kBlock + half + 1);
       const __m256i starts = _mm256_cmpeq_epi8(_mm256_loadu_si256(at), backslash);
       const __m256i next = _mm256_loadu_si256(behind);
       const __m256i low = _mm256_shuffle_epi8(low_table, _mm256_and_si256(next, nibble));
-      const __m256i high = _mm256_shuffle_epi8(
-          high_table, _mm256_and_si256(_mm256_srli_epi16(next, 4), nibble));
+      const __m256i high =
+          _mm256_shuffle_epi8(high_table, _mm256_and_si256(_mm256_srli_epi16(next, 4), nibble));
       const __m256i no_letter =
           _mm256_cmpeq_epi8(_mm256_and_si256(low, high), _mm256_setzero_si256());
       backslashes |= uint64_t{static_cast<uint32_t>(_mm256_movemask_epi8(starts))} << half;
@@ -69,9 +69,9 @@ __attribute__((target("avx2"))) void classify_escapes_avx2(const char* bytes, si
 
 uint64_t mask_of(const uint8x16_t (&part)[4]) noexcept {
   const uint8x16_t weights = {1, 2, 4, 8, 16, 32, 64, 128, 1, 2, 4, 8, 16, 32, 64, 128};
-  const uint8x16_t halves = vpaddq_u8(
-      vpaddq_u8(vandq_u8(part[0], weights), vandq_u8(part[1], weights)),
-      vpaddq_u8(vandq_u8(part[2], weights), vandq_u8(part[3], weights)));
+  const uint8x16_t halves =
+      vpaddq_u8(vpaddq_u8(vandq_u8(part[0], weights), vandq_u8(part[1], weights)),
+                vpaddq_u8(vandq_u8(part[2], weights), vandq_u8(part[3], weights)));
   return vgetq_lane_u64(vreinterpretq_u64_u8(vpaddq_u8(halves, halves)), 0);
 }
 

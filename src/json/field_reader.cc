@@ -96,9 +96,8 @@ bool take_event(TokenCursor& cursor, EventFields& event) noexcept {
   return for_each_member(cursor, [&](std::string_view key) {
     if (key == "choices") return take_choices(cursor, event);
     if (key == "response" && cursor.peek() == '{') {
-      return for_each_member(cursor, [&](std::string_view inner) {
-        return take_outcome(cursor, inner, event);
-      });
+      return for_each_member(
+          cursor, [&](std::string_view inner) { return take_outcome(cursor, inner, event); });
     }
     return take_outcome(cursor, key, event);
   });

@@ -61,9 +61,7 @@ size_t Structurals::memory_needed(size_t text_bytes) noexcept {
   return capacity_for(text_bytes) * sizeof(uint32_t);
 }
 
-size_t Structurals::memory_bytes() const noexcept {
-  return stage_->capacity * sizeof(uint32_t);
-}
+size_t Structurals::memory_bytes() const noexcept { return stage_->capacity * sizeof(uint32_t); }
 
 void Structurals::release_above(size_t bytes) noexcept {
   if (memory_bytes() <= bytes) return;

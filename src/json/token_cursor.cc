@@ -84,9 +84,7 @@ bool TokenCursor::take_key(std::string_view& key) noexcept {
   return take(':');
 }
 
-bool TokenCursor::skip_key() noexcept {
-  return take('"') && take(':');
-}
+bool TokenCursor::skip_key() noexcept { return take('"') && take(':'); }
 
 TokenCursor::Step TokenCursor::next_member(bool& is_first, std::string_view& key) noexcept {
   if (peek() == '}') {

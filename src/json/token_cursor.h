@@ -79,11 +79,13 @@ class TokenCursor {
   uint32_t depth_ = 0;
   uint32_t depth_max_;
   bool is_too_deep_ = false;
-  std::array<uint64_t, kDepthMax / 64 + 1> objects_;  // Bit d: the container at depth d is an object.
+  std::array<uint64_t, kDepthMax / 64 + 1>
+      objects_;  // Bit d: the container at depth d is an object.
 };
 
 // Removes the quotes; empty when `token` is not a string.
-[[nodiscard]] inline std::optional<std::string_view> string_inside(std::string_view token) noexcept {
+[[nodiscard]] inline std::optional<std::string_view> string_inside(
+    std::string_view token) noexcept {
   if (token.size() < 2 || token.front() != '"') return std::nullopt;
   return token.substr(1, token.size() - 2);
 }

@@ -55,8 +55,8 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* bytes, size_t size) {
   const auto block = padded(text);
   const std::string_view body(block.get(), size);
   const auto envelope = reader.read(body, kDepthMax);
-  const bool is_json = envelope.has_value() ||
-                       envelope.error().error.code != sluice::ErrorCode::kInvalidJson;
+  const bool is_json =
+      envelope.has_value() || envelope.error().error.code != sluice::ErrorCode::kInvalidJson;
   const size_t begin = body.find_first_not_of(" \n\r\t");
   const bool is_object = begin != std::string_view::npos && body[begin] == '{';
   require(is_json == (is_object && sluice::support::is_strict_json(body, kDepthMax)));

@@ -70,9 +70,8 @@ class StrictJson {
               (d >= '0' && d <= '9') || (d >= 'a' && d <= 'f') || (d >= 'A' && d <= 'F');
           if (!is_hex) return false;
         }
-      } else if (letter < 0 ||
-                 std::string_view("\"\\/bfnrt").find(static_cast<char>(letter)) ==
-                     std::string_view::npos) {
+      } else if (letter < 0 || std::string_view("\"\\/bfnrt").find(static_cast<char>(letter)) ==
+                                   std::string_view::npos) {
         return false;
       }
     }
@@ -121,11 +120,16 @@ class StrictJson {
       const int lead = at(i);
       size_t length = 0;
       uint32_t code = 0;
-      if (lead < 0x80) length = 1, code = static_cast<uint32_t>(lead);
-      else if ((lead & 0xE0) == 0xC0) length = 2, code = static_cast<uint32_t>(lead & 0x1F);
-      else if ((lead & 0xF0) == 0xE0) length = 3, code = static_cast<uint32_t>(lead & 0x0F);
-      else if ((lead & 0xF8) == 0xF0) length = 4, code = static_cast<uint32_t>(lead & 0x07);
-      else return false;
+      if (lead < 0x80)
+        length = 1, code = static_cast<uint32_t>(lead);
+      else if ((lead & 0xE0) == 0xC0)
+        length = 2, code = static_cast<uint32_t>(lead & 0x1F);
+      else if ((lead & 0xF0) == 0xE0)
+        length = 3, code = static_cast<uint32_t>(lead & 0x0F);
+      else if ((lead & 0xF8) == 0xF0)
+        length = 4, code = static_cast<uint32_t>(lead & 0x07);
+      else
+        return false;
       for (size_t j = 1; j < length; ++j) {
         const int next = at(i + j);
         if (next < 0 || (next & 0xC0) != 0x80) return false;

@@ -29,9 +29,9 @@ enum class IncludeUsage : uint8_t { kAbsent, kOff, kOn };  // kOff: false or nul
 // The views point into the body, or, where a name was spelled with escapes, into the reader, which
 // overwrites it with the next read: resolve `model` before the next suspension.
 struct Envelope {
-  size_t members_begin = 0;    // Right after the opening brace; the object is never empty.
-  std::string_view model;      // Without escapes.
-  ByteRange model_token;       // As it stands in the body, with its quotes.
+  size_t members_begin = 0;  // Right after the opening brace; the object is never empty.
+  std::string_view model;    // Without escapes.
+  ByteRange model_token;     // As it stands in the body, with its quotes.
   bool stream = false;
   StreamOptions stream_options = StreamOptions::kAbsent;
   ByteRange stream_options_token;  // Meaningful unless absent.

@@ -21,17 +21,16 @@ std::string hex(const Digest& digest) {
 
 // libcrypto takes our allocation functions only before its first allocation, hence at start-up.
 uint64_t allocations = 0;
-const bool counts_allocations =
-    CRYPTO_set_mem_functions(
-        [](size_t bytes, const char*, int) {
-          ++allocations;
-          return std::malloc(bytes);
-        },
-        [](void* block, size_t bytes, const char*, int) {
-          ++allocations;
-          return std::realloc(block, bytes);
-        },
-        [](void* block, const char*, int) { std::free(block); }) == 1;
+const bool counts_allocations = CRYPTO_set_mem_functions(
+                                    [](size_t bytes, const char*, int) {
+                                      ++allocations;
+                                      return std::malloc(bytes);
+                                    },
+                                    [](void* block, size_t bytes, const char*, int) {
+                                      ++allocations;
+                                      return std::realloc(block, bytes);
+                                    },
+                                    [](void* block, const char*, int) { std::free(block); }) == 1;
 
 TEST(Sha256, agrees_with_the_published_vectors) {
   EXPECT_EQ(hex(sha256("")), "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855");

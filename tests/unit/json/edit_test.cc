@@ -63,15 +63,17 @@ TEST(PlanBody, makes_both_edits_in_either_order) {
 }
 
 TEST(PlanBody, d108_numbers_unknown_fields_and_order_survive_byte_for_byte) {
-  const std::string before = "{ \"z\":[1.000000000000000000001, 1E400,-0.0,12345678901234567890123],\r\n\"model\":";
-  const std::string after = ",\"stop\":\"x\",\"stop\":[\"\\u0041\\/\"],\"unknown\":{\"b\":null,\"a\":\"\xC3\xA9\"}}\n";
+  const std::string before =
+      "{ \"z\":[1.000000000000000000001, 1E400,-0.0,12345678901234567890123],\r\n\"model\":";
+  const std::string after =
+      ",\"stop\":\"x\",\"stop\":[\"\\u0041\\/\"],\"unknown\":{\"b\":null,\"a\":\"\xC3\xA9\"}}\n";
   EXPECT_EQ(edited(before + "\"m\"" + after, {.model = "\"other\""}), before + "\"other\"" + after);
 }
 
 TEST(PlanBody, the_result_reads_back_as_asked) {
-  for (const char* options : {"", R"("stream_options":null,)", R"("stream_options":{},)",
-                              R"("stream_options":{"include_usage":false},)",
-                              R"("stream_options":{"x":{}},)"}) {
+  for (const char* options :
+       {"", R"("stream_options":null,)", R"("stream_options":{},)",
+        R"("stream_options":{"include_usage":false},)", R"("stream_options":{"x":{}},)"}) {
     const std::string body = "{" + std::string(options) + R"("model":"m","stream":true})";
     const Padded padded(edited(body, {.model = "\"n\"", .include_usage = true}));
     EnvelopeReader reader;

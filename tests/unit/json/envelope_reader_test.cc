@@ -102,9 +102,8 @@ TEST_F(EnvelopeReaderTest, null_and_absent_fields_are_absent) {
 }
 
 TEST_F(EnvelopeReaderTest, reads_names_and_keys_spelled_with_escapes) {
-  const auto envelope = read(
-      R"({"\u006dod\u0065l":"gp\u0074\/4\ud83d\ude00","str\u0065am":true,)"
-      R"("stream_options":{"includ\u0065_usage":null}})");
+  const auto envelope = read(R"({"\u006dod\u0065l":"gp\u0074\/4\ud83d\ude00","str\u0065am":true,)"
+                             R"("stream_options":{"includ\u0065_usage":null}})");
   ASSERT_TRUE(envelope.has_value());
   EXPECT_EQ(envelope->model, "gpt/4\xF0\x9F\x98\x80");
   EXPECT_EQ(at(envelope->model_token), R"("gp\u0074\/4\ud83d\ude00")");
@@ -151,25 +150,91 @@ TEST_F(EnvelopeReaderTest, a_body_without_a_model_is_refused) {
 }
 
 TEST_F(EnvelopeReaderTest, what_is_not_json_is_refused_as_such_whatever_else_is_wrong) {
-  for (const std::string body :
-       {"", " ", "[]", "[{\"model\":\"a\"}]", "\"a\"", "1", "null", "{", "}", "{]", "[}",
-        R"({"model":1)", R"({"model":1,})", R"({"model" 1})", R"({"model":"a"}})", R"({"model":"a"} x)",
-        R"({"model":"a"}{})", R"({"model":"a",,"b":1})", R"({,"model":"a"})", R"({"model":"a" "b":1})",
-        R"({model:"a"})", R"({'model':'a'})", R"({"model":"a})", R"({"model":"a\"})",
-        "{\"model\":\"a\nb\"}", "{\"model\":\"a\\x\"}", R"({"model":"\u12g4"})", R"({"model":"\u123"})",
-        "\xEF\xBB\xBF{\"model\":\"a\"}", "{\"model\":\"\xff\"}", "{\"model\":\"\xC0\xAF\"}",
-        "{\"model\":\"\xED\xA0\x80\"}", "{\"model\":\"a\",\"x\":\"\xE2\x82\"}"}) {
+  for (const std::string body : {"",
+                                 " ",
+                                 "[]",
+                                 "[{\"model\":\"a\"}]",
+                                 "\"a\"",
+                                 "1",
+                                 "null",
+                                 "{",
+                                 "}",
+                                 "{]",
+                                 "[}",
+                                 R"({"model":1)",
+                                 R"({"model":1,})",
+                                 R"({"model" 1})",
+                                 R"({"model":"a"}})",
+                                 R"({"model":"a"} x)",
+                                 R"({"model":"a"}{})",
+                                 R"({"model":"a",,"b":1})",
+                                 R"({,"model":"a"})",
+                                 R"({"model":"a" "b":1})",
+                                 R"({model:"a"})",
+                                 R"({'model':'a'})",
+                                 R"({"model":"a})",
+                                 R"({"model":"a\"})",
+                                 "{\"model\":\"a\nb\"}",
+                                 "{\"model\":\"a\\x\"}",
+                                 R"({"model":"\u12g4"})",
+                                 R"({"model":"\u123"})",
+                                 "\xEF\xBB\xBF{\"model\":\"a\"}",
+                                 "{\"model\":\"\xff\"}",
+                                 "{\"model\":\"\xC0\xAF\"}",
+                                 "{\"model\":\"\xED\xA0\x80\"}",
+                                 "{\"model\":\"a\",\"x\":\"\xE2\x82\"}"}) {
     expect_refusal(body, ErrorCode::kInvalidJson, "");
   }
 }
 
 TEST_F(EnvelopeReaderTest, every_value_is_checked_also_where_no_field_is_read) {
-  for (const char* value :
-       {"tru", "truex", "True", "nul", "nulll", "falsefalse", "01", "-", "+1", ".5", "1.", "1e",
-        "1e+", "0x10", "1_0", "Infinity", "NaN", "-01", "1 2", "\"a\"b", "\"a\"\"b\"", "a\"b\"",
-        "1\"x\"", "true\"\"", "[1,]", "[,1]", "[1 2]", "[1", "[1}", "{\"a\"}", "{\"a\":}",
-        "{\"a\":1,}", "{1:2}", "{\"a\":1 \"b\":2}", "{\"a\":[{]}}", "[\"a\":1]", "\\n", "\\\"", ":",
-        ",", "\x0c", "\x1a", "1\x0c", "\x01", "\x7f", "\xC2\xA0", "undefined"}) {
+  for (const char* value : {"tru",
+                            "truex",
+                            "True",
+                            "nul",
+                            "nulll",
+                            "falsefalse",
+                            "01",
+                            "-",
+                            "+1",
+                            ".5",
+                            "1.",
+                            "1e",
+                            "1e+",
+                            "0x10",
+                            "1_0",
+                            "Infinity",
+                            "NaN",
+                            "-01",
+                            "1 2",
+                            "\"a\"b",
+                            "\"a\"\"b\"",
+                            "a\"b\"",
+                            "1\"x\"",
+                            "true\"\"",
+                            "[1,]",
+                            "[,1]",
+                            "[1 2]",
+                            "[1",
+                            "[1}",
+                            "{\"a\"}",
+                            "{\"a\":}",
+                            "{\"a\":1,}",
+                            "{1:2}",
+                            "{\"a\":1 \"b\":2}",
+                            "{\"a\":[{]}}",
+                            "[\"a\":1]",
+                            "\\n",
+                            "\\\"",
+                            ":",
+                            ",",
+                            "\x0c",
+                            "\x1a",
+                            "1\x0c",
+                            "\x01",
+                            "\x7f",
+                            "\xC2\xA0",
+                            "undefined"}) {
     expect_refusal(R"({"model":"a","x":)" + std::string(value) + "}", ErrorCode::kInvalidJson, "");
   }
   expect_refusal(std::string("{\"model\":\"a\"\0}", 14), ErrorCode::kInvalidJson, "");
@@ -179,11 +244,13 @@ TEST_F(EnvelopeReaderTest, every_value_is_checked_also_where_no_field_is_read) {
 TEST_F(EnvelopeReaderTest, d108_every_valid_shape_is_accepted) {
   for (const char* members :
        {R"("stop":"x")", R"("stop":["x","y"])", R"("stop":null)",
-        R"("messages":[{"role":"user","content":[{"type":"text","text":"a"}]},{"role":"assistant","content":null}])",
+        R"("messages":[{"role":"user","content":[{"type":"text","text":"a"}]},)"
+        R"({"role":"assistant","content":null}])",
         R"("seed":123456789012345678901234567890)", R"("temperature":1.000000000000000000000001)",
         R"("x":-0)", R"("x":-0.0e-0)", R"("x":1E400)", R"("logit_bias":{"50256":-100})", R"("":{})",
-        R"("x":"lone \ud800 surrogate")", R"("x":"\ud800\ud800\udc00\udc00")", R"("x":[[],{},[[{}]]])",
-        "\"x\" \t\r\n:\t[ 1 , true,false\n, null ]", R"("x":"\\\\\"\\\"\/\b\f\n\r\t\u0000")"}) {
+        R"("x":"lone \ud800 surrogate")", R"("x":"\ud800\ud800\udc00\udc00")",
+        R"("x":[[],{},[[{}]]])", "\"x\" \t\r\n:\t[ 1 , true,false\n, null ]",
+        R"("x":"\\\\\"\\\"\/\b\f\n\r\t\u0000")"}) {
     const std::string body = R"({"model":"m",)" + std::string(members) + "}";
     const auto envelope = read(body);
     EXPECT_TRUE(envelope.has_value()) << body << ": " << envelope.error().error.detail;
@@ -211,7 +278,8 @@ TEST_F(EnvelopeReaderTest, nesting_is_bounded_exactly) {
 }
 
 TEST_F(EnvelopeReaderTest, d022_nothing_of_one_body_shows_in_the_next) {
-  const std::string full = R"({"model":"\u0061","stream":true,"stream_options":{"include_usage":true},
+  const std::string full =
+      R"({"model":"\u0061","stream":true,"stream_options":{"include_usage":true},
       "max_tokens":1,"max_completion_tokens":2,"max_output_tokens":3,"n":4,"user":"u"})";
   for (int round = 0; round < 100; ++round) {
     ASSERT_TRUE(read(full).has_value());
@@ -230,8 +298,8 @@ TEST_F(EnvelopeReaderTest, d022_nothing_of_one_body_shows_in_the_next) {
 }
 
 TEST_F(EnvelopeReaderTest, every_prefix_of_a_body_is_refused) {
-  const std::string body =
-      R"({"model":"\u0061b","x":[1.5e3,{"y":"\\\"é"},true,null],"stream_options":{"include_usage":false}})";
+  const std::string body = R"({"model":"\u0061b","x":[1.5e3,{"y":"\\\"é"},true,null],)"
+                           R"("stream_options":{"include_usage":false}})";
   for (size_t length = 0; length < body.size(); ++length) {
     expect_refusal(body.substr(0, length), ErrorCode::kInvalidJson, "");
   }
@@ -241,9 +309,12 @@ TEST_F(EnvelopeReaderTest, every_prefix_of_a_body_is_refused) {
 // Random edits of a valid body, at every alignment, against the oracle.
 TEST_F(EnvelopeReaderTest, agrees_with_a_plain_validator_on_damaged_bodies) {
   const std::string seed_body =
-      R"({"model":"m\u0041","messages":[{"role":"user","content":"a \"b\" \\ é\n"},{"n":[-1.5e+3,0,{}]}],)"
-      R"("stream":true,"stream_options":{"include_usage":false,"k":[null,true]},"max_tokens":17,"z":""})";
-  static constexpr std::string_view kBytes = "{}[]:,\"\\ \n0159-+.eEtrufalsn/\x01\x0c\x1a\x7f\xc3\xa9\xff\xed";
+      R"({"model":"m\u0041","messages":[{"role":"user","content":"a \"b\" \\ é\n"},)"
+      R"({"n":[-1.5e+3,0,{}]}],)"
+      R"("stream":true,"stream_options":{"include_usage":false,"k":[null,true]},)"
+      R"("max_tokens":17,"z":""})";
+  static constexpr std::string_view kBytes =
+      "{}[]:,\"\\ \n0159-+.eEtrufalsn/\x01\x0c\x1a\x7f\xc3\xa9\xff\xed";
   std::mt19937 random(20240607);
   int accepted = 0;
   for (int round = 0; round < 60'000; ++round) {
@@ -260,7 +331,8 @@ TEST_F(EnvelopeReaderTest, agrees_with_a_plain_validator_on_damaged_bodies) {
       if (body.empty()) body = " ";
     }
     const auto envelope = read(body);
-    const bool is_json = envelope.has_value() || envelope.error().error.code != ErrorCode::kInvalidJson;
+    const bool is_json =
+        envelope.has_value() || envelope.error().error.code != ErrorCode::kInvalidJson;
     const size_t begin = body.find_first_not_of(" \n\r\t");
     const bool is_object = begin != std::string::npos && body[begin] == '{';
     ASSERT_EQ(is_json, is_object && support::is_strict_json(body, kDepthMax)) << body;
@@ -272,7 +344,8 @@ TEST_F(EnvelopeReaderTest, agrees_with_a_plain_validator_on_damaged_bodies) {
 
 TEST_F(EnvelopeReaderTest, a_warm_reader_allocates_nothing) {
   const Padded large(R"({"model":"m","x":")" + std::string(300'000, 'x') + "\"}");
-  const Padded small(R"({"\u006dodel":"\u0061","stream":true,"stream_options":{},"x":[1,{"y":"z"}]})");
+  const Padded small(
+      R"({"\u006dodel":"\u0061","stream":true,"stream_options":{},"x":[1,{"y":"z"}]})");
   ASSERT_TRUE(reader_.read(large.text(), kDepthMax).has_value());
   const uint64_t before = allocations;
   for (int i = 0; i < 50; ++i) {

@@ -35,7 +35,8 @@ TEST(FindBadEscape, accepts_each_escape_at_every_place_of_a_block) {
 
 TEST(FindBadEscape, finds_a_bad_one_at_every_place_of_a_block) {
   for (size_t before = 0; before < 140; ++before) {
-    for (const char* escape : {"\\x", "\\", "\\u", "\\u123", "\\u12g4", "\\ ", "\\0", "\\'", "\\N"}) {
+    for (const char* escape :
+         {"\\x", "\\", "\\u", "\\u123", "\\u12g4", "\\ ", "\\0", "\\'", "\\N"}) {
       const std::string text = std::string(before, '\\') + (before % 2 == 1 ? "\\" : "");
       EXPECT_EQ(bad_at(text + escape), text.size()) << text << escape;
       EXPECT_EQ(bad_at(std::string(before, 'x') + escape), before) << escape;
@@ -58,8 +59,9 @@ TEST(ClassifyEscapes, both_ways_agree_on_every_byte_after_a_backslash) {
     for (size_t i = 0; i < 2; ++i) {
       ASSERT_EQ(plain[i].backslashes, fast[i].backslashes) << byte;
       ASSERT_EQ(plain[i].before_letter, fast[i].before_letter & fast[i].backslashes) << byte;
-      const bool is_letter = byte != 0 && std::string_view("\"\\/bfnrt").find(static_cast<char>(byte)) !=
-                                              std::string_view::npos;
+      const bool is_letter =
+          byte != 0 &&
+          std::string_view("\"\\/bfnrt").find(static_cast<char>(byte)) != std::string_view::npos;
       ASSERT_EQ((plain[i].before_letter & 1) != 0, is_letter) << byte;
     }
   }

@@ -39,14 +39,16 @@ TEST(ReadUsage, what_is_missing_null_or_no_count_is_absent_and_not_zero) {
   EXPECT_EQ(usage->cached, std::nullopt);
   EXPECT_EQ(usage->reasoning, std::nullopt);
   EXPECT_TRUE(reader.read_usage("{}")->is_empty());
-  for (const char* text : {"", "[]", "1", "{", R"({"prompt_tokens":1}x)", R"({"prompt_tokens":01})"}) {
+  for (const char* text :
+       {"", "[]", "1", "{", R"({"prompt_tokens":1}x)", R"({"prompt_tokens":01})"}) {
     EXPECT_FALSE(reader.read_usage(text).has_value()) << text;
   }
 }
 
 TEST(ReadEvent, tells_the_usage_event_from_the_others) {
   FieldReader reader;
-  const auto last = reader.read_event(R"({"id":"x","choices":[],"usage":{"prompt_tokens":1,"completion_tokens":2}})");
+  const auto last = reader.read_event(
+      R"({"id":"x","choices":[],"usage":{"prompt_tokens":1,"completion_tokens":2}})");
   ASSERT_TRUE(last.has_value());
   EXPECT_TRUE(last->has_choices && last->choices_empty && last->has_usage);
   EXPECT_EQ(last->usage.output, 2u);
@@ -56,16 +58,17 @@ TEST(ReadEvent, tells_the_usage_event_from_the_others) {
   EXPECT_TRUE(content->has_choices);
   EXPECT_FALSE(content->choices_empty || content->has_usage || content->has_finish_reason ||
                content->has_error);
-  EXPECT_TRUE(reader.read_event(R"({"choices":[{"delta":{},"finish_reason":"stop"}]})")->has_finish_reason);
+  EXPECT_TRUE(
+      reader.read_event(R"({"choices":[{"delta":{},"finish_reason":"stop"}]})")->has_finish_reason);
   EXPECT_TRUE(reader.read_event(R"({"error":{"message":"x"}})")->has_error);
   EXPECT_FALSE(reader.read_event(R"({"error":null})")->has_error);
 }
 
 TEST(ReadEvent, looks_into_the_response_of_a_responses_event) {
   FieldReader reader;
-  const auto event = reader.read_event(
-      R"({"type":"response.completed","response":{"error":null,"output":[{"usage":{"input_tokens":9}}],)"
-      R"("usage":{"input_tokens":1,"output_tokens":2}}})");
+  const auto event = reader.read_event(R"({"type":"response.completed","response":{"error":null,)"
+                                       R"("output":[{"usage":{"input_tokens":9}}],)"
+                                       R"("usage":{"input_tokens":1,"output_tokens":2}}})");
   ASSERT_TRUE(event.has_value());
   EXPECT_TRUE(event->has_usage);
   EXPECT_FALSE(event->has_error);
@@ -81,7 +84,8 @@ TEST(ReadEvent, is_bounded) {
   };
   EXPECT_TRUE(reader.read_event(padded_to(FieldReader::kTextBytesMax)).has_value());
   EXPECT_FALSE(reader.read_event(padded_to(FieldReader::kTextBytesMax + 1)).has_value());
-  EXPECT_FALSE(reader.read_event("{\"x\":" + std::string(200, '[') + std::string(200, ']') + "}").has_value());
+  EXPECT_FALSE(reader.read_event("{\"x\":" + std::string(200, '[') + std::string(200, ']') + "}")
+                   .has_value());
 }
 
 }  // namespace

@@ -15,7 +15,8 @@ namespace {
 TEST(Writer, puts_commas_between_values_only) {
   std::string text;
   Writer writer(text);
-  writer.begin_object().key("a").integer(-1).key("b").begin_array().string("x").null().boolean(true);
+  writer.begin_object().key("a").integer(-1).key("b").begin_array().string("x").null().boolean(
+      true);
   writer.begin_object().end_object().begin_array().end_array().end_array();
   writer.key("c").unsigned_integer(UINT64_MAX).key("d").raw("[1]").end_object();
   EXPECT_EQ(text, R"({"a":-1,"b":["x",null,true,{},[]],"c":18446744073709551615,"d":[1]})");
@@ -29,13 +30,17 @@ TEST(Writer, numbers_read_back_equal) {
     EXPECT_TRUE(support::is_strict_json(text, 1)) << text;
   }
   std::string text;
-  Writer(text).begin_array().number(std::numeric_limits<double>::infinity())
-      .number(std::numeric_limits<double>::quiet_NaN()).end_array();
+  Writer(text)
+      .begin_array()
+      .number(std::numeric_limits<double>::infinity())
+      .number(std::numeric_limits<double>::quiet_NaN())
+      .end_array();
   EXPECT_EQ(text, "[null,null]");
 }
 
 TEST(Writer, escapes_what_must_not_stand_for_itself) {
-  EXPECT_EQ(quote("a\"b\\c\n\r\t\b\x01\x1f/\x7f"), "\"a\\\"b\\\\c\\n\\r\\t\\u0008\\u0001\\u001f/\x7f\"");
+  EXPECT_EQ(quote("a\"b\\c\n\r\t\b\x01\x1f/\x7f"),
+            "\"a\\\"b\\\\c\\n\\r\\t\\u0008\\u0001\\u001f/\x7f\"");
   EXPECT_EQ(quote(std::string_view("\0", 1)), "\"\\u0000\"");
   EXPECT_EQ(quote("é€😀"), "\"é€😀\"");
   EXPECT_EQ(quote(""), "\"\"");
@@ -43,7 +48,9 @@ TEST(Writer, escapes_what_must_not_stand_for_itself) {
 
 TEST(Writer, replaces_what_is_not_utf8) {
   const std::string r = "\xEF\xBF\xBD";
-  EXPECT_EQ(quote("a\xff" "b"), "\"a" + r + "b\"");
+  EXPECT_EQ(quote("a\xff"
+                  "b"),
+            "\"a" + r + "b\"");
   EXPECT_EQ(quote("\xC0\xAF"), "\"" + r + r + "\"");
   EXPECT_EQ(quote("\xED\xA0\x80"), "\"" + r + r + r + "\"");
   EXPECT_EQ(quote("\xF4\x90\x80\x80"), "\"" + r + r + r + r + "\"");
