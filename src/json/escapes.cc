@@ -100,45 +100,47 @@ uint32_t take_code_point(std::string_view& raw) noexcept {
 }
 
 // Checks the escapes that begin at `starts`, one by one; a backslash that is the second byte of an
-// escape begins none. Moves `checked` behind the last of them.
-size_t check_block(std::string_view text, size_t block, uint64_t starts, size_t& checked) noexcept {
+// escape begins none. Returns the bytes of the next block that the last escape reaches into, or
+// kBad, with the place in `bad`.
+constexpr size_t kBad = kBlock;
+size_t check_block(std::string_view text, size_t block, uint64_t starts, size_t& bad) noexcept {
   while (starts != 0) {
-    const size_t at = block + static_cast<size_t>(std::countr_zero(starts));
-    const size_t length = escape_length(text.data() + at);
-    if (length == 0 || length > text.size() - at) return at;
-    checked = at + length;
-    if (checked >= block + kBlock) break;
-    starts &= ~uint64_t{0} << (checked - block);
+    const auto at = static_cast<size_t>(std::countr_zero(starts));
+    const size_t length = escape_length(text.data() + block + at);
+    if (length == 0 || length > text.size() - block - at) {
+      bad = block + at;
+      return kBad;
+    }
+    if (at + length >= kBlock) return at + length - kBlock;
+    starts &= ~uint64_t{0} << (at + length);
   }
-  return std::string_view::npos;
+  return 0;
 }
 
 }  // namespace
 
 size_t find_bad_escape(std::string_view text) noexcept {
-  const char* const bytes = text.data();
   static const ClassifyEscapes classify = choose_classify_escapes();
   std::array<EscapeMasks, kStrip> strip;
-  size_t checked = 0;  // Everything before it belongs to an escape that was looked at.
-  for (size_t block = 0; block < text.size(); block += kBlock) {
-    const size_t in_strip = block / kBlock % kStrip;
-    if (in_strip == 0) {
-      const size_t blocks = (text.size() - block + kBlock - 1) / kBlock;
-      classify(bytes + block, std::min(blocks, kStrip), strip.data());
+  size_t bad = std::string_view::npos;
+  size_t reached = 0;  // Bytes of this block that belong to an escape begun in the last one.
+  for (size_t begin = 0; begin < text.size(); begin += kStrip * kBlock) {
+    const size_t blocks = std::min((text.size() - begin + kBlock - 1) / kBlock, kStrip);
+    classify(text.data() + begin, blocks, strip.data());
+    for (size_t i = 0; i < blocks; ++i) {
+      const EscapeMasks& masks = strip[i];
+      const size_t rest = text.size() - begin - i * kBlock;
+      uint64_t starts = masks.backslashes & ~uint64_t{0} << reached;
+      // The usual block has letter escapes alone, no two of them touching; it is settled without a
+      // branch for each. The last one goes the careful way: its letters may lie behind the text.
+      if ((starts & (~masks.before_letter | starts << 1)) == 0 && rest > kBlock) {
+        reached = starts >> 63;
+        continue;
+      }
+      if (rest < kBlock) starts &= (uint64_t{1} << rest) - 1;
+      reached = check_block(text, begin + i * kBlock, starts, bad);
+      if (reached == kBad) return bad;
     }
-    const EscapeMasks& masks = strip[in_strip];
-    const size_t rest = text.size() - block;
-    const uint64_t inside = rest < kBlock ? (uint64_t{1} << rest) - 1 : ~uint64_t{0};
-    const uint64_t starts =
-        masks.backslashes & inside & ~uint64_t{0} << (std::max(checked, block) - block);
-    // The usual block has letter escapes alone, no two of them touching; it is settled without a
-    // branch for each. The last block goes the careful way: its letters may lie behind the text.
-    if ((starts & (~masks.before_letter | starts << 1)) == 0 && rest > kBlock) {
-      checked = std::max(checked, block + kBlock + (starts >> 63));
-      continue;
-    }
-    const size_t bad = check_block(text, block, starts, checked);
-    if (bad != std::string_view::npos) return bad;
   }
   return std::string_view::npos;
 }
