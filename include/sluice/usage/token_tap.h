@@ -1,0 +1,63 @@
+// Reads what an answer used while it passes.
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <string_view>
+
+#include <sluice/http/event_tap.h>
+#include <sluice/http/sse.h>
+#include <sluice/json/field_reader.h>
+#include <sluice/usage/record.h>
+#include <sluice/usage/usage_finder.h>
+
+namespace sluice::usage {
+
+enum class BodyKind : uint8_t { kJson, kEventStream };
+
+// Takes the usage from whichever event or place of the body has it, and beside that counts the
+// events with content, so that a stream that is cut is settled by what went out. Events are
+// judged by a few exact searches in their bytes and not parsed.
+//
+// Allocates nothing. Lives in its exchange; `reader` is the shard's and must outlive it.
+class TokenTap final : public http::EventTap {
+ public:
+  TokenTap(json::FieldReader& reader, BodyKind kind) noexcept : kind_(kind), finder_(reader) {}
+
+  void on_span(std::string_view dechunked_span) noexcept override;
+  void on_end() noexcept override { has_ended_ = true; }
+
+  // What is known so far; good at any time, and final once the body ended or broke.
+  [[nodiscard]] Usage usage() const noexcept;
+
+  // The events with at least one token: text, reasoning, or a part of a tool call. The first span
+  // after which this is not zero brought the first token.
+  [[nodiscard]] uint64_t content_events() const noexcept { return content_events_; }
+  // The stream's own words on how it ended: a finish reason or its like, `[DONE]`, an error.
+  [[nodiscard]] bool has_finished() const noexcept { return has_finished_; }
+  [[nodiscard]] bool is_done() const noexcept { return is_done_; }
+  [[nodiscard]] bool has_error() const noexcept { return has_error_; }
+
+ private:
+  // The front of an event that was cut; what is behind it does not change how it is judged.
+  static constexpr size_t kCarryBytesMax = 1024;
+
+  void carry(std::string_view part) noexcept;
+  void judge(std::string_view event) noexcept;
+  void judge_chat(std::string_view text, std::string_view delta) noexcept;
+  void judge_response(std::string_view type, std::string_view delta) noexcept;
+
+  BodyKind kind_;
+  bool has_ended_ = false;
+  bool has_finished_ = false;
+  bool is_done_ = false;
+  bool has_error_ = false;
+  uint16_t carry_length_ = 0;
+  uint64_t content_events_ = 0;
+  http::EventScanner scanner_;
+  UsageFinder finder_;
+  std::array<char, kCarryBytesMax> carry_;
+};
+
+}  // namespace sluice::usage

@@ -1,0 +1,79 @@
+#include "needle.h"
+
+#include <bit>
+#include <cstdint>
+#include <cstring>
+
+#if defined(__SSE2__)
+#include <emmintrin.h>
+#endif
+
+namespace sluice::usage {
+
+namespace {
+
+bool is_space(char c) noexcept { return c == ' ' || c == '\t' || c == '\n' || c == '\r'; }
+
+size_t skip_space(std::string_view text, size_t at) noexcept {
+  while (at < text.size() && is_space(text[at])) ++at;
+  return at;
+}
+
+// Bit i is set where `second` stands at bytes[i] and `last` at bytes[i + distance]; 16 places.
+// The first byte of a needle is a quote as a rule, which JSON is full of, so it is not asked for.
+uint32_t pair_mask(const char* bytes, size_t distance, char second, char last) noexcept {
+#if defined(__SSE2__)
+  const __m128i front = _mm_loadu_si128(reinterpret_cast<const __m128i*>(bytes));
+  const __m128i back = _mm_loadu_si128(reinterpret_cast<const __m128i*>(bytes + distance));
+  return static_cast<uint32_t>(_mm_movemask_epi8(_mm_and_si128(
+      _mm_cmpeq_epi8(front, _mm_set1_epi8(second)), _mm_cmpeq_epi8(back, _mm_set1_epi8(last)))));
+#else
+  uint32_t mask = 0;
+  for (unsigned i = 0; i < 16; ++i) {
+    mask |= uint32_t{bytes[i] == second && bytes[i + distance] == last} << i;
+  }
+  return mask;
+#endif
+}
+
+}  // namespace
+
+size_t find_needle(std::string_view text, std::string_view needle, size_t from) noexcept {
+  constexpr size_t kStep = 16;
+  const size_t distance = needle.size() - 2;
+  const char second = needle[1];
+  const char last = needle.back();
+  size_t at = from;
+  for (; at + 1 + distance + kStep <= text.size(); at += kStep) {
+    uint32_t mask = pair_mask(text.data() + at + 1, distance, second, last);
+    for (; mask != 0; mask &= mask - 1) {
+      const size_t candidate = at + static_cast<size_t>(std::countr_zero(mask));
+      if (std::memcmp(text.data() + candidate, needle.data(), needle.size()) == 0) {
+        return candidate;
+      }
+    }
+  }
+  for (; at + needle.size() <= text.size(); ++at) {
+    if (text[at + 1] == second &&
+        std::memcmp(text.data() + at, needle.data(), needle.size()) == 0) {
+      return at;
+    }
+  }
+  return std::string_view::npos;
+}
+
+std::string_view find_value(std::string_view text, std::string_view key, size_t from,
+                            size_t* after) noexcept {
+  size_t at = find_needle(text, key, from);
+  for (; at != std::string_view::npos; at = find_needle(text, key, at + key.size())) {
+    const size_t colon = skip_space(text, at + key.size());
+    if (colon < text.size() && text[colon] != ':') continue;
+    const size_t value = skip_space(text, colon + 1);
+    if (after != nullptr) *after = at + key.size();
+    return value < text.size() ? text.substr(value) : std::string_view();
+  }
+  if (after != nullptr) *after = std::string_view::npos;
+  return {};
+}
+
+}  // namespace sluice::usage

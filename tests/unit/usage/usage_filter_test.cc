@@ -1,0 +1,55 @@
+#include <sluice/usage/usage_filter.h>
+
+#include <string>
+
+#include <gtest/gtest.h>
+
+namespace sluice::usage {
+namespace {
+
+std::string event(const std::string& payload) { return "data: " + payload + "\n\n"; }
+
+class UsageFilterTest : public ::testing::Test {
+ protected:
+  json::FieldReader reader_;
+  UsageFilter filter_{reader_};
+};
+
+TEST_F(UsageFilterTest, d021_drops_the_event_with_usage_and_no_choices) {
+  for (const std::string& text :
+       {event(R"({"id":"x","choices":[],"usage":{"prompt_tokens":1,"completion_tokens":2}})"),
+        event(R"({"usage" : { } , "choices" : [ ]})"),
+        std::string("id: 7\r\nevent: "
+                    "message\r\ndata:{\"choices\":[],\"usage\":{\"prompt_tokens\":1}}\r\n\r\n"),
+        std::string(
+            "data: {\"choices\":[],\ndata: \"usage\":\ndata: {\"prompt_tokens\":1}}\n\n")}) {
+    EXPECT_TRUE(filter_.may_drop_within(text)) << text;
+    EXPECT_FALSE(filter_.keeps(text)) << text;
+  }
+}
+
+TEST_F(UsageFilterTest, d021_keeps_everything_else) {
+  for (const std::string& text :
+       {event(R"({"choices":[{"delta":{"content":"a"}}],"usage":null})"),
+        event(R"({"choices":[{"delta":{},"finish_reason":"stop"}],"usage":{"prompt_tokens":1}})"),
+        event(R"({"choices":[],"usage":null})"),
+        event(R"({"choices":[],"prompt_filter_results":[]})"),
+        event(R"({"choices":[],"usage":{"prompt_tokens":1},"error":{"message":"x"}})"),
+        event(R"({"usage":{"prompt_tokens":1}})"), event(R"({"choices":{},"usage":{}})"),
+        event(R"({"choices":[{"delta":{"content":"\"choices\":[],\"usage\":{}"}}]})"),
+        event(R"({"x":{"choices":[],"usage":{}}})"), event(R"({"choices":[],"usage":{})"),
+        event("[DONE]"), std::string(": \"usage\":{ comment\n\n"), std::string("\n"),
+        event(R"({"choices":[],"usage":{"x":")" + std::string(70'000, 'x') + "\"}}")}) {
+    EXPECT_TRUE(filter_.keeps(text)) << text.substr(0, 100);
+  }
+}
+
+TEST_F(UsageFilterTest, looks_closely_only_where_a_usage_may_be) {
+  EXPECT_FALSE(filter_.may_drop_within(""));
+  EXPECT_FALSE(filter_.may_drop_within(event(R"({"choices":[],"usage":null})")));
+  EXPECT_FALSE(filter_.may_drop_within(event(R"({"a":"usage","b":"\"usage\":{}"})")));
+  EXPECT_TRUE(filter_.may_drop_within(event(R"({"usage":null})") + event(R"({"usage":{}})")));
+}
+
+}  // namespace
+}  // namespace sluice::usage
