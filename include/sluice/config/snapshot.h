@@ -24,8 +24,9 @@ struct Price {
 
 // A numeric address and port to listen on; host names are refused.
 struct ListenAddress {
-  std::string host;  // Without brackets, e.g. "127.0.0.1" or "::1".
-  uint16_t port = 0; // 0 lets the kernel choose (tests); the chosen port is logged.
+  std::string host;   // Without brackets, e.g. "127.0.0.1" or "::1".
+  uint16_t port = 0;  // 0 lets the kernel choose (tests); the chosen port is logged.
+  bool operator==(const ListenAddress&) const = default;
   [[nodiscard]] bool is_loopback() const noexcept;
 };
 
@@ -34,14 +35,15 @@ struct Endpoint {
   std::string host;       // Name or numeric address, without brackets.
   uint16_t port = 80;
   std::string authority;  // What goes into the Host header, e.g. "host:8443".
-  std::string base_path;  // "" or "/prefix", never with a trailing slash; see docs/config.md "Paths".
+  std::string base_path;  // "" or "/prefix", without a trailing slash; docs/config.md "Paths".
   std::string query;      // Without '?'; merged before the client's own query.
+  bool has_version = false;  // `base_path` ends in a version, which replaces the client's "/v1".
   // Non-empty when the URL named a full endpoint (".../chat/completions"): used as it is.
   std::string full_path;
 };
 
 enum class StreamUsage : uint8_t {
-  kInject,  // Add stream_options.include_usage; hide the extra event from clients that did not ask.
+  kInject,  // Add stream_options.include_usage; hide the event from clients that did not ask.
   kPass,    // Leave stream_options alone.
 };
 
@@ -67,7 +69,7 @@ struct Header {
 struct Upstream {
   std::string name;
   Endpoint endpoint;
-  std::string credential;  // Secret; "" when the upstream needs none. Sent as "Bearer <credential>".
+  std::string credential;  // Secret, sent as "Bearer <credential>"; "" when none is needed.
   std::vector<Header> headers;
   uint32_t weight = 1;     // Multiplied with the route's weight.
   UpstreamTimeouts timeouts;
@@ -158,9 +160,16 @@ struct Snapshot {
 
   // Invalid when no such model is configured.
   [[nodiscard]] ModelId find_model(std::string_view name) const noexcept;
-  [[nodiscard]] const Upstream& upstream(UpstreamId id) const noexcept { return upstreams[id.value]; }
+  [[nodiscard]] const Upstream& upstream(UpstreamId id) const noexcept {
+    return upstreams[id.value];
+  }
   [[nodiscard]] const Model& model(ModelId id) const noexcept { return models[id.value]; }
   [[nodiscard]] const Key& key(KeyId id) const noexcept { return keys[id.value]; }
 };
+
+// The keys, as written in the file, whose change from `running` to `candidate` a reload cannot
+// carry out. Empty when nothing of `candidate` has to wait for a restart.
+[[nodiscard]] std::vector<std::string> needs_restart(const Snapshot& running,
+                                                     const Snapshot& candidate);
 
 }  // namespace sluice::config
