@@ -19,7 +19,7 @@ std::unexpected<std::string> reason_of(int error) {
 }
 
 std::expected<FileText, std::string> read_all(int fd, size_t bytes_max) {
-  struct stat status {};
+  struct stat status{};
   if (::fstat(fd, &status) != 0) return reason_of(errno);
   FileText file{{}, (status.st_mode & S_IROTH) != 0};
   std::array<char, 64 * 1024> block;

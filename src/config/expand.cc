@@ -90,8 +90,8 @@ std::expected<std::string, Fault> expand(std::string_view raw, const Environment
       rest.remove_prefix(1);
     }
     if (text.size() > kExpandedBytesMax) {
-      return std::unexpected(Fault{"is longer than 64KiB once its variables are filled in",
-                                   "shorten the variables"});
+      return std::unexpected(
+          Fault{"is longer than 64KiB once its variables are filled in", "shorten the variables"});
     }
   }
   text += rest;

@@ -109,14 +109,13 @@ inline constexpr auto read_path = [](Walk& walk, const Node& node, auto& out) {
 };
 
 template <auto Member, const auto& Table>
-inline constexpr auto read_section = [](Walk& walk, const Node& node, auto& out) {
-  read_mapping(walk, node, Table, out.*Member);
-};
+inline constexpr auto read_section =
+    [](Walk& walk, const Node& node, auto& out) { read_mapping(walk, node, Table, out.*Member); };
 
 template <const auto& Table>
-inline constexpr auto list_section = [](const std::string& prefix,
-                                        std::vector<std::string>& names) {
-  list_keys(Table, prefix, names);
-};
+inline constexpr auto list_section =
+    [](const std::string& prefix, std::vector<std::string>& names) {
+      list_keys(Table, prefix, names);
+    };
 
 }  // namespace sluice::config

@@ -11,8 +11,8 @@ namespace {
 constexpr size_t kNameBytesMax = 128;
 
 constexpr std::array<std::string_view, 9> kHopByHop = {
-    "host", "content-length", "transfer-encoding", "connection", "te",
-    "upgrade", "keep-alive", "trailer", "expect"};
+    "host",    "content-length", "transfer-encoding", "connection", "te",
+    "upgrade", "keep-alive",     "trailer",           "expect"};
 
 // What describes the body is written by Sluice itself, and answers must stay readable for usage.
 constexpr std::array<std::string_view, 3> kOfTheBody = {"content-type", "content-encoding",

@@ -91,8 +91,7 @@ constexpr std::array kMetricsFields = {
     Field<Snapshot>{"listen", read_metrics_listen, Presence::kRequired}};
 
 constexpr std::array kLogFields = {
-    Field<LogSettings>{"level", read_level},
-    Field<LogSettings>{"format", read_format},
+    Field<LogSettings>{"level", read_level}, Field<LogSettings>{"format", read_format},
     Field<LogSettings>{"file", read_path<&LogSettings::file, kPathBytesMax>}};
 
 constexpr std::array kAccessLogFields = {

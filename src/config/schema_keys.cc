@@ -54,8 +54,9 @@ void read_allowed_models(Walk& walk, const Node& node, KeyDraft& draft) {
     if (!name) return;
     const auto place = walk.model_names.find(*name);
     if (!place) {
-      return walk.error(item, fmt::format("names the model `{}`, which does not exist{}", *name,
-                                          walk.model_names.suggestion(*name)),
+      return walk.error(item,
+                        fmt::format("names the model `{}`, which does not exist{}", *name,
+                                    walk.model_names.suggestion(*name)),
                         "name one of `models`");
     }
     models.push_back(ModelId{place->index});
@@ -77,7 +78,8 @@ template <auto Member, uint64_t Min, uint64_t Max>
 constexpr auto read_key_number = [](Walk& walk, const Node& node, KeyDraft& draft) {
   if (const auto value = walk.number(node, Min, Max)) {
     draft.key.*Member = static_cast<uint32_t>(*value);
-    walk.warn(node, "has no effect yet: requests do not queue", "leave it out, or keep it for a later version");
+    walk.warn(node, "has no effect yet: requests do not queue",
+              "leave it out, or keep it for a later version");
   }
 };
 
@@ -113,18 +115,20 @@ void read_keys(Walk& walk, const Node& node, Snapshot& snapshot) {
     draft.key.tenant = tenant_of(draft.tenant, tenants, snapshot);
     if (!draft.key.name.empty()) {
       if (const auto taken = names.add(draft.key.name, {id.value, item.line})) {
-        walk.error(item, fmt::format("has the name `{}` of the key in line {}", draft.key.name,
-                                     taken->line),
-                   "give each key a name of its own");
+        walk.error(
+            item,
+            fmt::format("has the name `{}` of the key in line {}", draft.key.name, taken->line),
+            "give each key a name of its own");
       }
     }
     if (draft.has_secret) {
       const auto [entry, is_new] = snapshot.keys_by_digest.emplace(draft.key.digest, id);
       if (!is_new) {
         const Key& other = snapshot.key(entry->second);
-        walk.error(item, fmt::format("`{}` has the same secret as the key `{}`", draft.key.name,
-                                     other.name),
-                   "give each key a secret of its own");
+        walk.error(
+            item,
+            fmt::format("`{}` has the same secret as the key `{}`", draft.key.name, other.name),
+            "give each key a secret of its own");
       }
     }
     snapshot.keys.push_back(std::move(draft.key));

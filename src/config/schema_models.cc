@@ -33,8 +33,9 @@ void read_upstream_name(Walk& walk, const Node& node, Route& route) {
     route.upstream = UpstreamId{place->index};
     return;
   }
-  walk.error(node, fmt::format("names the upstream `{}`, which does not exist{}", *name,
-                               walk.upstream_names.suggestion(*name)),
+  walk.error(node,
+             fmt::format("names the upstream `{}`, which does not exist{}", *name,
+                         walk.upstream_names.suggestion(*name)),
              "name one of `upstreams`");
 }
 
@@ -70,8 +71,7 @@ void read_routes(Walk& walk, const Node& node, Model& model) {
 
 constexpr std::array kModelFields = {
     Field<Model>{"name", read_public_name, Presence::kRequired},
-    Field<Model>{"routes", read_routes, Presence::kRequired,
-                 list_section<kRouteFields>}};
+    Field<Model>{"routes", read_routes, Presence::kRequired, list_section<kRouteFields>}};
 
 }  // namespace
 
@@ -93,8 +93,8 @@ void read_models(Walk& walk, const Node& node, Snapshot& snapshot) {
     snapshot.models_by_name.emplace(model.name, ModelId{index});
     const auto taken = walk.model_names.add(model.name, {index, item.line});
     if (!taken) return;
-    walk.error(item, fmt::format("has the name `{}` of the model in line {}", model.name,
-                                 taken->line),
+    walk.error(item,
+               fmt::format("has the name `{}` of the model in line {}", model.name, taken->line),
                "put all routes of a model under one name");
   });
 }

@@ -123,9 +123,10 @@ void read_upstreams(Walk& walk, const Node& node, Snapshot& snapshot) {
     const auto index = static_cast<uint32_t>(i);
     const auto taken = walk.upstream_names.add(upstream.name, {index, item.line});
     if (!taken) return;
-    walk.error(item, fmt::format("has the name `{}` of the upstream in line {}", upstream.name,
-                                 taken->line),
-               "give each upstream a name of its own");
+    walk.error(
+        item,
+        fmt::format("has the name `{}` of the upstream in line {}", upstream.name, taken->line),
+        "give each upstream a name of its own");
   });
 }
 

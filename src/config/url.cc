@@ -192,8 +192,8 @@ std::expected<Endpoint, Fault> parse_url(std::string_view url) {
   Endpoint endpoint;
   if (question < rest->size()) endpoint.query = rest->substr(question + 1);
   if (!is_clean(endpoint.query, true)) {
-    return Failed(Fault{"has a character in its query that must be percent-encoded",
-                        "encode it, as %20"});
+    return Failed(
+        Fault{"has a character in its query that must be percent-encoded", "encode it, as %20"});
   }
   if (auto fault = read_authority(before_query.substr(0, slash), endpoint)) return Failed(*fault);
   if (auto fault = read_path(before_query.substr(slash), endpoint)) return Failed(*fault);

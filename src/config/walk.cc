@@ -46,20 +46,26 @@ bool has_control(std::string_view text) noexcept {
                      [](char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7f; });
 }
 
-// Levenshtein's distance with one row; both texts are at most kSuggestionBytesMax long.
+// Letters to add, drop, replace or swap with their neighbour until `left` is `right`; both texts
+// are at most kSuggestionBytesMax long.
 size_t distance(std::string_view left, std::string_view right) noexcept {
-  std::array<size_t, kSuggestionBytesMax + 1> row;
-  for (size_t j = 0; j <= right.size(); ++j) row[j] = j;
-  for (size_t i = 0; i < left.size(); ++i) {
-    size_t diagonal = row[0];
-    row[0] = i + 1;
-    for (size_t j = 0; j < right.size(); ++j) {
-      const size_t replaced = diagonal + (left[i] == right[j] ? 0 : 1);
-      diagonal = row[j + 1];
-      row[j + 1] = std::min({replaced, row[j + 1] + 1, row[j] + 1});
+  using Row = std::array<size_t, kSuggestionBytesMax + 1>;
+  std::array<Row, 3> rows{};
+  for (size_t j = 0; j <= right.size(); ++j) rows[0][j] = j;
+  for (size_t i = 1; i <= left.size(); ++i) {
+    Row& row = rows[i % 3];
+    const Row& above = rows[(i - 1) % 3];
+    const Row& second_above = rows[(i + 1) % 3];
+    row[0] = i;
+    for (size_t j = 1; j <= right.size(); ++j) {
+      const size_t replaced = above[j - 1] + (left[i - 1] == right[j - 1] ? 0 : 1);
+      row[j] = std::min({replaced, above[j] + 1, row[j - 1] + 1});
+      const bool is_swap =
+          i > 1 && j > 1 && left[i - 1] == right[j - 2] && left[i - 2] == right[j - 1];
+      if (is_swap) row[j] = std::min(row[j], second_above[j - 2] + 1);
     }
   }
-  return row[right.size()];
+  return rows[left.size() % 3][right.size()];
 }
 
 void strip_newline(std::string& text) {
@@ -137,8 +143,9 @@ void Walk::warn(const Node& at, std::string cause, std::string remedy) {
 
 bool Walk::is_mapping(const Node& node) {
   if (node.kind == NodeKind::kMapping) return true;
-  error(node, path_.empty() ? "the file must be a mapping of keys to values"
-                            : "must be a mapping of keys to values",
+  error(node,
+        path_.empty() ? "the file must be a mapping of keys to values"
+                      : "must be a mapping of keys to values",
         path_.empty() ? "start from configs/minimal.yaml"
                       : "write `key: value` lines below it, indented");
   return false;
@@ -194,7 +201,7 @@ std::optional<uint64_t> Walk::bytes(const Node& node, uint64_t min, uint64_t max
   if (!value) return std::nullopt;
   const auto parsed = parse_bytes(*value);
   if (!parsed || value->back() != 'B') {
-    error(node, "must be a size with a unit", fmt::format("write it as {}", format_bytes(max)));
+    error(node, "must be a size with a unit", "write it as 64KiB or 32MiB");
   } else if (*parsed < min) {
     error(node, fmt::format("must be {} or more", format_bytes(min)), "write a larger size");
   } else if (*parsed > max) {
@@ -257,8 +264,7 @@ std::optional<size_t> Walk::choice(const Node& node, std::span<const std::string
 std::optional<std::string> Walk::label(const Node& node) {
   auto value = text(node);
   if (!value) return std::nullopt;
-  if (value->size() <= kLabelBytesMax &&
-      std::all_of(value->begin(), value->end(), is_label_byte)) {
+  if (value->size() <= kLabelBytesMax && std::all_of(value->begin(), value->end(), is_label_byte)) {
     return value;
   }
   error(node, "must be at most 64 letters, digits, '.', '_' or '-'", "choose such a name");

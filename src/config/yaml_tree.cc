@@ -44,7 +44,6 @@ class Parser {
   bool is_ready = false;
 };
 
-
 class TreeBuilder {
  public:
   TreeBuilder(std::string_view text, const std::string& file, std::vector<Diagnostic>& errors)
@@ -105,9 +104,7 @@ bool TreeBuilder::take(const yaml_event_t& event) {
       report(static_cast<uint32_t>(event.start_mark.line + 1), 1,
              "a second YAML document begins here", "keep one document in a file");
       return false;
-    case YAML_DOCUMENT_END_EVENT:
-      is_complete_ = true;
-      return true;
+    case YAML_DOCUMENT_END_EVENT: is_complete_ = true; return true;
     case YAML_ALIAS_EVENT: {
       const Node node = node_at(event, NodeKind::kBroken);
       report(node.line, node.column, "YAML aliases (*name) are not supported",
@@ -131,11 +128,8 @@ bool TreeBuilder::take(const yaml_event_t& event) {
       return open(event, NodeKind::kMapping, event.data.mapping_start.anchor,
                   event.data.mapping_start.tag);
     case YAML_SEQUENCE_END_EVENT:
-    case YAML_MAPPING_END_EVENT:
-      close();
-      return true;
-    default:
-      return true;
+    case YAML_MAPPING_END_EVENT: close(); return true;
+    default: return true;
   }
 }
 
@@ -216,8 +210,9 @@ void TreeBuilder::report_syntax(const yaml_parser_t& parser) {
   if (parser.error == YAML_READER_ERROR) {
     // The reader runs ahead of the marks and knows only an offset.
     const size_t end = std::min(parser.problem_offset, text_.size());
-    line = static_cast<size_t>(std::count(text_.begin(), text_.begin() + static_cast<long>(end),
-                                          '\n')) + 1;
+    line = static_cast<size_t>(
+               std::count(text_.begin(), text_.begin() + static_cast<long>(end), '\n')) +
+           1;
     column = 1;
   }
   const char* problem = parser.problem == nullptr ? "out of memory" : parser.problem;

@@ -32,11 +32,11 @@ struct ListenAddress {
 
 // An upstream's URL, taken apart and checked; `http` only until TLS lands.
 struct Endpoint {
-  std::string host;       // Name or numeric address, without brackets.
+  std::string host;  // Name or numeric address, without brackets.
   uint16_t port = 80;
-  std::string authority;  // What goes into the Host header, e.g. "host:8443".
-  std::string base_path;  // "" or "/prefix", without a trailing slash; docs/config.md "Paths".
-  std::string query;      // Without '?'; merged before the client's own query.
+  std::string authority;     // What goes into the Host header, e.g. "host:8443".
+  std::string base_path;     // "" or "/prefix", without a trailing slash; docs/config.md "Paths".
+  std::string query;         // Without '?'; merged before the client's own query.
   bool has_version = false;  // `base_path` ends in a version, which replaces the client's "/v1".
   // Non-empty when the URL named a full endpoint (".../chat/completions"): used as it is.
   std::string full_path;
@@ -51,17 +51,19 @@ struct UpstreamTimeouts {
   Duration connect = seconds(3);
   Duration response = seconds(600);  // Request written to response head.
   Duration idle = seconds(120);      // Between bytes of a response body.
+  bool operator==(const UpstreamTimeouts&) const = default;
 };
 
 struct PoolLimits {
-  uint32_t idle_max = 256;            // Idle connections kept per shard.
+  uint32_t idle_max = 256;  // Idle connections kept per shard.
   Duration idle_timeout = seconds(55);
   Duration age_max = seconds(600);
-  uint32_t connections_max = 4096;    // Open connections per shard; above it attempts fail over.
+  uint32_t connections_max = 4096;  // Open connections per shard; above it attempts fail over.
+  bool operator==(const PoolLimits&) const = default;
 };
 
 struct Header {
-  std::string name;   // Lower case.
+  std::string name;  // Lower case.
   std::string value;
 };
 
@@ -71,7 +73,7 @@ struct Upstream {
   Endpoint endpoint;
   std::string credential;  // Secret, sent as "Bearer <credential>"; "" when none is needed.
   std::vector<Header> headers;
-  uint32_t weight = 1;     // Multiplied with the route's weight.
+  uint32_t weight = 1;  // Multiplied with the route's weight.
   UpstreamTimeouts timeouts;
   PoolLimits pool;
   StreamUsage stream_usage = StreamUsage::kInject;
@@ -80,9 +82,9 @@ struct Upstream {
 // One way to serve a model.
 struct Route {
   UpstreamId upstream;
-  std::string model;       // The name sent upstream; equal to the public one when not configured.
+  std::string model;  // The name sent upstream; equal to the public one when not configured.
   uint32_t weight = 1;
-  uint32_t priority = 0;   // The smallest number that has a candidate is used.
+  uint32_t priority = 0;  // The smallest number that has a candidate is used.
   std::optional<Price> price;
 };
 
@@ -97,7 +99,7 @@ struct Key {
   std::vector<ModelId> models;       // Sorted. Meaningful only when !all_models.
   bool all_models = true;
   std::optional<WallTime> expires;
-  TenantId tenant;                   // Always valid; keys without one share the tenant "default".
+  TenantId tenant;  // Always valid; keys without one share the tenant "default".
   uint32_t weight = 1;
   uint32_t priority_max = 0;
   [[nodiscard]] bool allows(ModelId model) const noexcept;
@@ -108,18 +110,20 @@ struct Limits {
   uint32_t head_bytes_max = 16 * 1024 - 64;  // One receive buffer.
   uint32_t header_count_max = 100;
   uint64_t body_bytes_max = 32u << 20;
-  uint64_t byte_budget = 1u << 30;           // Bodies and backlogs of the whole process.
-  uint32_t held_bytes_max = 64 * 1024;       // Per stream, between upstream and a slow client.
+  uint64_t byte_budget = 1u << 30;      // Bodies and backlogs of the whole process.
+  uint32_t held_bytes_max = 64 * 1024;  // Per stream, between upstream and a slow client.
   uint32_t json_depth_max = 128;
-  uint32_t connections_max = 16'384;         // Client connections, whole process.
-  uint32_t attempts = 3;                     // Upstream attempts per request.
+  uint32_t connections_max = 16'384;  // Client connections, whole process.
+  uint32_t attempts = 3;              // Upstream attempts per request.
+  bool operator==(const Limits&) const = default;
 };
 
 struct ClientTimeouts {
-  Duration head = seconds(10);         // First byte of a request to its full head.
-  Duration body = seconds(60);         // Head to full body.
-  Duration keep_alive = seconds(75);   // Idle between requests.
-  Duration stall = seconds(30);        // A client that takes no byte.
+  Duration head = seconds(10);        // First byte of a request to its full head.
+  Duration body = seconds(60);        // Head to full body.
+  Duration keep_alive = seconds(75);  // Idle between requests.
+  Duration stall = seconds(30);       // A client that takes no byte.
+  bool operator==(const ClientTimeouts&) const = default;
 };
 
 enum class LogFormat : uint8_t { kJson, kText };
@@ -136,14 +140,14 @@ struct AccessLogSettings {
 };
 
 struct Snapshot {
-  uint64_t generation = 0;      // Set by the publisher; 1 for the first.
-  std::string source_path;      // The file it came from.
+  uint64_t generation = 0;  // Set by the publisher; 1 for the first.
+  std::string source_path;  // The file it came from.
   bool development = false;
-  bool usage_accounting = true; // `usage: off` switches the tap and the injection off.
-  uint32_t shards = 0;          // 0 is auto.
+  bool usage_accounting = true;  // `usage: off` switches the tap and the injection off.
+  uint32_t shards = 0;           // 0 is auto.
   ListenAddress listen;
   uint32_t listen_backlog = 4096;
-  std::string admin_socket;     // "" switches the admin socket off.
+  std::string admin_socket;  // "" switches the admin socket off.
   std::optional<ListenAddress> metrics;
   LogSettings log;
   AccessLogSettings access_log;
