@@ -56,7 +56,7 @@ void read_allowed_models(Walk& walk, const Node& node, KeyDraft& draft) {
     if (!place) {
       return walk.error(item,
                         fmt::format("names the model `{}`, which does not exist{}", *name,
-                                    walk.model_names.suggestion(*name)),
+                                    walk.suggestion(walk.model_names, *name)),
                         "name one of `models`");
     }
     models.push_back(ModelId{place->index});

@@ -35,7 +35,7 @@ void read_upstream_name(Walk& walk, const Node& node, Route& route) {
   }
   walk.error(node,
              fmt::format("names the upstream `{}`, which does not exist{}", *name,
-                         walk.upstream_names.suggestion(*name)),
+                         walk.suggestion(walk.upstream_names, *name)),
              "name one of `upstreams`");
 }
 

@@ -103,11 +103,17 @@ std::optional<NameTable::Place> NameTable::find(const std::string& name) const {
   return entry->second;
 }
 
-std::string NameTable::suggestion(std::string_view name) const {
+std::string_view NameTable::nearest_to(std::string_view name) const {
   std::vector<std::string_view> known;
   known.reserve(places_.size());
   for (const auto& [candidate, place] : places_) known.push_back(candidate);
-  const std::string_view best = nearest(name, known);
+  return nearest(name, known);
+}
+
+std::string Walk::suggestion(const NameTable& names, std::string_view name) {
+  if (suggestions_left_ == 0) return {};
+  --suggestions_left_;
+  const std::string_view best = names.nearest_to(name);
   if (best.empty()) return {};
   return fmt::format(" (did you mean `{}`?)", best);
 }

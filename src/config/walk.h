@@ -30,8 +30,8 @@ class NameTable {
   // The place of an equal name that came before; the first one stays.
   std::optional<Place> add(const std::string& name, Place place);
   [[nodiscard]] std::optional<Place> find(const std::string& name) const;
-  // " (did you mean ...?)" or nothing.
-  [[nodiscard]] std::string suggestion(std::string_view name) const;
+  // The name that is most like `name`; empty when none is near. Looks at all of them.
+  [[nodiscard]] std::string_view nearest_to(std::string_view name) const;
 
  private:
   absl::flat_hash_map<std::string, Place> places_;
@@ -87,6 +87,10 @@ class Walk {
   // The same, for what nobody else may read.
   [[nodiscard]] std::optional<std::string> secret(const Node& node);
 
+  // " (did you mean `x`?)" or nothing. Only so many are looked for in one file: a renamed model
+  // that 10,000 keys name must not cost as many searches.
+  [[nodiscard]] std::string suggestion(const NameTable& names, std::string_view name);
+
   [[nodiscard]] std::string path_text() const;
 
   NameTable upstream_names;
@@ -107,6 +111,7 @@ class Walk {
   const Environment& environment_;
   LoadOutcome& outcome_;
   std::vector<Segment> path_;
+  uint32_t suggestions_left_ = 100;
 };
 
 // The one of `known` that `name` is most likely a misspelling of; empty when none is near.
