@@ -24,24 +24,26 @@ struct Price {
 
 // A numeric address and port to listen on; host names are refused.
 struct ListenAddress {
-  std::string host;  // Without brackets, e.g. "127.0.0.1" or "::1".
-  uint16_t port = 0; // 0 lets the kernel choose (tests); the chosen port is logged.
+  std::string host;   // Without brackets, e.g. "127.0.0.1" or "::1".
+  uint16_t port = 0;  // 0 lets the kernel choose (tests); the chosen port is logged.
+  bool operator==(const ListenAddress&) const = default;
   [[nodiscard]] bool is_loopback() const noexcept;
 };
 
 // An upstream's URL, taken apart and checked; `http` only until TLS lands.
 struct Endpoint {
-  std::string host;       // Name or numeric address, without brackets.
+  std::string host;  // Name or numeric address, without brackets.
   uint16_t port = 80;
-  std::string authority;  // What goes into the Host header, e.g. "host:8443".
-  std::string base_path;  // "" or "/prefix", never with a trailing slash; see docs/config.md "Paths".
-  std::string query;      // Without '?'; merged before the client's own query.
+  std::string authority;     // What goes into the Host header, e.g. "host:8443".
+  std::string base_path;     // "" or "/prefix", without a trailing slash; docs/config.md "Paths".
+  std::string query;         // Without '?'; merged before the client's own query.
+  bool has_version = false;  // `base_path` ends in a version, which replaces the client's "/v1".
   // Non-empty when the URL named a full endpoint (".../chat/completions"): used as it is.
   std::string full_path;
 };
 
 enum class StreamUsage : uint8_t {
-  kInject,  // Add stream_options.include_usage; hide the extra event from clients that did not ask.
+  kInject,  // Add stream_options.include_usage; hide the event from clients that did not ask.
   kPass,    // Leave stream_options alone.
 };
 
@@ -49,17 +51,19 @@ struct UpstreamTimeouts {
   Duration connect = seconds(3);
   Duration response = seconds(600);  // Request written to response head.
   Duration idle = seconds(120);      // Between bytes of a response body.
+  bool operator==(const UpstreamTimeouts&) const = default;
 };
 
 struct PoolLimits {
-  uint32_t idle_max = 256;            // Idle connections kept per shard.
+  uint32_t idle_max = 256;  // Idle connections kept per shard.
   Duration idle_timeout = seconds(55);
   Duration age_max = seconds(600);
-  uint32_t connections_max = 4096;    // Open connections per shard; above it attempts fail over.
+  uint32_t connections_max = 4096;  // Open connections per shard; above it attempts fail over.
+  bool operator==(const PoolLimits&) const = default;
 };
 
 struct Header {
-  std::string name;   // Lower case.
+  std::string name;  // Lower case.
   std::string value;
 };
 
@@ -67,9 +71,9 @@ struct Header {
 struct Upstream {
   std::string name;
   Endpoint endpoint;
-  std::string credential;  // Secret; "" when the upstream needs none. Sent as "Bearer <credential>".
+  std::string credential;  // Secret, sent as "Bearer <credential>"; "" when none is needed.
   std::vector<Header> headers;
-  uint32_t weight = 1;     // Multiplied with the route's weight.
+  uint32_t weight = 1;  // Multiplied with the route's weight.
   UpstreamTimeouts timeouts;
   PoolLimits pool;
   StreamUsage stream_usage = StreamUsage::kInject;
@@ -78,9 +82,9 @@ struct Upstream {
 // One way to serve a model.
 struct Route {
   UpstreamId upstream;
-  std::string model;       // The name sent upstream; equal to the public one when not configured.
+  std::string model;  // The name sent upstream; equal to the public one when not configured.
   uint32_t weight = 1;
-  uint32_t priority = 0;   // The smallest number that has a candidate is used.
+  uint32_t priority = 0;  // The smallest number that has a candidate is used.
   std::optional<Price> price;
 };
 
@@ -95,7 +99,7 @@ struct Key {
   std::vector<ModelId> models;       // Sorted. Meaningful only when !all_models.
   bool all_models = true;
   std::optional<WallTime> expires;
-  TenantId tenant;                   // Always valid; keys without one share the tenant "default".
+  TenantId tenant;  // Always valid; keys without one share the tenant "default".
   uint32_t weight = 1;
   uint32_t priority_max = 0;
   [[nodiscard]] bool allows(ModelId model) const noexcept;
@@ -106,18 +110,20 @@ struct Limits {
   uint32_t head_bytes_max = 16 * 1024 - 64;  // One receive buffer.
   uint32_t header_count_max = 100;
   uint64_t body_bytes_max = 32u << 20;
-  uint64_t byte_budget = 1u << 30;           // Bodies and backlogs of the whole process.
-  uint32_t held_bytes_max = 64 * 1024;       // Per stream, between upstream and a slow client.
+  uint64_t byte_budget = 1u << 30;      // Bodies and backlogs of the whole process.
+  uint32_t held_bytes_max = 64 * 1024;  // Per stream, between upstream and a slow client.
   uint32_t json_depth_max = 128;
-  uint32_t connections_max = 16'384;         // Client connections, whole process.
-  uint32_t attempts = 3;                     // Upstream attempts per request.
+  uint32_t connections_max = 16'384;  // Client connections, whole process.
+  uint32_t attempts = 3;              // Upstream attempts per request.
+  bool operator==(const Limits&) const = default;
 };
 
 struct ClientTimeouts {
-  Duration head = seconds(10);         // First byte of a request to its full head.
-  Duration body = seconds(60);         // Head to full body.
-  Duration keep_alive = seconds(75);   // Idle between requests.
-  Duration stall = seconds(30);        // A client that takes no byte.
+  Duration head = seconds(10);        // First byte of a request to its full head.
+  Duration body = seconds(60);        // Head to full body.
+  Duration keep_alive = seconds(75);  // Idle between requests.
+  Duration stall = seconds(30);       // A client that takes no byte.
+  bool operator==(const ClientTimeouts&) const = default;
 };
 
 enum class LogFormat : uint8_t { kJson, kText };
@@ -134,14 +140,14 @@ struct AccessLogSettings {
 };
 
 struct Snapshot {
-  uint64_t generation = 0;      // Set by the publisher; 1 for the first.
-  std::string source_path;      // The file it came from.
+  uint64_t generation = 0;  // Set by the publisher; 1 for the first.
+  std::string source_path;  // The file it came from.
   bool development = false;
-  bool usage_accounting = true; // `usage: off` switches the tap and the injection off.
-  uint32_t shards = 0;          // 0 is auto.
+  bool usage_accounting = true;  // `usage: off` switches the tap and the injection off.
+  uint32_t shards = 0;           // 0 is auto.
   ListenAddress listen;
   uint32_t listen_backlog = 4096;
-  std::string admin_socket;     // "" switches the admin socket off.
+  std::string admin_socket;  // "" switches the admin socket off.
   std::optional<ListenAddress> metrics;
   LogSettings log;
   AccessLogSettings access_log;
@@ -158,9 +164,16 @@ struct Snapshot {
 
   // Invalid when no such model is configured.
   [[nodiscard]] ModelId find_model(std::string_view name) const noexcept;
-  [[nodiscard]] const Upstream& upstream(UpstreamId id) const noexcept { return upstreams[id.value]; }
+  [[nodiscard]] const Upstream& upstream(UpstreamId id) const noexcept {
+    return upstreams[id.value];
+  }
   [[nodiscard]] const Model& model(ModelId id) const noexcept { return models[id.value]; }
   [[nodiscard]] const Key& key(KeyId id) const noexcept { return keys[id.value]; }
 };
+
+// The keys, as written in the file, whose change from `running` to `candidate` a reload cannot
+// carry out. Empty when nothing of `candidate` has to wait for a restart.
+[[nodiscard]] std::vector<std::string> needs_restart(const Snapshot& running,
+                                                     const Snapshot& candidate);
 
 }  // namespace sluice::config

@@ -1,0 +1,31 @@
+// YAML text in, a validated Snapshot or all that is wrong with it out.
+#pragma once
+
+#include <cstddef>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include <sluice/config/diagnostic.h>
+#include <sluice/config/environment.h>
+#include <sluice/config/snapshot.h>
+
+namespace sluice::config {
+
+inline constexpr size_t kFileBytesMax = 64u << 20;
+
+struct LoadOutcome {
+  std::unique_ptr<const Snapshot> snapshot;  // Null exactly when `errors` is not empty.
+  std::vector<Diagnostic> errors;            // In the order of the file.
+  std::vector<Diagnostic> warnings;          // To be logged; they do not prevent the start.
+};
+
+// Reads `path` through `environment` and loads it; `path` is also the name in diagnostics.
+[[nodiscard]] LoadOutcome load_file(const std::string& path, const Environment& environment);
+
+// Loads `text` as if it were the content of `path`. Pure but for what `environment` does.
+[[nodiscard]] LoadOutcome load_text(std::string_view text, const std::string& path,
+                                    const Environment& environment);
+
+}  // namespace sluice::config

@@ -1,0 +1,71 @@
+#include <sluice/config/loader.h>
+
+#include <algorithm>
+#include <tuple>
+#include <utility>
+
+#include <fmt/format.h>
+
+#include <sluice/base/units.h>
+
+#include "schema.h"
+#include "validate.h"
+#include "walk.h"
+#include "yaml_tree.h"
+
+namespace sluice::config {
+namespace {
+
+void sort_by_place(std::vector<Diagnostic>& diagnostics) {
+  std::ranges::stable_sort(diagnostics, {}, [](const Diagnostic& diagnostic) {
+    return std::tuple(diagnostic.line, diagnostic.column);
+  });
+}
+
+LoadOutcome failed(const std::string& path, std::string cause, std::string remedy) {
+  LoadOutcome outcome;
+  outcome.errors.push_back({path, 0, 0, std::move(cause), std::move(remedy)});
+  return outcome;
+}
+
+LoadOutcome load(std::string_view text, const std::string& path, const Environment& environment,
+                 bool others_may_read) {
+  if (text.size() > kFileBytesMax) {
+    return failed(path, fmt::format("the file is larger than {}", format_bytes(kFileBytesMax)),
+                  "make it smaller");
+  }
+  LoadOutcome outcome;
+  const auto root = read_yaml(text, path, outcome.errors);
+  if (!root) return outcome;
+  auto snapshot = std::make_unique<Snapshot>();
+  snapshot->source_path = path;
+  Walk walk(path, environment, outcome);
+  read_schema(walk, *root, *snapshot);
+  validate(walk, *root, *snapshot);
+  if (others_may_read && walk.plain_secret != nullptr) {
+    walk.warn(*walk.plain_secret, "this file holds a secret, and every user may read it",
+              fmt::format("run `chmod 600 {}`, or use env:// or file://", path));
+  }
+  sort_by_place(outcome.errors);
+  sort_by_place(outcome.warnings);
+  if (outcome.errors.empty()) outcome.snapshot = std::move(snapshot);
+  return outcome;
+}
+
+}  // namespace
+
+LoadOutcome load_file(const std::string& path, const Environment& environment) {
+  const auto file = environment.read(path, kFileBytesMax);
+  if (!file) {
+    return failed(path, fmt::format("the file cannot be read: {}", file.error()),
+                  "check the path and its permissions");
+  }
+  return load(file->text, path, environment, file->others_may_read);
+}
+
+LoadOutcome load_text(std::string_view text, const std::string& path,
+                      const Environment& environment) {
+  return load(text, path, environment, false);
+}
+
+}  // namespace sluice::config

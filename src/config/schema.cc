@@ -1,0 +1,176 @@
+#include "schema.h"
+
+#include <algorithm>
+#include <array>
+#include <utility>
+
+#include <fmt/format.h>
+
+#include "address.h"
+#include "fields.h"
+#include "header_rules.h"
+
+namespace sluice::config {
+namespace {
+
+constexpr size_t kForwardHeadersMax = 64;
+constexpr size_t kSocketPathBytesMax = 107;  // sockaddr_un has 108 with the final NUL.
+constexpr size_t kPathBytesMax = 4095;
+constexpr uint64_t kKiB = 1024;
+constexpr uint64_t kMiB = 1024 * kKiB;
+constexpr uint64_t kGiB = 1024 * kMiB;
+constexpr int64_t kSecond = 1000;  // Bounds of durations are in milliseconds.
+constexpr int64_t kHour = 3600 * kSecond;
+constexpr int64_t kTimeoutMin = 10;
+
+constexpr std::array<std::string_view, 5> kDefaultForwardHeaders = {
+    "idempotency-key", "traceparent", "tracestate", "baggage", "openai-beta"};
+
+void read_listen(Walk& walk, const Node& node, Snapshot& snapshot) {
+  const auto text = walk.text(node);
+  if (!text) return;
+  auto address = parse_listen_address(*text);
+  if (!address) return walk.error(node, address.error());
+  snapshot.listen = std::move(*address);
+}
+
+void read_shards(Walk& walk, const Node& node, Snapshot& snapshot) {
+  if (node.kind == NodeKind::kScalar && node.text == "auto") {
+    snapshot.shards = 0;
+  } else if (const auto number = walk.number(node, 1, 256)) {
+    snapshot.shards = static_cast<uint32_t>(*number);
+  }
+}
+
+void read_socket(Walk& walk, const Node& node, Snapshot& snapshot) {
+  auto path = walk.path(node, kSocketPathBytesMax);
+  if (path) snapshot.admin_socket = *path == "off" ? std::string() : std::move(*path);
+}
+
+void read_metrics_listen(Walk& walk, const Node& node, Snapshot& snapshot) {
+  const auto text = walk.text(node);
+  if (!text) return;
+  auto address = parse_listen_address(*text);
+  if (!address) return walk.error(node, address.error());
+  snapshot.metrics = std::move(*address);
+}
+
+void read_level(Walk& walk, const Node& node, LogSettings& log) {
+  static constexpr std::array<std::string_view, 5> kWords = {"debug", "info", "warn", "error",
+                                                             "off"};
+  const auto index = walk.choice(node, kWords);
+  if (index) (void)parse_log_level(kWords[*index], &log.level);
+}
+
+void read_format(Walk& walk, const Node& node, LogSettings& log) {
+  static constexpr std::array<std::string_view, 2> kWords = {"json", "text"};
+  const auto index = walk.choice(node, kWords);
+  if (index) log.format = *index == 0 ? LogFormat::kJson : LogFormat::kText;
+}
+
+// An empty list is allowed here: it means that no header goes upstream.
+void read_forward_headers(Walk& walk, const Node& node, Snapshot& snapshot) {
+  if (!walk.is_sequence(node)) return;
+  snapshot.forward_headers.clear();
+  if (node.children.empty()) return;
+  read_list(walk, node, kForwardHeadersMax, [&](const Node& item, size_t) {
+    const auto text = walk.text(item);
+    if (!text) return;
+    std::string name = header_name(*text);
+    if (name.empty()) return walk.error(item, "is not a header's name", "write one as it is sent");
+    if (const auto fault = refuse_forward_header(name)) return walk.error(item, *fault);
+    if (std::ranges::find(snapshot.forward_headers, name) != snapshot.forward_headers.end()) {
+      return walk.error(item, fmt::format("repeats `{}`", name), "name each header once");
+    }
+    snapshot.forward_headers.push_back(std::move(name));
+  });
+}
+
+constexpr std::array kAdminFields = {Field<Snapshot>{"socket", read_socket}};
+constexpr std::array kMetricsFields = {
+    Field<Snapshot>{"listen", read_metrics_listen, Presence::kRequired}};
+
+constexpr std::array kLogFields = {
+    Field<LogSettings>{"level", read_level}, Field<LogSettings>{"format", read_format},
+    Field<LogSettings>{"file", read_path<&LogSettings::file, kPathBytesMax>}};
+
+constexpr std::array kAccessLogFields = {
+    Field<AccessLogSettings>{"enabled", read_boolean<&AccessLogSettings::enabled>},
+    Field<AccessLogSettings>{"file", read_path<&AccessLogSettings::file, kPathBytesMax>}};
+
+constexpr std::array kLimitFields = {
+    Field<Limits>{"head_bytes_max", read_bytes<&Limits::head_bytes_max, kKiB, 16 * kKiB - 64>},
+    Field<Limits>{"header_count_max", read_number<&Limits::header_count_max, 8, 1000>},
+    Field<Limits>{"body_bytes_max", read_bytes<&Limits::body_bytes_max, kKiB, 4 * kGiB>},
+    Field<Limits>{"byte_budget", read_bytes<&Limits::byte_budget, kMiB, 1024 * kGiB>},
+    Field<Limits>{"held_bytes_max", read_bytes<&Limits::held_bytes_max, 4 * kKiB, 16 * kMiB>},
+    Field<Limits>{"json_depth_max", read_number<&Limits::json_depth_max, 8, 1024>},
+    Field<Limits>{"connections_max", read_number<&Limits::connections_max, 1, 1'000'000>},
+    Field<Limits>{"attempts", read_number<&Limits::attempts, 1, 16>}};
+
+constexpr std::array kTimeoutFields = {
+    Field<ClientTimeouts>{"head", read_duration<&ClientTimeouts::head, kTimeoutMin, kHour>},
+    Field<ClientTimeouts>{"body", read_duration<&ClientTimeouts::body, kTimeoutMin, 24 * kHour>},
+    Field<ClientTimeouts>{"keep_alive",
+                          read_duration<&ClientTimeouts::keep_alive, kTimeoutMin, 24 * kHour>},
+    Field<ClientTimeouts>{"stall", read_duration<&ClientTimeouts::stall, kTimeoutMin, 24 * kHour>}};
+
+void read_access_log(Walk& walk, const Node& node, Snapshot& snapshot) {
+  if (node.kind == NodeKind::kScalar) {
+    if (node.text == "off") {
+      snapshot.access_log.enabled = false;
+    } else {
+      walk.error(node, "must be `off` or a mapping", "write `enabled:` and `file:` below it");
+    }
+    return;
+  }
+  read_mapping(walk, node, kAccessLogFields, snapshot.access_log);
+}
+
+// A section whose values are the snapshot's own.
+template <const auto& Table>
+constexpr auto read_own = [](Walk& walk, const Node& node, Snapshot& snapshot) {
+  read_mapping(walk, node, Table, snapshot);
+};
+
+// Models follow the upstreams and keys follow the models that they name.
+constexpr std::array kTopFields = {
+    Field<Snapshot>{"listen", read_listen, Presence::kRequired},
+    Field<Snapshot>{"listen_backlog", read_number<&Snapshot::listen_backlog, 1, 65'535>},
+    Field<Snapshot>{"development", read_boolean<&Snapshot::development>},
+    Field<Snapshot>{"shards", read_shards},
+    Field<Snapshot>{"usage", read_boolean<&Snapshot::usage_accounting>},
+    Field<Snapshot>{"admin", read_own<kAdminFields>, Presence::kOptional,
+                    list_section<kAdminFields>},
+    Field<Snapshot>{"metrics", read_own<kMetricsFields>, Presence::kOptional,
+                    list_section<kMetricsFields>},
+    Field<Snapshot>{"log", read_section<&Snapshot::log, kLogFields>, Presence::kOptional,
+                    list_section<kLogFields>},
+    Field<Snapshot>{"access_log", read_access_log, Presence::kOptional,
+                    list_section<kAccessLogFields>},
+    Field<Snapshot>{"limits", read_section<&Snapshot::limits, kLimitFields>, Presence::kOptional,
+                    list_section<kLimitFields>},
+    Field<Snapshot>{"timeouts", read_section<&Snapshot::timeouts, kTimeoutFields>,
+                    Presence::kOptional, list_section<kTimeoutFields>},
+    Field<Snapshot>{"drain_timeout", read_duration<&Snapshot::drain_timeout, 0, kHour>},
+    Field<Snapshot>{"forward_headers", read_forward_headers},
+    Field<Snapshot>{"upstreams", read_upstreams, Presence::kRequired, list_upstream_keys},
+    Field<Snapshot>{"models", read_models, Presence::kRequired, list_model_keys},
+    Field<Snapshot>{"keys", read_keys, Presence::kOptional, list_key_keys},
+};
+
+}  // namespace
+
+void read_schema(Walk& walk, const Node& root, Snapshot& snapshot) {
+  snapshot.forward_headers.assign(kDefaultForwardHeaders.begin(), kDefaultForwardHeaders.end());
+  snapshot.tenants = {"default"};
+  read_mapping(walk, root, kTopFields, snapshot);
+}
+
+std::vector<std::string> schema_keys() {
+  std::vector<std::string> names;
+  list_keys(kTopFields, "", names);
+  return names;
+}
+
+}  // namespace sluice::config

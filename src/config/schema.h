@@ -1,0 +1,35 @@
+// The one list of keys that a configuration may have, and how each becomes part of a Snapshot.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include <sluice/config/snapshot.h>
+
+#include "walk.h"
+
+namespace sluice::config {
+
+inline constexpr size_t kUpstreamsMax = 4096;
+inline constexpr size_t kModelsMax = 100'000;
+inline constexpr size_t kRoutesMax = 64;  // Of one model; routing keeps a bit for each.
+inline constexpr size_t kKeysMax = 1'000'000;
+
+// Fills `snapshot` from the whole file; what crosses sections is checked by validate().
+void read_schema(Walk& walk, const Node& root, Snapshot& snapshot);
+
+// Every key as a path without list marks, e.g. "models.routes.weight".
+[[nodiscard]] std::vector<std::string> schema_keys();
+
+// The lists of the schema, each in a file of its own.
+void read_upstreams(Walk& walk, const Node& node, Snapshot& snapshot);
+void read_models(Walk& walk, const Node& node, Snapshot& snapshot);
+void read_keys(Walk& walk, const Node& node, Snapshot& snapshot);
+void list_upstream_keys(const std::string& prefix, std::vector<std::string>& names);
+void list_model_keys(const std::string& prefix, std::vector<std::string>& names);
+void list_key_keys(const std::string& prefix, std::vector<std::string>& names);
+
+// A model's name: 1 to 256 visible ASCII characters.
+[[nodiscard]] std::optional<std::string> read_model_name(Walk& walk, const Node& node);
+
+}  // namespace sluice::config

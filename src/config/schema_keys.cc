@@ -1,0 +1,142 @@
+#include <algorithm>
+#include <array>
+#include <utility>
+
+#include <fmt/format.h>
+
+#include <sluice/crypto/digest.h>
+
+#include "fields.h"
+#include "header_rules.h"
+#include "schema.h"
+#include "time_text.h"
+
+namespace sluice::config {
+namespace {
+
+constexpr size_t kSecretBytesMin = 16;
+constexpr size_t kSecretBytesMax = 512;
+
+// What a key's fields name; resolved to ids by read_keys.
+struct KeyDraft {
+  Key key;
+  std::string tenant = "default";
+  bool has_secret = false;
+};
+
+void read_name(Walk& walk, const Node& node, KeyDraft& draft) {
+  if (auto name = walk.label(node)) draft.key.name = std::move(*name);
+}
+
+void read_secret(Walk& walk, const Node& node, KeyDraft& draft) {
+  const auto secret = walk.secret(node);
+  if (!secret) return;
+  if (!is_header_value(*secret) || secret->find(' ') != std::string::npos) {
+    return walk.error(node, "must be visible ASCII without spaces",
+                      "make one with `openssl rand -hex 24`");
+  }
+  if (secret->size() > kSecretBytesMax) {
+    return walk.error(node, "is longer than 512 bytes", "make one with `openssl rand -hex 24`");
+  }
+  if (secret->size() < kSecretBytesMin) {
+    walk.warn(node, "is shorter than 16 characters and can be guessed",
+              "make one with `openssl rand -hex 24`");
+  }
+  draft.key.digest = crypto::sha256(*secret);
+  draft.has_secret = true;
+}
+
+void read_allowed_models(Walk& walk, const Node& node, KeyDraft& draft) {
+  draft.key.all_models = false;
+  std::vector<ModelId>& models = draft.key.models;
+  read_list(walk, node, kModelsMax, [&](const Node& item, size_t) {
+    const auto name = read_model_name(walk, item);
+    if (!name) return;
+    const auto place = walk.model_names.find(*name);
+    if (!place) {
+      return walk.error(item,
+                        fmt::format("names the model `{}`, which does not exist{}", *name,
+                                    walk.suggestion(walk.model_names, *name)),
+                        "name one of `models`");
+    }
+    models.push_back(ModelId{place->index});
+  });
+  std::ranges::sort(models);
+  if (std::ranges::adjacent_find(models) == models.end()) return;
+  walk.error(node, "names a model twice", "name each model once");
+}
+
+void read_expires(Walk& walk, const Node& node, KeyDraft& draft) {
+  const auto text = walk.text(node);
+  if (!text) return;
+  draft.key.expires = parse_rfc3339(*text);
+  if (draft.key.expires) return;
+  walk.error(node, "must be a date and time of RFC 3339", "write it as 2027-01-31T00:00:00Z");
+}
+
+template <auto Member, uint64_t Min, uint64_t Max>
+constexpr auto read_key_number = [](Walk& walk, const Node& node, KeyDraft& draft) {
+  if (const auto value = walk.number(node, Min, Max)) {
+    draft.key.*Member = static_cast<uint32_t>(*value);
+    walk.warn(node, "has no effect yet: requests do not queue",
+              "leave it out, or keep it for a later version");
+  }
+};
+
+constexpr std::array kKeyFields = {
+    Field<KeyDraft>{"name", read_name, Presence::kRequired},
+    Field<KeyDraft>{"secret", read_secret, Presence::kRequired},
+    Field<KeyDraft>{"models", read_allowed_models},
+    Field<KeyDraft>{"expires", read_expires},
+    Field<KeyDraft>{"tenant", read_label<&KeyDraft::tenant>},
+    Field<KeyDraft>{"weight", read_key_number<&Key::weight, 1, 1000>},
+    Field<KeyDraft>{"priority_max", read_key_number<&Key::priority_max, 0, 255>}};
+
+// Tenants get their ids in the order in which keys name them.
+TenantId tenant_of(const std::string& name, NameTable& known, Snapshot& snapshot) {
+  const auto next = static_cast<uint32_t>(snapshot.tenants.size());
+  if (const auto place = known.add(name, {next, 0})) return TenantId{place->index};
+  snapshot.tenants.push_back(name);
+  return TenantId{next};
+}
+
+}  // namespace
+
+void read_keys(Walk& walk, const Node& node, Snapshot& snapshot) {
+  NameTable names;
+  NameTable tenants;
+  (void)tenants.add("default", {0, 0});
+  snapshot.keys.reserve(std::min(node.children.size(), kKeysMax));
+  snapshot.keys_by_digest.reserve(snapshot.keys.capacity());
+  read_list(walk, node, kKeysMax, [&](const Node& item, size_t i) {
+    KeyDraft draft;
+    read_mapping(walk, item, kKeyFields, draft);
+    const KeyId id{static_cast<uint32_t>(i)};
+    draft.key.tenant = tenant_of(draft.tenant, tenants, snapshot);
+    if (!draft.key.name.empty()) {
+      if (const auto taken = names.add(draft.key.name, {id.value, item.line})) {
+        walk.error(
+            item,
+            fmt::format("has the name `{}` of the key in line {}", draft.key.name, taken->line),
+            "give each key a name of its own");
+      }
+    }
+    if (draft.has_secret) {
+      const auto [entry, is_new] = snapshot.keys_by_digest.emplace(draft.key.digest, id);
+      if (!is_new) {
+        const Key& other = snapshot.key(entry->second);
+        walk.error(
+            item,
+            fmt::format("`{}` has the same secret as the key `{}`", draft.key.name, other.name),
+            "give each key a secret of its own");
+      }
+    }
+    snapshot.keys.push_back(std::move(draft.key));
+  });
+}
+
+void list_key_keys(const std::string& prefix, std::vector<std::string>& names) {
+  list_keys(kKeyFields, prefix, names);
+}
+
+}  // namespace sluice::config

@@ -1,0 +1,35 @@
+#include <sluice/config/snapshot.h>
+
+#include <algorithm>
+
+#include <absl/strings/string_view.h>
+
+#include "address.h"
+
+namespace sluice::config {
+
+bool ListenAddress::is_loopback() const noexcept {
+  const auto address = parse_ip(host);
+  return address && address->is_loopback();
+}
+
+bool Key::allows(ModelId model) const noexcept {
+  return all_models || std::binary_search(models.begin(), models.end(), model);
+}
+
+ModelId Snapshot::find_model(std::string_view name) const noexcept {
+  const auto entry = models_by_name.find(absl::string_view(name.data(), name.size()));
+  return entry == models_by_name.end() ? ModelId{} : entry->second;
+}
+
+std::vector<std::string> needs_restart(const Snapshot& running, const Snapshot& candidate) {
+  std::vector<std::string> keys;
+  if (running.listen != candidate.listen) keys.emplace_back("listen");
+  if (running.listen_backlog != candidate.listen_backlog) keys.emplace_back("listen_backlog");
+  if (running.shards != candidate.shards) keys.emplace_back("shards");
+  if (running.admin_socket != candidate.admin_socket) keys.emplace_back("admin.socket");
+  if (running.metrics != candidate.metrics) keys.emplace_back("metrics.listen");
+  return keys;
+}
+
+}  // namespace sluice::config

@@ -1,0 +1,140 @@
+// The files that people read: configs/, docs/config.md, and the broken ones with their messages.
+#include <algorithm>
+#include <filesystem>
+#include <fstream>
+#include <sstream>
+
+#include <gtest/gtest.h>
+
+#include <sluice/config/loader.h>
+
+#include "fake_environment.h"
+#include "schema.h"
+#include "yaml_tree.h"
+
+namespace sluice::config {
+namespace {
+
+const std::filesystem::path kRoot = SLUICE_SOURCE_ROOT;
+
+std::string text_of(const std::filesystem::path& path) {
+  std::ifstream file(path, std::ios::binary);
+  EXPECT_TRUE(file) << path;
+  std::ostringstream text;
+  text << file.rdbuf();
+  return text.str();
+}
+
+std::vector<std::filesystem::path> yaml_files(const std::filesystem::path& directory) {
+  std::vector<std::filesystem::path> paths;
+  for (const auto& entry : std::filesystem::recursive_directory_iterator(directory)) {
+    if (entry.path().extension() == ".yaml") paths.push_back(entry.path());
+  }
+  std::ranges::sort(paths);
+  return paths;
+}
+
+// What the shipped files draw from outside.
+FakeEnvironment shipped_environment() {
+  FakeEnvironment fake;
+  for (const char* name : {"LOCAL_KEY", "SLUICE_KEY", "RESEARCH_KEY", "FIRST_API_KEY"}) {
+    fake.variables[name] = std::string("0123456789abcdef-") + name;
+  }
+  for (const char* name : {"chat-app", "search-prod", "search-trial", "second-api-key"}) {
+    const std::string path = std::string("/run/secrets/") + name;
+    fake.files[path] = {"0123456789abcdef-" + std::string(name) + "\n", false};
+  }
+  return fake;
+}
+
+// All keys of the tree as the schema spells them.
+void collect_keys(const Node& node, const std::string& prefix, std::vector<std::string>& keys) {
+  if (node.kind == NodeKind::kSequence) {
+    for (const Node& item : node.children) collect_keys(item, prefix, keys);
+  }
+  if (node.kind != NodeKind::kMapping) return;
+  for (size_t i = 0; i + 1 < node.children.size(); i += 2) {
+    keys.push_back(prefix + node.children[i].text);
+    collect_keys(node.children[i + 1], keys.back() + '.', keys);
+  }
+}
+
+TEST(ShippedFiles, every_configuration_loads) {
+  const auto paths = yaml_files(kRoot / "configs");
+  EXPECT_GE(paths.size(), 5u);
+  for (const auto& path : paths) {
+    const LoadOutcome outcome = load_text(text_of(path), path, shipped_environment());
+    EXPECT_TRUE(outcome.snapshot) << path;
+    for (const Diagnostic& error : outcome.errors) ADD_FAILURE() << to_string(error);
+  }
+}
+
+TEST(ShippedFiles, d084_only_minimal_runs_without_keys_and_only_on_loopback) {
+  for (const auto& path : yaml_files(kRoot / "configs")) {
+    const LoadOutcome outcome = load_text(text_of(path), path, shipped_environment());
+    ASSERT_TRUE(outcome.snapshot) << path;
+    const bool is_minimal = path.filename() == "minimal.yaml";
+    EXPECT_EQ(outcome.snapshot->keys.empty(), is_minimal) << path;
+    EXPECT_EQ(outcome.snapshot->development, is_minimal) << path;
+    EXPECT_TRUE(!is_minimal || outcome.snapshot->listen.is_loopback());
+  }
+}
+
+TEST(ShippedFiles, d040_full_yaml_has_every_key_with_a_comment) {
+  const std::string text = text_of(kRoot / "configs/full.yaml");
+  std::vector<Diagnostic> errors;
+  const auto root = read_yaml(text, "full.yaml", errors);
+  ASSERT_TRUE(root);
+  std::vector<std::string> keys;
+  collect_keys(*root, "", keys);
+  for (const std::string& key : schema_keys()) {
+    EXPECT_NE(std::ranges::find(keys, key), keys.end()) << key << " is not in configs/full.yaml";
+  }
+}
+
+TEST(ShippedFiles, d040_full_yaml_shows_the_defaults) {
+  const auto full = load_text(text_of(kRoot / "configs/full.yaml"), "f", shipped_environment());
+  const auto minimal =
+      load_text(text_of(kRoot / "configs/minimal.yaml"), "m", shipped_environment());
+  ASSERT_TRUE(full.snapshot && minimal.snapshot);
+  const Snapshot& shown = *full.snapshot;
+  const Snapshot& defaults = *minimal.snapshot;
+  EXPECT_EQ(shown.listen_backlog, defaults.listen_backlog);
+  EXPECT_EQ(shown.shards, defaults.shards);
+  EXPECT_EQ(shown.drain_timeout, defaults.drain_timeout);
+  EXPECT_EQ(shown.forward_headers, defaults.forward_headers);
+  EXPECT_EQ(shown.limits, defaults.limits);
+  EXPECT_EQ(shown.timeouts, defaults.timeouts);
+  EXPECT_EQ(shown.upstreams[0].timeouts, defaults.upstreams[0].timeouts);
+  EXPECT_EQ(shown.upstreams[0].pool, defaults.upstreams[0].pool);
+}
+
+TEST(ShippedFiles, d040_the_documentation_has_every_key) {
+  std::string text = text_of(kRoot / "docs/config.md");
+  // Lists are marked as "upstreams[].name" there.
+  for (size_t at = text.find("[]"); at != std::string::npos; at = text.find("[]", at)) {
+    text.erase(at, 2);
+  }
+  for (const std::string& key : schema_keys()) {
+    const bool is_section = text.find('`' + key + '.') != std::string::npos;
+    const bool is_key = text.find('`' + key + '`') != std::string::npos;
+    EXPECT_TRUE(is_section || is_key) << key << " is not in docs/config.md";
+  }
+}
+
+TEST(ShippedFiles, broken_configurations_give_the_messages_beside_them) {
+  const auto paths = yaml_files(kRoot / "tests/unit/config/broken");
+  EXPECT_GE(paths.size(), 10u);
+  for (const auto& path : paths) {
+    const std::string name = path.filename();
+    const LoadOutcome outcome = load_text(text_of(path), name, FakeEnvironment());
+    EXPECT_FALSE(outcome.snapshot) << path;
+    std::string messages;
+    for (const Diagnostic& error : outcome.errors) messages += to_string(error) + "\n";
+    const auto expected = std::filesystem::path(path).replace_extension(".expected");
+    EXPECT_EQ(messages, text_of(expected)) << path;
+  }
+}
+
+}  // namespace
+}  // namespace sluice::config
