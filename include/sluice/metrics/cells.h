@@ -1,0 +1,110 @@
+// All metric cells by who writes them: a shard, a shard for one model or upstream, the control
+// thread.
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <vector>
+
+#include <sluice/base/error.h>
+#include <sluice/base/ids.h>
+#include <sluice/metrics/counter.h>
+#include <sluice/metrics/histogram.h>
+#include <sluice/metrics/labels.h>
+
+namespace sluice::metrics {
+
+// One counter per value of a closed set.
+template <class Value, size_t kCount>
+class CounterSet {
+ public:
+  [[nodiscard]] Counter& operator[](Value value) noexcept {
+    return cells_[static_cast<size_t>(value)];
+  }
+  [[nodiscard]] const Counter& at(size_t index) const noexcept { return cells_[index]; }
+
+ private:
+  std::array<Counter, kCount> cells_;
+};
+
+inline constexpr size_t kErrorCodeCount = static_cast<size_t>(ErrorCode::kConfig) + 1;
+
+// Blocks start on a line pair of their own, so that two shards never write to one line.
+// What a shard counts whatever the model; written by that shard alone.
+struct alignas(128) ShardCells {
+  Gauge requests_in_flight;
+  ShortHistogram overhead;
+  CounterSet<UsageSource, kUsageSourceNames.size()> usage;
+  Counter usage_partial;
+  CounterSet<ErrorCode, kErrorCodeCount> errors;
+  Counter auth_failures;
+  CounterSet<Phase, kPhaseNames.size()> client_disconnects;
+  ShortHistogram client_gone_to_upstream_closed;
+  Gauge connections_open;
+  Counter connections_accepted;
+  Counter connections_refused;
+  Counter upstream_retries;
+  CounterSet<PeerSide, kPeerSideNames.size()> bytes_received;
+  CounterSet<PeerSide, kPeerSideNames.size()> bytes_sent;
+  Gauge buffers_in_use;
+  Counter buffers_starved;
+  Counter loop_turns;
+  Counter cq_overflows;
+  Counter access_log_dropped;
+  Counter log_dropped;
+};
+
+// What one shard counts for one model.
+struct alignas(128) ModelCells {
+  void count_request(Endpoint endpoint, uint16_t status) noexcept {
+    requests[static_cast<size_t>(endpoint)][code_index(status)].add();
+  }
+
+  std::array<std::array<Counter, kCodeNames.size()>, kEndpointNames.size()> requests;
+  RequestHistogram request_duration;
+  FirstTokenHistogram time_to_first_token;
+  CounterSet<TokenType, kTokenTypeNames.size()> tokens;
+};
+
+// What one shard counts for one upstream.
+struct alignas(128) UpstreamCells {
+  CounterSet<AttemptOutcome, kAttemptOutcomeNames.size()> attempts;
+  Gauge in_flight;
+  Gauge connections_open;
+  Gauge connections_idle;
+  Counter connections_opened;
+  Counter reuse_races;
+  Counter idle_closed;
+  ShortHistogram connect;
+};
+
+// What the control thread counts.
+struct alignas(128) ControlCells {
+  Gauge config_generation;
+  CounterSet<ReloadResult, kReloadResultNames.size()> config_reloads;
+  Gauge config_last_reload_success_s;  // Unix time.
+  Gauge draining;                      // 0 or 1.
+  ShortHistogram tick_late;
+  Counter access_log_dropped;  // Lines that were drained from a shard but never written.
+  Counter log_dropped;
+  Counter series_dropped;
+};
+
+// The cells of one snapshot on one shard: how an id of the snapshot finds its cells. Handed over
+// together with the snapshot; the cells outlive every snapshot.
+struct SnapshotCells {
+  std::vector<ModelCells*> models;        // By ModelId; never null.
+  std::vector<UpstreamCells*> upstreams;  // By UpstreamId; never null.
+  ModelCells* other = nullptr;            // Requests whose model is unknown, or not known yet.
+
+  [[nodiscard]] ModelCells& model(ModelId id) const noexcept {
+    return id.value < models.size() ? *models[id.value] : *other;
+  }
+  // `id` must belong to the snapshot.
+  [[nodiscard]] UpstreamCells& upstream(UpstreamId id) const noexcept {
+    return *upstreams[id.value];
+  }
+};
+
+}  // namespace sluice::metrics

@@ -1,0 +1,92 @@
+// The closed sets that metric labels and log fields draw their values from.
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <string_view>
+
+namespace sluice::metrics {
+
+// What was asked for, as a template: a raw path never becomes a label.
+enum class Endpoint : uint8_t {
+  kChatCompletions,
+  kCompletions,
+  kEmbeddings,
+  kResponses,
+  kModels,
+  kModel,
+  kLivez,
+  kReadyz,
+  kOther,  // Unknown paths, and requests that failed before their path was known.
+};
+inline constexpr std::array<std::string_view, 9> kEndpointNames = {
+    "/v1/chat/completions", "/v1/completions", "/v1/embeddings", "/v1/responses", "/v1/models",
+    "/v1/models/{id}",      "/livez",          "/readyz",        "other"};
+
+enum class TokenType : uint8_t { kInput, kOutput, kCached, kReasoning };
+inline constexpr std::array<std::string_view, 4> kTokenTypeNames = {"input", "output", "cached",
+                                                                    "reasoning"};
+
+enum class UsageSource : uint8_t { kReported, kCounted, kUnknown };
+inline constexpr std::array<std::string_view, 3> kUsageSourceNames = {"reported", "counted",
+                                                                      "unknown"};
+
+// The step of an exchange in which its client left.
+enum class Phase : uint8_t { kRead, kIdentify, kAdmit, kRoute, kSend, kRelay };
+inline constexpr std::array<std::string_view, 6> kPhaseNames = {"read",  "identify", "admit",
+                                                                "route", "send",     "relay"};
+
+// How one attempt at an upstream ended.
+enum class AttemptOutcome : uint8_t {
+  kOk,             // An answer below 400, complete.
+  kClientError,    // A 4xx answer.
+  kServerError,    // A 5xx answer.
+  kConnectError,   // No connection.
+  kTimeout,        // No head in time, or a stalled body.
+  kLost,           // Closed or reset before the end of the answer.
+  kProtocolError,  // Not valid HTTP.
+  kCancelled,      // Ended by us: the client left, or we are draining.
+};
+inline constexpr std::array<std::string_view, 8> kAttemptOutcomeNames = {
+    "ok",      "client_error", "server_error",   "connect_error",
+    "timeout", "lost",         "protocol_error", "cancelled"};
+
+// The peer that bytes came from or went to.
+enum class PeerSide : uint8_t { kDownstream, kUpstream };
+inline constexpr std::array<std::string_view, 2> kPeerSideNames = {"downstream", "upstream"};
+
+enum class ReloadResult : uint8_t { kSuccess, kFailure };
+inline constexpr std::array<std::string_view, 2> kReloadResultNames = {"success", "failure"};
+
+// Statuses with a label of their own; others count by class, and "none" is no answer at all.
+inline constexpr std::array<uint16_t, 20> kCodes = {200, 400, 401, 403, 404, 405, 408,
+                                                    409, 411, 413, 417, 422, 429, 431,
+                                                    499, 500, 501, 502, 503, 504};
+inline constexpr std::array<std::string_view, 26> kCodeNames = {
+    "200", "400", "401", "403", "404", "405", "408", "409", "411", "413", "417", "422", "429",
+    "431", "499", "500", "501", "502", "503", "504", "2xx", "3xx", "4xx", "5xx", "1xx", "none"};
+
+// Position of `status` in kCodeNames; a number that is no HTTP status counts as "none".
+[[nodiscard]] constexpr size_t code_index(uint16_t status) noexcept {
+  for (size_t i = 0; i < kCodes.size(); ++i) {
+    if (kCodes[i] == status) return i;
+  }
+  switch (status / 100) {
+    case 1: return 24;
+    case 2: return 20;
+    case 3: return 21;
+    case 4: return 22;
+    case 5: return 23;
+    default: return 25;
+  }
+}
+
+[[nodiscard]] constexpr std::string_view to_string(Endpoint endpoint) noexcept {
+  return kEndpointNames[static_cast<size_t>(endpoint)];
+}
+[[nodiscard]] constexpr std::string_view to_string(UsageSource source) noexcept {
+  return kUsageSourceNames[static_cast<size_t>(source)];
+}
+
+}  // namespace sluice::metrics

@@ -1,0 +1,307 @@
+#include "family.h"
+
+#include <array>
+#include <iterator>
+#include <type_traits>
+
+namespace sluice::metrics {
+namespace {
+
+// Adds up the cells of all shards. `Part` picks the wanted cell out of a block.
+template <class Blocks, class Part>
+uint64_t sum_counters(const Blocks& blocks, Part part) {
+  uint64_t sum = 0;
+  for (const auto& block : blocks) sum += part(*block).value();
+  return sum;
+}
+
+// Shards add and subtract independently, and are read one after the other: what was added on one
+// shard may be seen taken off by another first. Such a sum below zero is shown as zero.
+template <class Blocks, class Part>
+int64_t sum_gauges(const Blocks& blocks, Part part) {
+  int64_t sum = 0;
+  for (const auto& block : blocks) sum += part(*block).value();
+  return sum < 0 ? 0 : sum;
+}
+
+template <class Blocks, class Part>
+void print_histogram(const Blocks& blocks, Part part,
+                     std::initializer_list<std::string_view> values, Samples& samples) {
+  using Cell = std::remove_cvref_t<decltype(part(*blocks.front()))>;
+  std::array<uint64_t, Cell::kBuckets> counts{};
+  uint64_t sum_ns = 0;
+  for (const auto& block : blocks) {
+    const Cell& cell = part(*block);
+    for (size_t i = 0; i < counts.size(); ++i) counts[i] += cell.bucket(i);
+    sum_ns += cell.sum_ns();
+  }
+  samples.add_histogram(values, Cell::bounds(), counts, sum_ns);
+}
+
+template <auto Member>
+void print_shard_counter(const Registry& registry, const ScrapeSample&, Samples& samples) {
+  samples.add(
+      {}, sum_counters(registry.shards(), [](const ShardCells& c) -> auto& { return c.*Member; }));
+}
+
+// What both a shard and the control thread can count.
+template <auto Member, auto ControlMember>
+void print_dropped(const Registry& registry, const ScrapeSample&, Samples& samples) {
+  const auto part = [](const ShardCells& c) -> auto& { return c.*Member; };
+  samples.add({},
+              sum_counters(registry.shards(), part) + (registry.control().*ControlMember).value());
+}
+
+template <auto Member>
+void print_shard_gauge(const Registry& registry, const ScrapeSample&, Samples& samples) {
+  samples.add(
+      {}, sum_gauges(registry.shards(), [](const ShardCells& c) -> auto& { return c.*Member; }));
+}
+
+template <auto Member>
+void print_shard_histogram(const Registry& registry, const ScrapeSample&, Samples& samples) {
+  print_histogram(
+      registry.shards(), [](const ShardCells& c) -> auto& { return c.*Member; }, {}, samples);
+}
+
+template <auto Member, const auto& kNames>
+void print_shard_set(const Registry& registry, const ScrapeSample&, Samples& samples) {
+  for (size_t i = 0; i < kNames.size(); ++i) {
+    const auto part = [i](const ShardCells& c) -> auto& { return (c.*Member).at(i); };
+    samples.add({kNames[i]}, sum_counters(registry.shards(), part));
+  }
+}
+
+void print_errors(const Registry& registry, const ScrapeSample&, Samples& samples) {
+  for (size_t i = 0; i < kErrorCodeCount; ++i) {
+    const auto part = [i](const ShardCells& c) -> auto& { return c.errors.at(i); };
+    samples.add({to_string(static_cast<ErrorCode>(i))}, sum_counters(registry.shards(), part));
+  }
+}
+
+// Most combinations never occur, so only those that did are shown.
+void print_requests(const Registry& registry, const ScrapeSample&, Samples& samples) {
+  for (const auto& model : registry.models().all()) {
+    for (size_t endpoint = 0; endpoint < kEndpointNames.size(); ++endpoint) {
+      for (size_t code = 0; code < kCodeNames.size(); ++code) {
+        const auto part = [endpoint, code](const ModelCells& c) -> auto& {
+          return c.requests[endpoint][code];
+        };
+        const uint64_t count = sum_counters(model->by_shard, part);
+        if (count == 0) continue;
+        samples.add({kEndpointNames[endpoint], model->name, kCodeNames[code]}, count);
+      }
+    }
+  }
+}
+
+template <auto Member>
+void print_model_histogram(const Registry& registry, const ScrapeSample&, Samples& samples) {
+  for (const auto& model : registry.models().all()) {
+    print_histogram(
+        model->by_shard, [](const ModelCells& c) -> auto& { return c.*Member; }, {model->name},
+        samples);
+  }
+}
+
+void print_tokens(const Registry& registry, const ScrapeSample&, Samples& samples) {
+  for (const auto& model : registry.models().all()) {
+    for (size_t i = 0; i < kTokenTypeNames.size(); ++i) {
+      const auto part = [i](const ModelCells& c) -> auto& { return c.tokens.at(i); };
+      samples.add({model->name, kTokenTypeNames[i]}, sum_counters(model->by_shard, part));
+    }
+  }
+}
+
+void print_attempts(const Registry& registry, const ScrapeSample&, Samples& samples) {
+  for (const auto& upstream : registry.upstreams().all()) {
+    if (!upstream->is_bound) continue;
+    for (size_t i = 0; i < kAttemptOutcomeNames.size(); ++i) {
+      const auto part = [i](const UpstreamCells& c) -> auto& { return c.attempts.at(i); };
+      samples.add({upstream->name, kAttemptOutcomeNames[i]},
+                  sum_counters(upstream->by_shard, part));
+    }
+  }
+}
+
+template <auto Member>
+void print_upstream_counter(const Registry& registry, const ScrapeSample&, Samples& samples) {
+  for (const auto& upstream : registry.upstreams().all()) {
+    if (!upstream->is_bound) continue;
+    const auto part = [](const UpstreamCells& c) -> auto& { return c.*Member; };
+    samples.add({upstream->name}, sum_counters(upstream->by_shard, part));
+  }
+}
+
+template <auto Member>
+void print_upstream_gauge(const Registry& registry, const ScrapeSample&, Samples& samples) {
+  for (const auto& upstream : registry.upstreams().all()) {
+    if (!upstream->is_bound) continue;
+    const auto part = [](const UpstreamCells& c) -> auto& { return c.*Member; };
+    samples.add({upstream->name}, sum_gauges(upstream->by_shard, part));
+  }
+}
+
+template <auto Member>
+void print_upstream_histogram(const Registry& registry, const ScrapeSample&, Samples& samples) {
+  for (const auto& upstream : registry.upstreams().all()) {
+    if (!upstream->is_bound) continue;
+    print_histogram(
+        upstream->by_shard, [](const UpstreamCells& c) -> auto& { return c.*Member; },
+        {upstream->name}, samples);
+  }
+}
+
+template <auto Member>
+void print_control(const Registry& registry, const ScrapeSample&, Samples& samples) {
+  samples.add({}, (registry.control().*Member).value());
+}
+
+void print_reloads(const Registry& registry, const ScrapeSample&, Samples& samples) {
+  for (size_t i = 0; i < kReloadResultNames.size(); ++i) {
+    samples.add({kReloadResultNames[i]}, registry.control().config_reloads.at(i).value());
+  }
+}
+
+void print_tick_late(const Registry& registry, const ScrapeSample&, Samples& samples) {
+  const std::array<const ControlCells*, 1> blocks = {&registry.control()};
+  print_histogram(blocks, [](const ControlCells& c) -> auto& { return c.tick_late; }, {}, samples);
+}
+
+template <auto Member>
+void print_sample(const Registry&, const ScrapeSample& sample, Samples& samples) {
+  samples.add({}, sample.*Member);
+}
+
+template <auto Member>
+void print_process(const Registry&, const ScrapeSample& sample, Samples& samples) {
+  samples.add({}, sample.process.*Member);
+}
+
+void print_build(const Registry&, const ScrapeSample& sample, Samples& samples) {
+  samples.add({sample.version}, uint64_t{1});
+}
+
+constexpr Family kRequestFamilies[] = {
+    {"sluice_requests_total", "counter", "endpoint,model,code", "Requests answered.",
+     print_requests},
+    {"sluice_requests_in_flight", "gauge", "", "Exchanges that have begun and not settled.",
+     print_shard_gauge<&ShardCells::requests_in_flight>},
+    {"sluice_request_duration_seconds", "histogram", "model",
+     "First byte of the request to the end of the answer.",
+     print_model_histogram<&ModelCells::request_duration>},
+    {"sluice_time_to_first_token_seconds", "histogram", "model",
+     "First byte of a streamed request to the first event of its answer.",
+     print_model_histogram<&ModelCells::time_to_first_token>},
+    {"sluice_overhead_seconds", "histogram", "", "Part of a request's duration spent in Sluice.",
+     print_shard_histogram<&ShardCells::overhead>},
+    {"sluice_tokens_total", "counter", "model,type", "Tokens used, where they are known.",
+     print_tokens},
+    {"sluice_usage_total", "counter", "source", "Exchanges by where their usage came from.",
+     print_shard_set<&ShardCells::usage, kUsageSourceNames>},
+    {"sluice_usage_partial_total", "counter", "", "Exchanges cut before their usage was complete.",
+     print_shard_counter<&ShardCells::usage_partial>},
+    {"sluice_errors_total", "counter", "reason", "Exchanges that ended in an error.", print_errors},
+    {"sluice_auth_failures_total", "counter", "", "Requests refused for their key.",
+     print_shard_counter<&ShardCells::auth_failures>},
+    {"sluice_client_disconnects_total", "counter", "phase", "Clients that left, by phase.",
+     print_shard_set<&ShardCells::client_disconnects, kPhaseNames>},
+    {"sluice_client_gone_to_upstream_closed_seconds", "histogram", "",
+     "Client seen gone to its upstream connection closed.",
+     print_shard_histogram<&ShardCells::client_gone_to_upstream_closed>},
+    {"sluice_connections_open", "gauge", "", "Client connections open.",
+     print_shard_gauge<&ShardCells::connections_open>},
+    {"sluice_connections_accepted_total", "counter", "", "Client connections accepted.",
+     print_shard_counter<&ShardCells::connections_accepted>},
+    {"sluice_connections_refused_total", "counter", "",
+     "Client connections closed at once because a limit was reached.",
+     print_shard_counter<&ShardCells::connections_refused>},
+};
+
+constexpr Family kUpstreamFamilies[] = {
+    {"sluice_upstream_attempts_total", "counter", "upstream,outcome", "Attempts by their end.",
+     print_attempts},
+    {"sluice_upstream_retries_total", "counter", "", "Attempts after the first of an exchange.",
+     print_shard_counter<&ShardCells::upstream_retries>},
+    {"sluice_upstream_in_flight", "gauge", "upstream", "Attempts that run.",
+     print_upstream_gauge<&UpstreamCells::in_flight>},
+    {"sluice_upstream_connections_open", "gauge", "upstream", "Connections open, idle ones too.",
+     print_upstream_gauge<&UpstreamCells::connections_open>},
+    {"sluice_upstream_connections_idle", "gauge", "upstream", "Connections waiting in the pool.",
+     print_upstream_gauge<&UpstreamCells::connections_idle>},
+    {"sluice_upstream_connections_opened_total", "counter", "upstream", "Connections made.",
+     print_upstream_counter<&UpstreamCells::connections_opened>},
+    {"sluice_upstream_reuse_races_total", "counter", "upstream",
+     "Reused connections that died before the first byte of an answer.",
+     print_upstream_counter<&UpstreamCells::reuse_races>},
+    {"sluice_upstream_idle_closed_total", "counter", "upstream",
+     "Pooled connections closed while idle, by either side.",
+     print_upstream_counter<&UpstreamCells::idle_closed>},
+    {"sluice_upstream_connect_seconds", "histogram", "upstream", "Time to make a connection.",
+     print_upstream_histogram<&UpstreamCells::connect>},
+};
+
+constexpr Family kProcessFamilies[] = {
+    {"sluice_bytes_received_total", "counter", "side", "Bytes read from sockets.",
+     print_shard_set<&ShardCells::bytes_received, kPeerSideNames>},
+    {"sluice_bytes_sent_total", "counter", "side", "Bytes written to sockets.",
+     print_shard_set<&ShardCells::bytes_sent, kPeerSideNames>},
+    {"sluice_byte_budget_used_bytes", "gauge", "", "Bytes held for bodies and backlogs.",
+     print_sample<&ScrapeSample::byte_budget_used>},
+    {"sluice_byte_budget_ceiling_bytes", "gauge", "", "The most that may be held.",
+     print_sample<&ScrapeSample::byte_budget_ceiling>},
+    {"sluice_buffers_in_use", "gauge", "", "Receive buffers that hold bytes.",
+     print_shard_gauge<&ShardCells::buffers_in_use>},
+    {"sluice_buffers_starved_total", "counter", "", "Receives that found no buffer free.",
+     print_shard_counter<&ShardCells::buffers_starved>},
+    {"sluice_loop_turns_total", "counter", "", "Turns of the shards' loops.",
+     print_shard_counter<&ShardCells::loop_turns>},
+    {"sluice_cq_overflow_total", "counter", "", "Completions that did not fit their queue.",
+     print_shard_counter<&ShardCells::cq_overflows>},
+    {"sluice_access_log_dropped_total", "counter", "", "Access log lines lost.",
+     print_dropped<&ShardCells::access_log_dropped, &ControlCells::access_log_dropped>},
+    {"sluice_log_dropped_total", "counter", "", "Log lines lost.",
+     print_dropped<&ShardCells::log_dropped, &ControlCells::log_dropped>},
+    {"sluice_metrics_series_dropped_total", "counter", "",
+     "Configured names that got no series of their own and count as other.",
+     print_control<&ControlCells::series_dropped>},
+    {"sluice_config_generation", "gauge", "", "Generation of the running configuration.",
+     print_control<&ControlCells::config_generation>},
+    {"sluice_config_reloads_total", "counter", "result", "Reloads by their result.", print_reloads},
+    {"sluice_config_last_reload_success_timestamp_seconds", "gauge", "",
+     "Unix time at which the running configuration was loaded.",
+     print_control<&ControlCells::config_last_reload_success_s>},
+    {"sluice_draining", "gauge", "", "1 while the process is going away.",
+     print_control<&ControlCells::draining>},
+    {"sluice_control_tick_late_seconds", "histogram", "",
+     "How much later than planned a tick of the control thread ran.", print_tick_late},
+    {"sluice_build_info", "gauge", "version", "Always 1; the version is the label.", print_build},
+    {"process_resident_memory_bytes", "gauge", "", "Resident memory.",
+     print_process<&ProcessSample::resident_bytes>},
+    {"process_cpu_seconds_total", "counter", "", "User and system time used.",
+     print_process<&ProcessSample::cpu_seconds>},
+    {"process_open_fds", "gauge", "", "File descriptors open.",
+     print_process<&ProcessSample::open_fds>},
+    {"process_start_time_seconds", "gauge", "", "Unix time at which the process started.",
+     print_process<&ProcessSample::start_time_seconds>},
+};
+
+constexpr size_t kFamilyCount =
+    std::size(kRequestFamilies) + std::size(kUpstreamFamilies) + std::size(kProcessFamilies);
+
+constexpr std::array<Family, kFamilyCount> join_families() noexcept {
+  std::array<Family, kFamilyCount> all{};
+  size_t next = 0;
+  for (const Family& family : kRequestFamilies) all[next++] = family;
+  for (const Family& family : kUpstreamFamilies) all[next++] = family;
+  for (const Family& family : kProcessFamilies) all[next++] = family;
+  return all;
+}
+
+constexpr std::array<Family, kFamilyCount> kFamilies = join_families();
+
+}  // namespace
+
+std::span<const Family> families() noexcept { return kFamilies; }
+
+}  // namespace sluice::metrics
