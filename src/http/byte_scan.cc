@@ -20,42 +20,11 @@ constexpr ByteScan kScalar = {scan_scalar<kTokenChar>, scan_scalar<kTargetChar>,
 
 #if defined(__x86_64__)
 
-// SSE2 has no byte shuffle, so the sets with many gaps are tested against their dense core; what
-// falls outside the core is looked up in the table.
-__m128i in_range(__m128i bytes, char low, char high) noexcept {
-  const __m128i shifted = _mm_sub_epi8(bytes, _mm_set1_epi8(low));
-  const __m128i width = _mm_set1_epi8(static_cast<char>(high - low));
-  return _mm_cmpeq_epi8(_mm_min_epu8(shifted, width), shifted);
-}
-
-template <CharClass kSet>
-uint32_t outside_sse2(__m128i bytes) noexcept {
-  __m128i bad;
-  if constexpr (kSet == kLineChar) {
-    bad = _mm_or_si128(_mm_cmpeq_epi8(bytes, _mm_set1_epi8('\n')),
-                       _mm_cmpeq_epi8(bytes, _mm_set1_epi8('\r')));
-  } else if constexpr (kSet == kValueChar) {
-    const __m128i control = _mm_andnot_si128(_mm_cmpeq_epi8(bytes, _mm_set1_epi8('\t')),
-                                             in_range(bytes, 0, 0x1f));
-    bad = _mm_or_si128(control, _mm_cmpeq_epi8(bytes, _mm_set1_epi8(0x7f)));
-  } else {
-    const __m128i folded = _mm_or_si128(bytes, _mm_set1_epi8(0x20));
-    const __m128i letter = in_range(folded, 'a', 'z');
-    const __m128i other = kSet == kTokenChar
-                              ? _mm_or_si128(in_range(bytes, '0', '9'),
-                                             _mm_cmpeq_epi8(bytes, _mm_set1_epi8('-')))
-                              : in_range(bytes, '-', ':');
-    const __m128i good = _mm_or_si128(letter, other);
-    return static_cast<uint32_t>(_mm_movemask_epi8(good)) ^ 0xffffu;
-  }
-  return static_cast<uint32_t>(_mm_movemask_epi8(bad));
-}
-
 template <CharClass kSet>
 const char* scan_sse2(const char* begin, const char* end) noexcept {
   while (end - begin >= 16) {
     const __m128i bytes = _mm_loadu_si128(reinterpret_cast<const __m128i*>(begin));
-    const uint32_t bad = outside_sse2<kSet>(bytes);
+    const uint32_t bad = detail::outside_sse2<kSet>(bytes);
     if (bad == 0) {
       begin += 16;
       continue;
@@ -143,13 +112,14 @@ const ByteScan* choose() noexcept {
   return &scalar_byte_scan();
 }
 
-// Valid before it is chosen, should anything parse during static initialisation.
-constinit const ByteScan* chosen = &kScalar;
-[[maybe_unused]] const bool is_chosen = (chosen = choose(), true);
-
 }  // namespace
 
-const ByteScan& byte_scan() noexcept { return *chosen; }
+// Valid before it is chosen, should anything parse during static initialisation.
+constinit const ByteScan* detail::chosen_byte_scan = &kScalar;
+
+namespace {
+[[maybe_unused]] const bool is_chosen = (detail::chosen_byte_scan = choose(), true);
+}
 
 const ByteScan& scalar_byte_scan() noexcept { return kScalar; }
 

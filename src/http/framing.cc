@@ -45,14 +45,14 @@ const HeadFault* read_framing(const HeaderList& headers, Version version,
   if (headers.has(HeaderName::kTransferEncoding)) {
     if (has_length) return &fault::kBothFramings;
     if (version == Version::kHttp10) return &fault::kCodingInHttp10;
-    if (headers.count(HeaderName::kTransferEncoding) > 1) return &fault::kBadCoding;
+    if (headers.repeats(HeaderName::kTransferEncoding)) return &fault::kBadCoding;
     const std::string_view value = headers.find(HeaderName::kTransferEncoding);
     if (!equals_ignoring_case(value, "chunked")) return judge_codings(value);
     framing.kind = BodyKind::kChunked;
     return nullptr;
   }
   if (!has_length) return nullptr;
-  if (headers.count(HeaderName::kContentLength) > 1) return &fault::kRepeatedLength;
+  if (headers.repeats(HeaderName::kContentLength)) return &fault::kRepeatedLength;
   framing.kind = BodyKind::kLength;
   return read_length(headers.find(HeaderName::kContentLength), framing.length);
 }

@@ -176,16 +176,6 @@ size_t HeaderList::count(HeaderName id) const noexcept {
   return count;
 }
 
-bool HeaderList::append(size_t name_at, size_t name_bytes, size_t value_at, size_t value_bytes,
-                        HeaderName id) noexcept {
-  if (count_ == kCapacity) return false;
-  SLUICE_ASSERT(name_at + name_bytes <= kOffsetMax && value_at + value_bytes <= kOffsetMax);
-  entries_[count_++] = {static_cast<uint16_t>(name_at), static_cast<uint16_t>(name_bytes),
-                        static_cast<uint16_t>(value_at), static_cast<uint16_t>(value_bytes), id};
-  seen_ |= bit(id);
-  return true;
-}
-
 ConnectionOptions::ConnectionOptions(const HeaderList& headers) noexcept : headers_(headers) {
   if (!headers.has(HeaderName::kConnection)) return;
   for (const HeaderField field : headers) {
@@ -239,7 +229,7 @@ bool equals_ignoring_case(std::string_view left, std::string_view right) noexcep
 
 bool is_token(std::string_view text) noexcept {
   const char* end = text.data() + text.size();
-  return !text.empty() && byte_scan().token(text.data(), end) == end;
+  return !text.empty() && scan_token(text.data(), end) == end;
 }
 
 std::string_view ListItems::next() noexcept {

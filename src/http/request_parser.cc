@@ -38,9 +38,8 @@ Method method_of(std::string_view text) noexcept {
 }
 
 const HeadFault* read_host(RequestHead& head, std::string_view target_authority) noexcept {
-  const size_t hosts = head.headers.count(HeaderName::kHost);
-  if (hosts > 1) return &fault::kRepeatedHost;
-  if (hosts == 0) {
+  if (head.headers.repeats(HeaderName::kHost)) return &fault::kRepeatedHost;
+  if (!head.headers.has(HeaderName::kHost)) {
     head.authority = target_authority;
     return head.version == Version::kHttp11 ? &fault::kNoHost : nullptr;
   }
@@ -181,7 +180,7 @@ ParseState RequestParser::read_start(std::string_view bytes) noexcept {
 
 ParseState RequestParser::read_method(std::string_view bytes) noexcept {
   const char* begin = bytes.data();
-  at_ = static_cast<uint32_t>(byte_scan().token(begin + at_, begin + bytes.size()) - begin);
+  at_ = static_cast<uint32_t>(scan_token(begin + at_, begin + bytes.size()) - begin);
   const size_t size = at_ - method_at_;
   if (size > kMethodBytesMax) return fail(fault::kMethodTooLong);
   if (at_ == bytes.size()) return ParseState::kNeedMore;
@@ -193,7 +192,7 @@ ParseState RequestParser::read_method(std::string_view bytes) noexcept {
 
 ParseState RequestParser::read_target(std::string_view bytes) noexcept {
   const char* begin = bytes.data();
-  at_ = static_cast<uint32_t>(byte_scan().target(begin + at_, begin + bytes.size()) - begin);
+  at_ = static_cast<uint32_t>(scan_target(begin + at_, begin + bytes.size()) - begin);
   if (at_ == bytes.size()) return ParseState::kNeedMore;
   if (at_ == target_at_ || bytes[at_] != ' ') return fail(fault::kBadTarget);
   target_end_ = at_;
@@ -203,6 +202,13 @@ ParseState RequestParser::read_target(std::string_view bytes) noexcept {
 }
 
 ParseState RequestParser::read_version(std::string_view bytes) noexcept {
+  constexpr std::string_view kUsual = "HTTP/1.1\r\n";
+  if (at_ == version_at_ && bytes.substr(at_, kUsual.size()) == kUsual) {
+    at_ += static_cast<uint32_t>(kUsual.size());
+    head_.version = Version::kHttp11;
+    stage_ = Stage::kFields;
+    return ParseState::kNeedMore;
+  }
   for (; at_ < bytes.size(); ++at_) {
     const size_t index = at_ - version_at_;
     const char c = bytes[at_];

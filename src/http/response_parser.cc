@@ -59,7 +59,7 @@ ParseState ResponseParser::step(std::string_view bytes) noexcept {
     case Stage::kStatusLine: return read_status_line(bytes);
     case Stage::kReason: {
       const char* begin = bytes.data();
-      at_ = static_cast<uint32_t>(byte_scan().value(begin + at_, begin + bytes.size()) - begin);
+      at_ = static_cast<uint32_t>(scan_value(begin + at_, begin + bytes.size()) - begin);
       if (at_ == bytes.size()) return ParseState::kNeedMore;
       if (bytes[at_] != '\r') return fail(fault::kBadStatus);
       ++at_;

@@ -12,12 +12,12 @@ namespace {
 
 bool is_value(std::string_view text) noexcept {
   const char* end = text.data() + text.size();
-  return byte_scan().value(text.data(), end) == end;
+  return scan_value(text.data(), end) == end;
 }
 
 bool is_target(std::string_view text) noexcept {
   const char* end = text.data() + text.size();
-  return !text.empty() && byte_scan().target(text.data(), end) == end;
+  return !text.empty() && scan_target(text.data(), end) == end;
 }
 
 }  // namespace

@@ -84,10 +84,12 @@ bool is_host(std::string_view value) noexcept {
   }
   const size_t colon = value.find(':');
   const std::string_view name = value.substr(0, colon);
-  if (name.empty() || !escapes_are_whole(name)) return false;
+  bool has_escapes = false;
   for (const char c : name) {
     if (!is_in(kHostChar, c)) return false;
+    has_escapes |= c == '%';
   }
+  if (name.empty() || (has_escapes && !escapes_are_whole(name))) return false;
   return colon == std::string_view::npos || is_port(value.substr(colon + 1));
 }
 

@@ -59,11 +59,12 @@ class FieldLines {
     fault_ = &fault;
     return ParseState::kError;
   }
+  // Reads lines of a head for as long as they are whole and good.
+  void read_good_lines(std::string_view bytes, size_t& at, HeaderList& list,
+                       uint32_t count_max) noexcept;
   ParseState read_name_start(char first, size_t at) noexcept;
   ParseState read_name(std::string_view bytes, size_t& at) noexcept;
   ParseState read_value(std::string_view bytes, size_t& at) noexcept;
-  bool keep(std::string_view bytes, size_t value_end, HeaderList& list,
-            uint32_t count_max) noexcept;
 
   const HeadFault* fault_ = nullptr;
   // Offsets into the head; meaningful only when there is a list.

@@ -108,16 +108,27 @@ class HeaderList {
   // The same by text, ignoring case.
   [[nodiscard]] std::string_view find(std::string_view name) const noexcept;
   [[nodiscard]] size_t count(HeaderName id) const noexcept;
+  // Whether the field stands there twice or more. Not for kOther.
+  [[nodiscard]] bool repeats(HeaderName id) const noexcept { return (repeated_ & bit(id)) != 0; }
 
   // Says that the head's bytes stand at `base` now.
   void rebase(const char* base) noexcept { base_ = base; }
 
   // For the parsers. False when the list is full.
   [[nodiscard]] bool append(size_t name_at, size_t name_bytes, size_t value_at, size_t value_bytes,
-                            HeaderName id) noexcept;
+                            HeaderName id) noexcept {
+    if (count_ == kCapacity) return false;
+    SLUICE_ASSERT(name_at + name_bytes <= kOffsetMax && value_at + value_bytes <= kOffsetMax);
+    entries_[count_++] = {static_cast<uint16_t>(name_at), static_cast<uint16_t>(name_bytes),
+                          static_cast<uint16_t>(value_at), static_cast<uint16_t>(value_bytes), id};
+    repeated_ |= seen_ & bit(id);
+    seen_ |= bit(id);
+    return true;
+  }
   void clear() noexcept {
     count_ = 0;
     seen_ = 0;
+    repeated_ = 0;
   }
 
  private:
@@ -133,7 +144,8 @@ class HeaderList {
   }
 
   const char* base_ = "";
-  uint64_t seen_ = 0;
+  uint64_t seen_ = 0;      // One bit per name.
+  uint64_t repeated_ = 0;
   size_t count_ = 0;
   std::array<Entry, kCapacity> entries_;  // Only the first `count_` are ever read.
 };

@@ -132,7 +132,7 @@ TEST(EventScanner, mixed_line_endings_and_random_cuts_agree_with_the_reference) 
                                      "data: x", ":", "\xEF\xBB\xBF", "\xEF\xBB", "é"};
   for (int round = 0; round < 20'000; ++round) {
     std::string stream;
-    for (uint32_t i = random() % 20; i > 0; --i) stream += pieces[random() % std::size(pieces)];
+    for (size_t i = random() % 20; i > 0; --i) stream += pieces[random() % std::size(pieces)];
     if (random() % 8 == 0) stream += std::string(random() % 100, 'z') + "\r\n\r\n";
     std::vector<size_t> cuts;
     for (size_t at = random() % 5; at < stream.size(); at += random() % 5) cuts.push_back(at);
