@@ -4,6 +4,7 @@
 #include <array>
 #include <coroutine>
 #include <cstddef>
+#include <cstdint>
 
 #include <sluice/base/intrusive_list.h>
 

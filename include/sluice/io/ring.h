@@ -35,6 +35,8 @@ struct RingFigures {
 // Constructed, used and destroyed on that thread; only wake() may be called from others.
 class Ring {
  public:
+  static constexpr uint32_t kCompletionsPerTurn = 512;
+
   Ring(Kernel& kernel, Syscalls& syscalls, Clock& clock, BufferLimits buffer_limits);
   ~Ring();
   Ring(const Ring&) = delete;
@@ -73,13 +75,13 @@ class Ring {
   friend class OpTarget;
   // More ops than descriptors allow can never be in flight; this only bounds a leak.
   static constexpr uint32_t kOpsMax = 1u << 21;
-  static constexpr uint32_t kCompletionsPerTurn = 512;
   static constexpr uint32_t kResumesPerTurn = 8192;
   static constexpr uint64_t kNoTarget = ~0ull;  // Token of ops whose completion nobody awaits.
 
   struct OpSlot {
     OpTarget* target;  // Null once the target died.
     Submission submission;
+    bool is_cancelled = false;  // A cancel was asked for; the kernel may have missed it.
   };
   using Slots = Slab<OpSlot, 256>;
 
@@ -89,11 +91,13 @@ class Ring {
   static Slots::Handle handle_of(uint64_t token) noexcept {
     return {static_cast<uint32_t>(token), static_cast<uint32_t>(token >> 32)};
   }
-  uint64_t start(OpTarget& target, Submission submission) noexcept;
+  [[nodiscard]] uint64_t start(OpTarget& target, Submission submission) noexcept;
   void cancel(uint64_t token) noexcept;
   void abandon(uint64_t token) noexcept;
   void dispatch(const KernelCompletion& completion) noexcept;
   void feed_starved() noexcept;
+  void end_starved() noexcept;
+  [[nodiscard]] bool has_abandoned() noexcept;
   [[nodiscard]] std::optional<Duration> sleep_time(bool may_sleep);
   void arm_wake_read() noexcept;
 
@@ -118,6 +122,7 @@ class Ring {
   Slots slots_;
   BufferPool buffers_;
   std::vector<uint64_t> starved_;  // Tokens of receives without a buffer, oldest first.
+  bool starved_ends_ = false;      // Some of them were cancelled.
   RingFigures figures_;
   TurnHook* hook_ = nullptr;
   bool stopping_ = false;
