@@ -4,6 +4,8 @@
 
 #include <sluice/base/assert.h>
 
+#include "poison.h"
+
 namespace sluice::io {
 
 BufferPool::BufferPool(Kernel& kernel, BufferLimits limits) : kernel_(kernel), most_(limits.most) {
@@ -14,7 +16,10 @@ BufferPool::BufferPool(Kernel& kernel, BufferLimits limits) : kernel_(kernel), m
 }
 
 BufferPool::~BufferPool() {
-  for (char* slab : slabs_) munmap(slab, size_t{kSlabBuffers} * kBufferBytes);
+  for (char* slab : slabs_) {
+    allow_access(slab, size_t{kSlabBuffers} * kBufferBytes);
+    munmap(slab, size_t{kSlabBuffers} * kBufferBytes);
+  }
 }
 
 bool BufferPool::grow() noexcept {
@@ -25,6 +30,7 @@ bool BufferPool::grow() noexcept {
   if (memory == MAP_FAILED) return false;
   const auto first = static_cast<uint16_t>(total());
   slabs_.push_back(static_cast<char*>(memory));
+  forbid_access(memory, size_t{kSlabBuffers} * kBufferBytes);
   for (uint32_t i = 0; i < kSlabBuffers && first + i < most_; ++i) {
     const auto id = static_cast<uint16_t>(first + i);
     kernel_.provide_buffer(id, address(id), kUsableBytes);
@@ -37,10 +43,12 @@ Buffer BufferPool::adopt(uint16_t id, uint32_t length) noexcept {
   SLUICE_ASSERT(id < total() && length <= kUsableBytes && available_ > 0);
   --available_;
   ++in_use_;
+  allow_access(address(id), length + kOverread);
   return Buffer(*this, id, {address(id), length});
 }
 
 void BufferPool::recycle(uint16_t id) noexcept {
+  forbid_access(address(id), kBufferBytes);
   kernel_.provide_buffer(id, address(id), kUsableBytes);
   ++uncommitted_;
   --in_use_;

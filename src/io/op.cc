@@ -10,7 +10,8 @@ OpTarget::~OpTarget() {
   if (!in_flight_) return;
   // The kernel may still touch the caller's memory for these; see the contract of Op.
   SLUICE_ASSERT(code_ != OpCode::kSend && code_ != OpCode::kSendMessage &&
-                code_ != OpCode::kRecvInto && code_ != OpCode::kConnect);
+                code_ != OpCode::kRecvInto && code_ != OpCode::kConnect &&
+                code_ != OpCode::kRead);
   ring_.abandon(token_);
 }
 
@@ -36,9 +37,16 @@ void Op::complete(const KernelCompletion& completion, Buffer buffer) noexcept {
 AcceptOp::AcceptOp(Ring& ring)
     : Event(ring.ready()), OpTarget(ring), accepted_(kWaitingMax + Ring::kCompletionsPerTurn) {}
 
+AcceptOp::~AcceptOp() {
+  stopped_ = true;
+  while (!accepted_.empty()) {
+    if (const int fd = accepted_.pop(); fd >= 0) ring_.close(fd);
+  }
+}
+
 void AcceptOp::listen_on(int fd) noexcept {
   fd_ = fd;
-  stopped_ = false;
+  stopped_ = failed_ = false;
   arm();
 }
 
@@ -49,13 +57,19 @@ int AcceptOp::take() noexcept {
   const int fd = accepted_.pop();
   if (accepted_.empty()) reset();
   // Armed again once the backlog is short: a paused listener leaves connections in the kernel.
-  // After an error the taker decides when, by resume().
-  if (fd >= 0 && !stopped_ && !is_in_flight() && accepted_.size() < kWaitingMax / 2) arm();
+  arm_if_wanted();
   return fd;
 }
 
+void AcceptOp::arm_if_wanted() noexcept {
+  // After an error the taker decides when, by resume(), so that a lack of descriptors cannot spin.
+  if (stopped_ || failed_ || is_in_flight() || accepted_.size() >= kWaitingMax / 2) return;
+  arm();
+}
+
 void AcceptOp::resume() noexcept {
-  if (!stopped_ && !is_in_flight()) arm();
+  failed_ = false;
+  arm_if_wanted();
 }
 
 void AcceptOp::stop() noexcept {
@@ -66,17 +80,17 @@ void AcceptOp::stop() noexcept {
 void AcceptOp::complete(const KernelCompletion& completion, Buffer) noexcept {
   const bool was_cancelled = completion.result == -ECANCELED;
   if (!was_cancelled) {
-    // The ring never delivers more than kCompletionsPerTurn before the taker runs.
-    SLUICE_ASSERT(accepted_.push(int{completion.result}));
+    if (accepted_.push(int{completion.result})) {
+      failed_ |= completion.result < 0;
+    } else if (completion.result >= 0) {
+      // Full only when the taker did not run for several turns: the newest are turned away.
+      ring_.close(completion.result);
+    }
     trigger();
   }
-  if (accepted_.size() >= kWaitingMax) {
-    cancel();
-    return;
-  }
-  // The kernel ends a multishot on errors and on overflow; errors wait for resume(), so that a
-  // lack of descriptors cannot spin.
-  if (!completion.more && !stopped_ && completion.result >= 0) arm();
+  if (accepted_.size() >= kWaitingMax) cancel();
+  // The kernel also ends a multishot on overflow; and a pause may be over before its cancel is.
+  arm_if_wanted();
 }
 
 }  // namespace sluice::io

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <utility>
 
 #include <sluice/base/assert.h>
 
@@ -25,8 +26,13 @@ Ring::Ring(Kernel& kernel, Syscalls& syscalls, Clock& clock, BufferLimits buffer
 
 Ring::~Ring() {
   // Nothing of the wake op's memory may be written after this object is gone.
-  wake_op_.cancel();
-  while (wake_op_.is_in_flight()) turn(false);
+  // The cancel is repeated because a wake that came first arms the read again. Abandoned receives
+  // end here too: their buffers are about to be unmapped.
+  while (wake_op_.is_in_flight() || has_abandoned()) {
+    wake_op_.cancel();
+    turn(false);
+  }
+  turn(false);  // Submits the closes that the last completions caused.
   syscalls_.close(wake_fd_);
 }
 
@@ -51,6 +57,9 @@ std::optional<Duration> Ring::sleep_time(bool may_sleep) {
   sleeping_.store(true, std::memory_order_relaxed);
   std::atomic_thread_fence(std::memory_order_seq_cst);
   if (hook_ != nullptr && hook_->has_work()) return Duration::zero();
+  // feed_starved() starts no more at a time than there are buffers; those it started may find no
+  // bytes, and then the others must not wait for them.
+  if (!starved_.empty() && buffers_.available() > 0) return Duration::zero();
   const std::optional<MonoTime> next = timers_.next_wake();
   if (!next) return std::nullopt;
   return *next > now_ ? *next - now_ : Duration::zero();
@@ -88,11 +97,12 @@ uint64_t Ring::start(OpTarget& target, Submission submission) noexcept {
 }
 
 void Ring::cancel(uint64_t token) noexcept {
-  // A starved receive is not known to the kernel, so its end is delivered here.
-  const auto starved = std::find(starved_.begin(), starved_.end(), token);
-  if (starved != starved_.end()) {
-    starved_.erase(starved);
-    dispatch({.token = token, .result = -ECANCELED});
+  OpSlot* slot = slots_.find(handle_of(token));
+  SLUICE_ASSERT(slot != nullptr);
+  slot->is_cancelled = true;
+  // A starved receive is not known to the kernel; it ends in this turn or the next.
+  if (std::find(starved_.begin(), starved_.end(), token) != starved_.end()) {
+    starved_ends_ = true;
     return;
   }
   kernel_.submit({.code = OpCode::kCancel, .target = token, .token = kNoTarget});
@@ -105,7 +115,19 @@ void Ring::abandon(uint64_t token) noexcept {
   cancel(token);
 }
 
+bool Ring::has_abandoned() noexcept {
+  bool found = false;
+  slots_.for_each([&found](const OpSlot& slot) { found |= slot.target == nullptr; });
+  return found;
+}
+
 void Ring::shut_down(int fd) noexcept {
+  // The kernel ends what it knows; receives that wait for a buffer are not among that.
+  for (const uint64_t token : starved_) {
+    OpSlot* slot = slots_.find(handle_of(token));
+    SLUICE_ASSERT(slot != nullptr);
+    if (slot->submission.fd == fd) slot->is_cancelled = starved_ends_ = true;
+  }
   kernel_.submit({.code = OpCode::kShutdown, .fd = fd, .token = kNoTarget});
 }
 
@@ -127,20 +149,43 @@ void Ring::dispatch(const KernelCompletion& completion) noexcept {
     return;
   }
   OpTarget* target = slot->target;
-  if (completion.result == -ENOBUFS && slot->submission.code == OpCode::kRecv &&
-      target != nullptr) {
+  if (completion.result == -ENOBUFS && slot->submission.code == OpCode::kRecv) {
     // Not an error of the socket: the op stays in flight and is started again when a buffer is free.
+    // A cancel that met this completion on its way found nothing, so it is carried out here.
     ++figures_.starved;
     starved_.push_back(completion.token);
+    starved_ends_ |= slot->is_cancelled;
     return;
   }
+  const OpCode code = slot->submission.code;
   if (!completion.more) slots_.erase(handle);
-  if (target == nullptr) return;
+  if (target == nullptr) {
+    // Nobody will take this connection.
+    if (code == OpCode::kAcceptMany && completion.result >= 0) close(completion.result);
+    return;
+  }
   if (!completion.more) target->in_flight_ = false;
   target->complete(completion, std::move(buffer));
 }
 
+void Ring::end_starved() noexcept {
+  // Completions may cancel others, so each is taken out before it is delivered.
+  while (std::exchange(starved_ends_, false)) {
+    for (size_t i = 0; i < starved_.size();) {
+      const uint64_t token = starved_[i];
+      if (!slots_.find(handle_of(token))->is_cancelled) {
+        ++i;
+        continue;
+      }
+      starved_.erase(starved_.begin() + static_cast<ptrdiff_t>(i));
+      dispatch({.token = token, .result = -ECANCELED});
+    }
+  }
+}
+
 void Ring::feed_starved() noexcept {
+  end_starved();
+  if (starved_.empty()) return;
   // Starting as many as there are buffers keeps a burst from starving the same ones again.
   if (buffers_.available() == 0) {
     if (buffers_.grow()) buffers_.commit();
@@ -148,7 +193,7 @@ void Ring::feed_starved() noexcept {
   const size_t count = std::min<size_t>(starved_.size(), buffers_.available());
   for (size_t i = 0; i < count; ++i) {
     OpSlot* slot = slots_.find(handle_of(starved_[i]));
-    SLUICE_ASSERT(slot != nullptr && slot->target != nullptr);  // cancel() takes them out.
+    SLUICE_ASSERT(slot != nullptr);
     kernel_.submit(slot->submission);
   }
   starved_.erase(starved_.begin(), starved_.begin() + static_cast<ptrdiff_t>(count));

@@ -3,6 +3,8 @@
 #include <cstdint>
 #include <new>
 
+#include "poison.h"
+
 namespace sluice::io {
 namespace {
 
@@ -21,6 +23,7 @@ struct FreeLists {
     for (FreeFrame* head : heads) {
       while (head != nullptr) {
         FreeFrame* next = head->next;
+        allow_access(head, kStep);
         ::operator delete(head);
         head = next;
       }
@@ -41,6 +44,7 @@ void* FramePool::allocate(size_t bytes) {
   if (head == nullptr) return ::operator new((index + 1) * kStep);
   FreeFrame* frame = head;
   head = frame->next;
+  allow_access(frame, (index + 1) * kStep);
   return frame;
 }
 
@@ -49,8 +53,10 @@ void FramePool::release(void* frame, size_t bytes) noexcept {
     ::operator delete(frame);
     return;
   }
-  FreeFrame*& head = free_lists.heads[class_of(bytes)];
+  const size_t index = class_of(bytes);
+  FreeFrame*& head = free_lists.heads[index];
   head = new (frame) FreeFrame{head};
+  forbid_access(head + 1, (index + 1) * kStep - sizeof(FreeFrame));
 }
 
 }  // namespace sluice::io

@@ -90,6 +90,8 @@ class AcceptOp final : public Event, public OpTarget {
   static constexpr uint32_t kWaitingMax = 256;  // Above it the op is stopped until they are taken.
 
   explicit AcceptOp(Ring& ring);
+  // Closes what was not taken.
+  ~AcceptOp();
 
   void listen_on(int fd) noexcept;
   // A connected descriptor, a negative errno, or 0 when none waits.
@@ -102,10 +104,12 @@ class AcceptOp final : public Event, public OpTarget {
  private:
   void complete(const KernelCompletion& completion, Buffer buffer) noexcept override;
   void arm() noexcept;
+  void arm_if_wanted() noexcept;
 
   FixedRing<int> accepted_;
   int fd_ = -1;
   bool stopped_ = true;
+  bool failed_ = false;  // An error was delivered and resume() not called since.
 };
 
 }  // namespace sluice::io

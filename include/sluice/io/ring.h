@@ -81,6 +81,7 @@ class Ring {
   struct OpSlot {
     OpTarget* target;  // Null once the target died.
     Submission submission;
+    bool is_cancelled = false;  // A cancel was asked for; the kernel may have missed it.
   };
   using Slots = Slab<OpSlot, 256>;
 
@@ -90,11 +91,13 @@ class Ring {
   static Slots::Handle handle_of(uint64_t token) noexcept {
     return {static_cast<uint32_t>(token), static_cast<uint32_t>(token >> 32)};
   }
-  uint64_t start(OpTarget& target, Submission submission) noexcept;
+  [[nodiscard]] uint64_t start(OpTarget& target, Submission submission) noexcept;
   void cancel(uint64_t token) noexcept;
   void abandon(uint64_t token) noexcept;
   void dispatch(const KernelCompletion& completion) noexcept;
   void feed_starved() noexcept;
+  void end_starved() noexcept;
+  [[nodiscard]] bool has_abandoned() noexcept;
   [[nodiscard]] std::optional<Duration> sleep_time(bool may_sleep);
   void arm_wake_read() noexcept;
 
@@ -119,6 +122,7 @@ class Ring {
   Slots slots_;
   BufferPool buffers_;
   std::vector<uint64_t> starved_;  // Tokens of receives without a buffer, oldest first.
+  bool starved_ends_ = false;      // Some of them were cancelled.
   RingFigures figures_;
   TurnHook* hook_ = nullptr;
   bool stopping_ = false;
