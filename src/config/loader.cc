@@ -17,8 +17,8 @@ namespace sluice::config {
 namespace {
 
 void sort_by_place(std::vector<Diagnostic>& diagnostics) {
-  std::ranges::stable_sort(diagnostics, {}, [](const Diagnostic& diagnostic) {
-    return std::tuple(diagnostic.line, diagnostic.column);
+  std::ranges::sort(diagnostics, {}, [](const Diagnostic& diagnostic) {
+    return std::tuple(diagnostic.line, diagnostic.column, std::string_view(diagnostic.cause));
   });
 }
 

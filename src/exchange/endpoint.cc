@@ -17,10 +17,10 @@ constexpr std::array kRows = {
     Row{Endpoint::kCompletions, "/v1/completions", http::Method::kPost},
     Row{Endpoint::kEmbeddings, "/v1/embeddings", http::Method::kPost},
     Row{Endpoint::kResponses, "/v1/responses", http::Method::kPost},
-    Row{Endpoint::kModelList, "/v1/models", http::Method::kGet},
-    Row{Endpoint::kModel, "/v1/models/{id}", http::Method::kGet},
-    Row{Endpoint::kLive, "/livez", http::Method::kGet},
-    Row{Endpoint::kReady, "/readyz", http::Method::kGet},
+    Row{Endpoint::kModels, "/v1/models", http::Method::kGet},
+    Row{Endpoint::kModel, kModelPrefix, http::Method::kGet},
+    Row{Endpoint::kLivez, "/livez", http::Method::kGet},
+    Row{Endpoint::kReadyz, "/readyz", http::Method::kGet},
 };
 
 const Row* row_of(Endpoint endpoint) noexcept {
@@ -32,18 +32,15 @@ const Row* row_of(Endpoint endpoint) noexcept {
 
 const Row* row_of(std::string_view path) noexcept {
   for (const Row& row : kRows) {
-    if (row.path == path && row.endpoint != Endpoint::kModel) return &row;
+    const bool is_prefix = row.endpoint == Endpoint::kModel;
+    if (is_prefix ? path.starts_with(row.path) && path.size() > row.path.size() : path == row.path) {
+      return &row;
+    }
   }
-  const bool is_model = path.starts_with(kModelPrefix) && path.size() > kModelPrefix.size();
-  return is_model ? row_of(Endpoint::kModel) : nullptr;
+  return nullptr;
 }
 
 }  // namespace
-
-std::string_view to_string(Endpoint endpoint) noexcept {
-  const Row* row = row_of(endpoint);
-  return row != nullptr ? row->path : "other";
-}
 
 bool is_forwarded(Endpoint endpoint) noexcept {
   return endpoint >= Endpoint::kChatCompletions && endpoint <= Endpoint::kResponses;
@@ -60,7 +57,7 @@ std::string_view method_of(Endpoint endpoint) noexcept {
 
 Result<Endpoint> match_endpoint(http::Method method, std::string_view path,
                                 Endpoint& found) noexcept {
-  found = Endpoint::kUnknown;
+  found = Endpoint::kOther;
   const Row* row = row_of(path);
   if (row == nullptr) return fail(ErrorCode::kEndpointNotFound, Side::kDownstream, "no such path");
   found = row->endpoint;

@@ -35,7 +35,7 @@ Task<void> Exchange::run() {
     co_await refuse(services_, client_, settlement, endpoint.error());
     co_return;
   }
-  const bool is_probe = *endpoint == Endpoint::kLive || *endpoint == Endpoint::kReady;
+  const bool is_probe = *endpoint == Endpoint::kLivez || *endpoint == Endpoint::kReadyz;
   Outcome<auth::Principal> principal = auth::Principal{};
   if (!is_probe) {
     principal = identify(*generation, head_, settlement, services_.ring.clock().wall());

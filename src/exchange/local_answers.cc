@@ -97,12 +97,12 @@ Task<Outcome<uint16_t>> answer_locally(Services& services, Generation& generatio
   size_t name_bytes = 0;
   uint16_t status = 200;
   switch (endpoint) {
-    case Endpoint::kLive: text = R"({"status":"live"})"; break;
-    case Endpoint::kReady:
+    case Endpoint::kLivez: text = R"({"status":"live"})"; break;
+    case Endpoint::kReadyz:
       status = services.is_draining ? 503 : 200;
       text = services.is_draining ? R"({"status":"draining"})" : R"({"status":"ready"})";
       break;
-    case Endpoint::kModelList:
+    case Endpoint::kModels:
       text = write_models(generation.config, *principal, services.blocks, block);
       break;
     default:

@@ -5,12 +5,12 @@ namespace sluice::exchange {
 Outcome<Endpoint> read_head(const http::RequestHead& head, RefusedHead refused,
                             Settlement& settlement) noexcept {
   if (refused.status != 0) {
-    settlement.note_request(Endpoint::kUnknown, {});
+    settlement.note_request(Endpoint::kOther, {});
     return std::unexpected(Refusal{refused.error, {.status = refused.status}});
   }
   const std::string_view request_id = head.headers.find(http::HeaderName::kXRequestId);
   const std::string_view trace_id = head.headers.find(http::HeaderName::kXTraceId);
-  Endpoint found = Endpoint::kUnknown;
+  Endpoint found = Endpoint::kOther;
   const Result<Endpoint> endpoint = match_endpoint(head.method, head.path, found);
   settlement.note_request(found, request_id.empty() ? trace_id : request_id);
   if (!endpoint) {

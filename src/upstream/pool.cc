@@ -86,7 +86,7 @@ Task<Result<Lease>> Pool::dial(Deadline deadline, io::Event* gone) {
   }
   cells_.connections_opened.add(1);
   cells_.connections_open.add(1);
-  cells_.connect_seconds.record(ring_.now() - started);
+  cells_.connect.record(ring_.now() - started);
   auto* connection = new Connection(*this, ring_, *fd, ring_.now());
   connection->exchanges_ = 1;
   connection->stream.start_receive();

@@ -2,29 +2,15 @@
 // spelling of a path can pass for another one.
 #pragma once
 
-#include <cstdint>
 #include <string_view>
 
 #include <sluice/base/result.h>
 #include <sluice/http/request_parser.h>
+#include <sluice/metrics/labels.h>
 
 namespace sluice::exchange {
 
-enum class Endpoint : uint8_t {
-  kUnknown,
-  kChatCompletions,
-  kCompletions,
-  kEmbeddings,
-  kResponses,
-  kModelList,
-  kModel,
-  kLive,
-  kReady,
-};
-inline constexpr size_t kEndpointCount = static_cast<size_t>(Endpoint::kReady) + 1;
-
-// A template such as "/v1/models/{id}", for metrics and logs. Static storage.
-[[nodiscard]] std::string_view to_string(Endpoint endpoint) noexcept;
+using metrics::Endpoint;
 
 // Whether the endpoint forwards to an upstream; the others are answered here.
 [[nodiscard]] bool is_forwarded(Endpoint endpoint) noexcept;

@@ -1,0 +1,81 @@
+// Phase 7: what an exchange leaves behind, written exactly once, however it ends.
+#pragma once
+
+#include <optional>
+#include <string_view>
+
+#include <sluice/auth/principal.h>
+#include <sluice/exchange/endpoint.h>
+#include <sluice/exchange/services.h>
+#include <sluice/metrics/labels.h>
+#include <sluice/relay/relay.h>
+#include <sluice/telemetry/access_record.h>
+#include <sluice/usage/record.h>
+
+#include "attempt.h"
+
+namespace sluice::exchange {
+
+// Collects what the phases find out and settles it in its destructor: metrics, the access record.
+// Lives in the frame of Exchange::run(), so no path out of it can miss it or take it twice.
+class Settlement {
+ public:
+  Settlement(Services& services, Generation& generation, MonoTime began_at) noexcept;
+  ~Settlement();
+  Settlement(const Settlement&) = delete;
+  Settlement& operator=(const Settlement&) = delete;
+
+  // Phase 1. `client_request_id` is used when it is at most 128 characters of [A-Za-z0-9._-].
+  void note_request(Endpoint endpoint, std::string_view client_request_id) noexcept;
+  // Phase 2.
+  void note_principal(const auth::Principal& principal) noexcept;
+  // Phase 3.
+  void note_body(size_t bytes) noexcept;
+  void note_model(ModelId model, bool is_stream) noexcept;
+  void note_priority(uint32_t priority) noexcept { record_.priority = priority; }
+  // Phases 4 and 5.
+  void begin_attempt(UpstreamId upstream) noexcept;
+  void end_attempt(const Attempt* attempt, const Result<void>& answered) noexcept;
+  void note_reuse_race() noexcept;
+  // Phase 6.
+  void note_answer(const http::ResponseHead& head, bool is_event_stream,
+                   const config::Route& route) noexcept;
+  void note_relay(const relay::RelayResult& result) noexcept;
+  void note_usage(const usage::Usage& usage) noexcept { usage_ = usage; }
+  // The client's leaving was answered by cutting the upstream, now.
+  void note_upstream_cut(MonoTime gone_at) noexcept;
+
+  // Anywhere.
+  void enter(metrics::Phase phase) noexcept { phase_ = phase; }
+  void note_error(const Error& error) noexcept { error_ = error; }
+  void note_status(uint16_t status) noexcept { record_.status = status; }
+  void note_sent(uint64_t bytes) noexcept { record_.bytes_out += bytes; }
+
+  // Known after note_request(); lives as long as this object.
+  [[nodiscard]] std::string_view request_id() const noexcept { return record_.request_id.view(); }
+  [[nodiscard]] uint16_t status() const noexcept { return record_.status; }
+
+ private:
+  void settle_usage() noexcept;
+  void settle_metrics(Duration duration) noexcept;
+  void count_attempt(metrics::AttemptOutcome outcome) noexcept;
+  [[nodiscard]] bool client_has_left() const noexcept;
+
+  Services& services_;
+  Generation& generation_;
+  MonoTime began_at_;
+  MonoTime body_read_at_;
+  MonoTime first_byte_at_ = MonoTime::max();
+  Duration overhead_{};
+  telemetry::AccessRecord record_;
+  std::optional<Error> error_;
+  usage::Usage usage_;
+  ModelId model_;
+  UpstreamId upstream_;       // Of the present attempt.
+  const config::Route* route_ = nullptr;
+  metrics::Phase phase_ = metrics::Phase::kRead;
+  bool attempt_is_open_ = false;  // Counted as in flight at its upstream.
+  bool is_forwarded_ = false;     // A model and its usage are expected.
+};
+
+}  // namespace sluice::exchange
