@@ -22,6 +22,7 @@ void fill_random(std::span<std::byte> out) noexcept {
 RandomSource::~RandomSource() { OPENSSL_cleanse(store_.data(), store_.size()); }
 
 void RandomSource::fill(std::span<std::byte> out) noexcept {
+  if (out.empty()) return;
   if (out.size() > kStoreBytes) return fill_random(out);
   if (out.size() > kStoreBytes - used_) {
     fill_random(store_);

@@ -115,7 +115,7 @@ FieldReader::FieldReader()
 FieldReader::~FieldReader() = default;
 
 std::optional<std::string_view> FieldReader::index(std::string_view text) noexcept {
-  if (text.size() > kTextBytesMax) return std::nullopt;
+  if (text.empty() || text.size() > kTextBytesMax) return std::nullopt;
   std::memcpy(scratch_.get(), text.data(), text.size());
   const std::string_view copy(scratch_.get(), text.size());
   if (structurals_->index(copy) != Structurals::Fault::kNone) return std::nullopt;

@@ -50,6 +50,7 @@ std::string_view escape_of(char c, std::array<char, 6>& scratch) noexcept {
 }  // namespace
 
 void Writer::append(std::string_view bytes) {
+  if (bytes.empty()) return;
   if (out_ != nullptr) {
     out_->append(bytes);
     return;

@@ -61,6 +61,7 @@ void TokenTap::on_span(std::string_view dechunked_span) noexcept {
 
 void TokenTap::carry(std::string_view part) noexcept {
   const size_t length = std::min(part.size(), carry_.size() - carry_length_);
+  if (length == 0) return;
   std::memcpy(carry_.data() + carry_length_, part.data(), length);
   carry_length_ = static_cast<uint16_t>(carry_length_ + length);
 }

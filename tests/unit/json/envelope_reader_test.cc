@@ -1,28 +1,14 @@
 #include <sluice/json/envelope_reader.h>
 
-#include <cstdlib>
-#include <new>
 #include <random>
 #include <string>
 #include <vector>
 
 #include <gtest/gtest.h>
 
+#include "../../support/counted_new.h"
 #include "../../support/strict_json.h"
 #include "padded.h"
-
-namespace {
-uint64_t allocations = 0;
-}  // namespace
-
-// Counts what the warm reader must not do.
-void* operator new(size_t bytes) {
-  ++allocations;
-  if (void* block = std::malloc(bytes)) return block;
-  throw std::bad_alloc();
-}
-void operator delete(void* block) noexcept { std::free(block); }
-void operator delete(void* block, size_t) noexcept { std::free(block); }
 
 namespace sluice::json {
 namespace {
@@ -347,12 +333,12 @@ TEST_F(EnvelopeReaderTest, a_warm_reader_allocates_nothing) {
   const Padded small(
       R"({"\u006dodel":"\u0061","stream":true,"stream_options":{},"x":[1,{"y":"z"}]})");
   ASSERT_TRUE(reader_.read(large.text(), kDepthMax).has_value());
-  const uint64_t before = allocations;
+  const uint64_t before = support::allocations;
   for (int i = 0; i < 50; ++i) {
     ASSERT_TRUE(reader_.read(small.text(), kDepthMax).has_value());
     ASSERT_TRUE(reader_.read(large.text(), kDepthMax).has_value());
   }
-  EXPECT_EQ(allocations, before);
+  EXPECT_EQ(support::allocations, before);
 }
 
 TEST_F(EnvelopeReaderTest, gives_back_its_memory_after_a_large_body) {
