@@ -52,20 +52,12 @@ Task<Result<void>> Attempt::run(const OutgoingRequest& request, http::ResponseSi
   size_t count = 0;
   slices[count++] = *head;
   for (const std::string_view piece : request.body.pieces()) slices[count++] = piece;
-  was_dispatched_ = true;
+  was_reused_ = lease_->is_reused();
   sent_at_ = services_.ring.now();
   lease_->stream.start_send({slices.data(), count});
   lease_->stream.start_receive();
-  Result<void> answered = co_await await_head(request, client);
-  if (!answered) {
-    const bool was_reused = lease_->is_reused();
-    co_await abandon();
-    if (answered.error().code == ErrorCode::kUpstreamLost) {
-      answered.error().retry = has_answer_bytes_ ? Retry::kNever
-                               : was_reused      ? Retry::kIfReused
-                                                 : Retry::kYes;
-    }
-  }
+  const Result<void> answered = co_await await_head(request, client);
+  if (!answered) co_await abandon();
   head_block_.release();
   co_return answered;
 }

@@ -10,6 +10,7 @@
 #include <sluice/http/head_bytes.h>
 #include <sluice/http/request_parser.h>
 #include <sluice/http/response_parser.h>
+#include <sluice/http/response_sink.h>
 #include <sluice/json/edit.h>
 #include <sluice/upstream/pool.h>
 
@@ -38,8 +39,7 @@ class Attempt {
   // Checks a connection out or dials, writes the request, awaits the answer's head. On an error
   // nothing is in flight any more and the connection is cut. Suspends.
   //
-  // Retry::kIfReused: a kept connection died before the first byte of an answer; the same request
-  // may be sent once more on a fresh one (`fresh`). Retry::kYes: another candidate may be tried.
+  // `fresh` forbids kept connections. Whether and where to try again, resilience says.
   Task<Result<void>> run(const OutgoingRequest& request, http::ResponseSink& client, bool fresh);
 
   [[nodiscard]] const http::ResponseHead& head() const noexcept { return parser_.head(); }
@@ -48,7 +48,9 @@ class Attempt {
   [[nodiscard]] io::Buffer take_first_bytes() noexcept { return std::move(received_); }
   [[nodiscard]] MonoTime sent_at() const noexcept { return sent_at_; }
   [[nodiscard]] Duration connect_time() const noexcept { return connect_time_; }
-  [[nodiscard]] bool was_dispatched() const noexcept { return was_dispatched_; }
+  // Whether it went over a kept connection, and whether any byte of an answer came.
+  [[nodiscard]] bool was_reused() const noexcept { return was_reused_; }
+  [[nodiscard]] bool has_answer_bytes() const noexcept { return has_answer_bytes_; }
 
  private:
   // An upstream's head may be as large as one receive buffer.
@@ -76,7 +78,7 @@ class Attempt {
   Duration connect_time_{};
   int interim_heads_ = 0;
   bool has_answer_bytes_ = false;
-  bool was_dispatched_ = false;
+  bool was_reused_ = false;
 };
 
 // Owns an Attempt in a block of the shard's pool.

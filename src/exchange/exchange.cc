@@ -52,21 +52,19 @@ Task<void> Exchange::run() {
     co_return;
   }
   const Outcome<Admission> admission =
-      co_await admit(services_, *generation, *endpoint, head_, body_, *principal, settlement);
+      co_await admit(services_, *generation, head_, body_, *principal, settlement);
   if (!admission) {
     co_await refuse(services_, client_, settlement, admission.error());
     co_return;
   }
   Outcome<Answer> answer =
-      co_await route_and_send(services_, *generation, *endpoint, head_, settlement.request_id(),
-                              *admission, client_, settlement);
+      co_await route_and_send(services_, *generation, *endpoint, head_, *admission, client_,
+                              settlement);
   if (!answer) {
     co_await refuse(services_, client_, settlement, answer.error());
     co_return;
   }
-  const relay::RelayEnd end = co_await relay_answer(services_, *generation, std::move(*answer),
-                                                    body_, client_, settlement);
-  settlement.note_end(end);
+  co_await relay_answer(services_, *generation, std::move(*answer), body_, client_, settlement);
 }
 
 }  // namespace sluice::exchange

@@ -8,8 +8,8 @@ Generation::Generation(const config::Snapshot& snapshot, metrics::SnapshotCells 
                        ShardId shard)
     : config(snapshot),
       cells(std::move(snapshot_cells)),
-      auth(snapshot),
-      router(snapshot.models, snapshot.upstreams, shard) {
+      auth(auth::KeyTable(snapshot)),
+      router(shard, snapshot.models, snapshot.upstreams) {
   for (const config::Model& model : snapshot.models) {
     std::vector<std::string>& names = model_names.emplace_back();
     for (const config::Route& route : model.routes) {

@@ -7,18 +7,15 @@ namespace sluice::exchange {
 namespace {
 
 // Bodies above this size do not keep the parser's memory for the next ones.
-constexpr size_t kParserMemoryKept = 4 * 1024 * 1024;
+constexpr size_t kUsualBodyMax = 1024 * 1024;
 
 // The client's wish, capped by what its key may ask for; 0 is the lowest.
-uint32_t read_priority(const http::RequestHead& head, const config::Snapshot& config,
-                       const auth::Principal& principal) noexcept {
+uint32_t read_priority(const http::RequestHead& head, const auth::Principal& principal) noexcept {
   const std::string_view text = head.headers.find(http::HeaderName::kXSluicePriority);
   uint32_t priority = 0;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), priority);
   if (error != std::errc{} || end != text.data() + text.size()) return 0;
-  const uint32_t most =
-      principal.key.is_valid() ? config.key(principal.key).priority_max : UINT32_MAX;
-  return std::min(priority, most);
+  return principal.is_anonymous() ? priority : std::min(priority, principal.priority_max);
 }
 
 Outcome<json::Envelope> read_envelope(Services& services, const config::Snapshot& config,
@@ -32,7 +29,7 @@ Outcome<json::Envelope> read_envelope(Services& services, const config::Snapshot
         {ErrorCode::kOverloaded, Side::kSelf, Retry::kNever, "byte budget is spent"}, {}});
   }
   const auto envelope = services.envelope_reader.read(body, config.limits.json_depth_max);
-  services.envelope_reader.release_above(kParserMemoryKept);
+  services.envelope_reader.release_above(json::EnvelopeReader::memory_needed(kUsualBodyMax));
   if (!envelope) {
     return std::unexpected(Refusal{envelope.error().error, {.param = envelope.error().param}});
   }
@@ -41,7 +38,7 @@ Outcome<json::Envelope> read_envelope(Services& services, const config::Snapshot
 
 }  // namespace
 
-Task<Outcome<Admission>> admit(Services& services, Generation& generation, Endpoint endpoint,
+Task<Outcome<Admission>> admit(Services& services, Generation& generation,
                                const http::RequestHead& head, http::RequestBody& body,
                                const auth::Principal& principal, Settlement& settlement) {
   const config::Snapshot& config = generation.config;
@@ -74,9 +71,8 @@ Task<Outcome<Admission>> admit(Services& services, Generation& generation, Endpo
         {ErrorCode::kModelNotAllowed, Side::kDownstream, Retry::kNever, "key lacks model"},
         details});
   }
-  admission.priority = read_priority(head, config, principal);
+  admission.priority = read_priority(head, principal);
   settlement.note_priority(admission.priority);
-  settlement.expect_usage(endpoint);
   co_return admission;
 }
 

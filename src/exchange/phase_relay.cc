@@ -18,10 +18,8 @@ bool is_withheld(const http::HeaderField& field) noexcept {
   }
 }
 
-void write_head(const http::ResponseHead& head, const config::Snapshot& config,
-                bool is_event_stream, http::BodyFraming framing, std::string_view request_id,
-                http::ResponseSink& client) noexcept {
-  (void)config;
+void write_head(const http::ResponseHead& head, bool is_event_stream, http::BodyFraming framing,
+                std::string_view request_id, http::ResponseSink& client) noexcept {
   client.begin_head(head.status, head.head_bytes + 256);
   client.add_header("x-request-id", request_id);
   const http::ConnectionOptions connection(head.headers);
@@ -60,19 +58,19 @@ http::BodyFraming client_framing(const http::ResponseHead& head, bool is_filtere
 
 }  // namespace
 
-Task<relay::RelayEnd> relay_answer(Services& services, Generation& generation, Answer answer,
-                                   http::RequestBody& body, http::ResponseSink& client,
-                                   Settlement& settlement) {
+Task<void> relay_answer(Services& services, Generation& generation, Answer answer,
+                        http::RequestBody& body, http::ResponseSink& client,
+                        Settlement& settlement) {
   const config::Snapshot& config = generation.config;
   const config::Upstream& upstream = config.upstream(answer.route->upstream);
   const http::ResponseHead& head = answer.attempt->head();
   const bool is_event_stream = is_event_stream_head(head);
   const bool is_filtered = answer.hides_usage && is_event_stream && head.status == kOk;
   const bool keeps_connection = head.keep_alive;
-  settlement.note_answer(head.status, is_event_stream, *answer.route);
+  settlement.note_answer(head, is_event_stream, *answer.route);
 
-  write_head(head, config, is_event_stream, client_framing(head, is_filtered),
-             settlement.request_id(), client);
+  write_head(head, is_event_stream, client_framing(head, is_filtered), settlement.request_id(),
+             client);
   const relay::RelayOptions options{
       .framing = head.body,
       .is_event_stream = is_event_stream,
@@ -87,21 +85,21 @@ Task<relay::RelayEnd> relay_answer(Services& services, Generation& generation, A
   answer.attempt.reset();
   body.release();
 
-  usage::TokenTap tap(is_event_stream, services.field_reader);
+  usage::TokenTap tap(services.field_reader,
+                      is_event_stream ? usage::BodyKind::kEventStream : usage::BodyKind::kJson);
   usage::UsageFilter filter(services.field_reader);
-  const bool is_tapped = config.usage_accounting && head_is_ok(settlement.status());
+  const bool is_tapped = config.usage_accounting && settlement.status() == kOk;
   const relay::RelayResult result = co_await relay::relay_body(
       lease->stream, std::move(first), client, is_filtered ? &filter : nullptr,
       is_tapped ? &tap : nullptr, services.blocks, options);
 
   if (is_tapped) settlement.note_usage(tap.usage());
-  settlement.note_relay(result);
   if (result.end == relay::RelayEnd::kFinished && result.upstream_is_clean && keeps_connection) {
     lease.check_in();
   } else {
     lease.cut();
   }
-  co_return result.end;
+  settlement.note_relay(result);
 }
 
 }  // namespace sluice::exchange

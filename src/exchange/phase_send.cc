@@ -19,8 +19,8 @@ bool asks_for_usage(const Generation& generation, const config::Upstream& upstre
 route::Tried exclude_unfit(const config::Snapshot& config, const config::Model& model,
                            std::string_view path) noexcept {
   route::Tried tried;
-  for (size_t i = 0; i < model.routes.size(); ++i) {
-    if (!config::serves(config.upstream(model.routes[i].upstream).endpoint, path)) tried.add(i);
+  for (uint32_t i = 0; i < model.routes.size(); ++i) {
+    if (!config::serves(config.upstream(model.routes[i].upstream).endpoint, path)) tried.mark(i);
   }
   return tried;
 }
@@ -44,69 +44,66 @@ OutgoingRequest build_request(Generation& generation, const config::Route& route
   };
 }
 
-// The attempt, and once more on a fresh connection when a kept one had died before it answered.
-Task<Result<void>> run_attempt(Services& services, AttemptPtr& attempt,
-                               const OutgoingRequest& request, http::ResponseSink& client,
-                               bool& has_raced, Settlement& settlement) {
-  Result<void> answered = co_await attempt->run(request, client, /*fresh=*/false);
-  if (answered || answered.error().retry != Retry::kIfReused || has_raced) co_return answered;
-  has_raced = true;
-  settlement.note_reuse_race();
-  attempt = AttemptPtr(services);
-  if (!attempt.is_held()) co_return answered;
-  answered = co_await attempt->run(request, client, /*fresh=*/true);
-  co_return answered;
+resilience::AttemptEnd end_of(const Attempt& attempt, const Result<void>& answered) noexcept {
+  resilience::AttemptEnd end{.used_pooled_connection = attempt.was_reused(),
+                             .has_received_bytes = attempt.has_answer_bytes()};
+  if (answered) {
+    end.status = attempt.head().status;
+  } else {
+    end.error = answered.error();
+  }
+  return end;
 }
 
 }  // namespace
 
 Task<Outcome<Answer>> route_and_send(Services& services, Generation& generation,
                                      Endpoint endpoint, const http::RequestHead& head,
-                                     std::string_view request_id, const Admission& admission,
-                                     http::ResponseSink& client, Settlement& settlement) {
+                                     const Admission& admission, http::ResponseSink& client,
+                                     Settlement& settlement) {
   const config::Snapshot& config = generation.config;
-  const config::Model& model = config.model(admission.model);
-  route::Tried tried = exclude_unfit(config, model, head.path);
+  route::Tried tried = exclude_unfit(config, config.model(admission.model), head.path);
+  resilience::RetryState state{.attempts_made = 0, .attempts_max = config.limits.attempts};
+  resilience::RetryDecision decision = resilience::RetryDecision::kNextCandidate;
+  std::optional<route::Pick> pick;
   Answer kept;  // The last 5xx; the client gets it when nothing better comes.
   Error last{ErrorCode::kNoHealthyUpstream, Side::kSelf, Retry::kNever, "no candidate"};
-  bool has_raced = false;
-  for (uint32_t number = 1; number <= config.limits.attempts; ++number) {
-    const route::Pick pick = generation.router.pick(admission.model, tried);
-    if (pick.route == nullptr) break;
-    tried.add(pick.index);
-    const config::Upstream& upstream = config.upstream(pick.route->upstream);
+  while (decision != resilience::RetryDecision::kStop) {
+    const bool fresh = decision == resilience::RetryDecision::kFreshConnection;
+    if (!fresh) {
+      pick = generation.router.pick(admission.model, tried);
+      if (!pick) break;
+      tried.mark(pick->index);
+      ++state.attempts_made;
+    }
+    state.has_used_fresh_retry = state.has_used_fresh_retry || fresh;
     Answer answer;
-    answer.route = pick.route;
-    answer.hides_usage = asks_for_usage(generation, upstream, endpoint, admission.envelope);
+    answer.route = pick->route;
+    answer.hides_usage = asks_for_usage(generation, config.upstream(pick->route->upstream),
+                                        endpoint, admission.envelope);
     answer.attempt = AttemptPtr(services);
     if (!answer.attempt.is_held()) {
       last = {ErrorCode::kOverloaded, Side::kSelf, Retry::kNever, "byte budget is spent"};
       break;
     }
-    const OutgoingRequest request = build_request(generation, *pick.route, pick.index, head,
-                                                  request_id, admission, answer.hides_usage);
-    settlement.begin_attempt(pick.route->upstream);
-    const Result<void> answered = co_await run_attempt(services, answer.attempt, request, client,
-                                                       has_raced, settlement);
-    const uint16_t status = answered && answer.attempt.is_held() ? answer.attempt->head().status : 0;
-    settlement.end_attempt(answer.attempt.is_held() ? &*answer.attempt : nullptr, answered);
-    if (answered && status < kFirstServerError) co_return answer;
-    const resilience::RetryDecision decision = resilience::decide({
-        .error = answered ? nullptr : &answered.error(),
-        .status = status,
-        .attempt = number,
-        .attempts_max = config.limits.attempts,
-        .client_is_present = !client.interrupted().is_ready(),
-    });
+    const OutgoingRequest request =
+        build_request(generation, *pick->route, pick->index, head, settlement.request_id(),
+                      admission, answer.hides_usage);
+    settlement.begin_attempt(pick->route->upstream, fresh);
+    const Result<void> answered = co_await answer.attempt->run(request, client, fresh);
+    const resilience::AttemptEnd end = end_of(*answer.attempt, answered);
+    settlement.end_attempt(*answer.attempt, answered);
+    if (answered && end.status < kFirstServerError) co_return answer;
+    state.is_client_present = !client.interrupted().is_ready();
+    decision = resilience::decide_retry(end, state);
     if (answered) {
       kept = std::move(answer);
     } else {
       last = answered.error();
     }
-    if (decision != resilience::RetryDecision::kNextCandidate) break;
   }
-  const bool client_is_gone = last.side == Side::kDownstream;
-  if (kept.attempt.is_held() && !client_is_gone) co_return kept;
+  // An answer of an upstream says more than our own word that a later one could not be reached.
+  if (kept.attempt.is_held() && last.side != Side::kDownstream) co_return kept;
   co_return std::unexpected(Refusal{last, {}});
 }
 

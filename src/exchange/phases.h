@@ -43,7 +43,7 @@ struct Admission {
   ModelId model;
   uint32_t priority = 0;
 };
-Task<Outcome<Admission>> admit(Services& services, Generation& generation, Endpoint endpoint,
+Task<Outcome<Admission>> admit(Services& services, Generation& generation,
                                const http::RequestHead& head, http::RequestBody& body,
                                const auth::Principal& principal, Settlement& settlement);
 
@@ -56,13 +56,13 @@ struct Answer {
 };
 Task<Outcome<Answer>> route_and_send(Services& services, Generation& generation,
                                      Endpoint endpoint, const http::RequestHead& head,
-                                     std::string_view request_id, const Admission& admission,
-                                     http::ResponseSink& client, Settlement& settlement);
+                                     const Admission& admission, http::ResponseSink& client,
+                                     Settlement& settlement);
 
 // 6. relay: commits the answer's head and moves its body. The request's bytes are given back first.
-Task<relay::RelayEnd> relay_answer(Services& services, Generation& generation, Answer answer,
-                                   http::RequestBody& body, http::ResponseSink& client,
-                                   Settlement& settlement);
+Task<void> relay_answer(Services& services, Generation& generation, Answer answer,
+                        http::RequestBody& body, http::ResponseSink& client,
+                        Settlement& settlement);
 
 // Instead of 3 to 6: model lists, liveness and readiness are answered here.
 Task<Outcome<uint16_t>> answer_locally(Services& services, Generation& generation,

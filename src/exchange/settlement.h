@@ -34,19 +34,16 @@ class Settlement {
   void note_model(ModelId model, bool is_stream) noexcept;
   void note_priority(uint32_t priority) noexcept { record_.priority = priority; }
   // Phases 4 and 5.
-  void begin_attempt(UpstreamId upstream) noexcept;
-  void end_attempt(const Attempt* attempt, const Result<void>& answered) noexcept;
-  void note_reuse_race() noexcept;
+  // `fresh` repeats the attempt before over a new connection.
+  void begin_attempt(UpstreamId upstream, bool fresh) noexcept;
+  void end_attempt(const Attempt& attempt, const Result<void>& answered) noexcept;
   // Phase 6.
   void note_answer(const http::ResponseHead& head, bool is_event_stream,
                    const config::Route& route) noexcept;
   void note_relay(const relay::RelayResult& result) noexcept;
   void note_usage(const usage::Usage& usage) noexcept { usage_ = usage; }
-  // The client's leaving was answered by cutting the upstream, now.
-  void note_upstream_cut(MonoTime gone_at) noexcept;
 
   // Anywhere.
-  void enter(metrics::Phase phase) noexcept { phase_ = phase; }
   void note_error(const Error& error) noexcept { error_ = error; }
   void note_status(uint16_t status) noexcept { record_.status = status; }
   void note_sent(uint64_t bytes) noexcept { record_.bytes_out += bytes; }

@@ -126,6 +126,7 @@ void Connection::turn_to_next_request() noexcept {
   pipelined_.release();
   if (input_.is_empty()) input_.release();
   parser_.reset();
+  worker_.publish_figures();
 }
 
 Task<void> Connection::linger() {

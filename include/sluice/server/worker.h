@@ -64,6 +64,8 @@ class Worker final : public shard::Program {
     return services_.generation->config;
   }
   [[nodiscard]] http::HeadLimits head_limits() const noexcept;
+  // Copies the ring's figures into the metric cells; called once per request.
+  void publish_figures() noexcept;
   [[nodiscard]] uint32_t connection_count() const noexcept { return connection_count_; }
 
  private:
@@ -73,6 +75,7 @@ class Worker final : public shard::Program {
   struct NamedPool {
     std::string identity;  // Name and authority: what makes connections interchangeable.
     std::unique_ptr<upstream::Pool> pool;
+    bool is_closed = false;
   };
 
   Task<void> accept_connections();
@@ -87,7 +90,6 @@ class Worker final : public shard::Program {
   void retire();
   void close_unused_pools();
   void report(upstream::ShardReport report);
-  void publish_figures() noexcept;
 
   io::Ring& ring_;
   WorkerParts parts_;
@@ -104,6 +106,8 @@ class Worker final : public shard::Program {
   uint32_t refusals_ = 0;
   std::vector<NamedPool> pools_;
   std::vector<std::unique_ptr<exchange::Generation>> generations_;  // The last is the present one.
+  io::RingFigures published_;        // What the metric cells know of the ring.
+  uint64_t published_overflows_ = 0;
   bool has_retired_ = false;   // Something may be given back: retire() is worth a look.
   bool is_draining_ = false;
   bool is_drained_ = false;

@@ -1,0 +1,238 @@
+#include "settlement.h"
+
+#include <algorithm>
+
+#include <sluice/usage/price.h>
+
+namespace sluice::exchange {
+namespace {
+
+constexpr size_t kRequestIdMax = 128;
+
+// What a client may put into our log and headers as the request's id.
+bool is_request_id(std::string_view text) noexcept {
+  if (text.empty() || text.size() > kRequestIdMax) return false;
+  return std::ranges::all_of(text, [](char c) {
+    return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') ||
+           c == '.' || c == '_' || c == '-';
+  });
+}
+
+int64_t us(Duration duration) noexcept {
+  return std::chrono::duration_cast<microseconds>(duration).count();
+}
+
+metrics::AttemptOutcome outcome_of(const Error& error) noexcept {
+  switch (error.code) {
+    case ErrorCode::kUpstreamConnect:
+    case ErrorCode::kLimit: return metrics::AttemptOutcome::kConnectError;
+    case ErrorCode::kUpstreamTimeout:
+    case ErrorCode::kUpstreamStalled: return metrics::AttemptOutcome::kTimeout;
+    case ErrorCode::kUpstreamLost: return metrics::AttemptOutcome::kLost;
+    case ErrorCode::kUpstreamProtocol: return metrics::AttemptOutcome::kProtocolError;
+    default: return metrics::AttemptOutcome::kCancelled;
+  }
+}
+
+metrics::AttemptOutcome outcome_of(uint16_t status) noexcept {
+  if (status >= 500) return metrics::AttemptOutcome::kServerError;
+  if (status >= 400) return metrics::AttemptOutcome::kClientError;
+  return metrics::AttemptOutcome::kOk;
+}
+
+metrics::UsageSource source_of(usage::UsageSource source) noexcept {
+  switch (source) {
+    case usage::UsageSource::kReported: return metrics::UsageSource::kReported;
+    case usage::UsageSource::kCounted: return metrics::UsageSource::kCounted;
+    case usage::UsageSource::kUnknown: break;
+  }
+  return metrics::UsageSource::kUnknown;
+}
+
+// The error that a broken relay amounts to; empty for a whole one.
+std::optional<Error> error_of(relay::RelayEnd end) noexcept {
+  using relay::RelayEnd;
+  switch (end) {
+    case RelayEnd::kFinished: return std::nullopt;
+    case RelayEnd::kUpstreamLost:
+      return Error{ErrorCode::kUpstreamLost, Side::kUpstream, Retry::kNever, "cut mid-answer"};
+    case RelayEnd::kUpstreamMalformed:
+      return Error{ErrorCode::kUpstreamProtocol, Side::kUpstream, Retry::kNever, "bad framing"};
+    case RelayEnd::kUpstreamStalled:
+      return Error{ErrorCode::kUpstreamStalled, Side::kUpstream, Retry::kNever, "no bytes"};
+    case RelayEnd::kDownstreamLost:
+      return Error{ErrorCode::kDownstreamLost, Side::kDownstream, Retry::kNever, "client left"};
+    case RelayEnd::kDownstreamStalled:
+      return Error{ErrorCode::kDownstreamStalled, Side::kDownstream, Retry::kNever, "no ACK"};
+    case RelayEnd::kDraining:
+      return Error{ErrorCode::kDraining, Side::kSelf, Retry::kNever, "cut by the drain"};
+  }
+  return std::nullopt;
+}
+
+}  // namespace
+
+Settlement::Settlement(Services& services, Generation& generation, MonoTime began_at) noexcept
+    : services_(services), generation_(generation), began_at_(began_at) {
+  services_.cells.requests_in_flight.add();
+}
+
+void Settlement::note_request(Endpoint endpoint, std::string_view client_request_id) noexcept {
+  phase_ = metrics::Phase::kIdentify;
+  record_.endpoint = endpoint;
+  is_forwarded_ = is_forwarded(endpoint);
+  if (is_request_id(client_request_id)) {
+    record_.request_id.assign(client_request_id);
+  } else {
+    record_.request_id.assign(services_.random.next_request_id().text());
+  }
+}
+
+void Settlement::note_principal(const auth::Principal& principal) noexcept {
+  phase_ = metrics::Phase::kAdmit;
+  const config::Snapshot& config = generation_.config;
+  if (!principal.is_anonymous()) record_.key.assign(config.key(principal.key).name);
+  record_.tenant.assign(config.tenants[principal.tenant.value]);
+  record_.weight = principal.weight;
+}
+
+void Settlement::note_body(size_t bytes) noexcept {
+  record_.bytes_in = bytes;
+  body_read_at_ = services_.ring.now();
+}
+
+void Settlement::note_model(ModelId model, bool is_stream) noexcept {
+  phase_ = metrics::Phase::kRoute;
+  model_ = model;
+  record_.model.assign(generation_.config.model(model).name);
+  record_.is_stream = is_stream;
+}
+
+void Settlement::begin_attempt(UpstreamId upstream, bool fresh) noexcept {
+  phase_ = metrics::Phase::kSend;
+  upstream_ = upstream;
+  metrics::UpstreamCells& cells = generation_.cells.upstream(upstream);
+  if (fresh) {
+    cells.reuse_races.add();
+  } else if (++record_.attempts > 1) {
+    services_.cells.upstream_retries.add();
+  }
+  if (record_.attempts == 1 && !fresh) overhead_ = services_.ring.clock().now() - body_read_at_;
+  attempt_is_open_ = true;
+  cells.in_flight.add();
+  record_.upstream.assign(generation_.config.upstream(upstream).name);
+}
+
+void Settlement::count_attempt(metrics::AttemptOutcome outcome) noexcept {
+  if (!attempt_is_open_) return;
+  attempt_is_open_ = false;
+  metrics::UpstreamCells& cells = generation_.cells.upstream(upstream_);
+  cells.in_flight.sub();
+  cells.attempts[outcome].add();
+}
+
+void Settlement::end_attempt(const Attempt& attempt, const Result<void>& answered) noexcept {
+  record_.connect_us = us(attempt.connect_time());
+  if (!answered) {
+    count_attempt(outcome_of(answered.error()));
+    return;
+  }
+  // An answer that the client may get is in flight until its body has ended; see note_relay().
+  if (attempt.head().status >= 500) count_attempt(outcome_of(attempt.head().status));
+}
+
+void Settlement::note_answer(const http::ResponseHead& head, bool is_event_stream,
+                             const config::Route& route) noexcept {
+  phase_ = metrics::Phase::kRelay;
+  route_ = &route;
+  record_.status = head.status;
+  record_.is_stream = is_event_stream;
+  record_.upstream.assign(generation_.config.upstream(route.upstream).name);
+}
+
+void Settlement::note_relay(const relay::RelayResult& result) noexcept {
+  first_byte_at_ = result.first_byte_at;
+  record_.bytes_out = result.payload_bytes;
+  usage_.partial = usage_.partial || result.end != relay::RelayEnd::kFinished;
+  if (const std::optional<Error> error = error_of(result.end)) {
+    error_ = *error;
+    count_attempt(outcome_of(*error));
+  } else {
+    count_attempt(outcome_of(record_.status));
+  }
+  if (result.end == relay::RelayEnd::kDownstreamLost) {
+    // The upstream was cut in the turn in which the leaving was seen; the clock tells how long
+    // that turn took so far.
+    services_.cells.client_gone_to_upstream_closed.record(services_.ring.clock().now() -
+                                                          result.gone_at);
+  }
+}
+
+bool Settlement::client_has_left() const noexcept {
+  return error_ && (error_->code == ErrorCode::kDownstreamLost ||
+                    error_->code == ErrorCode::kDownstreamStalled);
+}
+
+void Settlement::settle_usage() noexcept {
+  const bool is_due = is_forwarded_ && generation_.config.usage_accounting && route_ != nullptr &&
+                      record_.status == 200;
+  record_.has_usage = is_due;
+  if (!is_due) return;
+  record_.usage_source = source_of(usage_.source);
+  record_.is_partial = usage_.partial;
+  record_.tokens_in = usage_.input;
+  record_.tokens_out = usage_.output;
+  record_.tokens_cached = usage_.cached;
+  record_.tokens_reasoning = usage_.reasoning;
+  if (route_->price) record_.cost_micro_dollars = usage::cost_micro_dollars(usage_, *route_->price);
+
+  metrics::ModelCells& cells = generation_.cells.model(model_);
+  cells.tokens[metrics::TokenType::kInput].add(usage_.input.value_or(0));
+  cells.tokens[metrics::TokenType::kOutput].add(usage_.output.value_or(0));
+  cells.tokens[metrics::TokenType::kCached].add(usage_.cached.value_or(0));
+  cells.tokens[metrics::TokenType::kReasoning].add(usage_.reasoning.value_or(0));
+  services_.cells.usage[record_.usage_source].add();
+  if (usage_.partial) services_.cells.usage_partial.add();
+}
+
+void Settlement::settle_metrics(Duration duration) noexcept {
+  metrics::ShardCells& shard = services_.cells;
+  metrics::ModelCells& cells = generation_.cells.model(model_);
+  cells.count_request(record_.endpoint, record_.status);
+  if (model_.is_valid()) cells.request_duration.record(duration);
+  if (first_byte_at_ != MonoTime::max()) {
+    cells.time_to_first_token.record(first_byte_at_ - began_at_);
+  }
+  if (record_.attempts > 0) shard.overhead.record(overhead_);
+  if (error_) shard.errors[error_->code].add();
+  if (error_ && error_->code == ErrorCode::kInvalidApiKey) shard.auth_failures.add();
+  if (client_has_left()) shard.client_disconnects[phase_].add();
+  shard.bytes_received[metrics::PeerSide::kDownstream].add(record_.bytes_in);
+  shard.bytes_sent[metrics::PeerSide::kDownstream].add(record_.bytes_out);
+  if (record_.attempts > 0) {
+    shard.bytes_sent[metrics::PeerSide::kUpstream].add(record_.bytes_in);
+    shard.bytes_received[metrics::PeerSide::kUpstream].add(record_.bytes_out);
+  }
+  shard.requests_in_flight.sub();
+}
+
+Settlement::~Settlement() {
+  const MonoTime now = services_.ring.now();
+  const Duration duration = now - began_at_;
+  count_attempt(metrics::AttemptOutcome::kCancelled);  // Still open only if no phase could end it.
+  // A client that left before an answer began has got no status; 499 stands for it in the log.
+  if (client_has_left() && route_ == nullptr) record_.status = 499;
+  settle_usage();
+  settle_metrics(duration);
+  if (!generation_.config.access_log.enabled) return;
+  record_.time = services_.ring.clock().wall();
+  record_.duration_us = us(duration);
+  if (first_byte_at_ != MonoTime::max()) record_.ttft_us = us(first_byte_at_ - began_at_);
+  record_.overhead_us = us(overhead_);
+  record_.has_error = error_.has_value();
+  if (error_) record_.error = error_->code;
+  record_.client_disconnected = client_has_left();
+  services_.records.push(record_);
+}
+
+}  // namespace sluice::exchange

@@ -1,0 +1,241 @@
+#include <sluice/server/worker.h>
+
+#include <algorithm>
+#include <array>
+
+#include <sluice/net/stream.h>
+
+#include "connection.h"
+
+namespace sluice::server {
+namespace {
+
+// Written to connections above the limit; needs no exchange and no memory.
+constexpr std::string_view kRefusal =
+    "HTTP/1.1 503 Service Unavailable\r\n"
+    "content-type: application/json\r\n"
+    "content-length: 143\r\n"
+    "retry-after: 1\r\n"
+    "connection: close\r\n"
+    "\r\n"
+    "{\"error\":{\"message\":\"Too many connections. Try again in a moment.\","
+    "\"type\":\"service_unavailable_error\",\"param\":null,\"code\":\"server_overloaded\"}}";
+
+// Connections being refused at one time; beyond it they are closed without a word.
+constexpr uint32_t kRefusalsMax = 64;
+
+}  // namespace
+
+Worker::Worker(io::Ring& ring, WorkerParts parts)
+    : ring_(ring),
+      parts_(std::move(parts)),
+      blocks_(*parts_.budget),
+      services_{.ring = ring,
+                .blocks = blocks_,
+                .budget = *parts_.budget,
+                .envelope_reader = envelope_reader_,
+                .field_reader = field_reader_,
+                .random = random_,
+                .cells = *parts_.cells,
+                .records = *parts_.records},
+      gate_(ring.ready()),
+      listener_(ring, parts_.listen_fd),
+      accept_stopped_(ring.ready()) {
+  adopt(std::move(parts_.first));
+  io::start_detached(accept_connections());
+}
+
+Worker::~Worker() {
+  SLUICE_ASSERT(gate_.inside() == 0 && pools_.empty());
+}
+
+http::HeadLimits Worker::head_limits() const noexcept {
+  const config::Limits& limits = snapshot().limits;
+  return {.head_bytes_max = limits.head_bytes_max, .header_count_max = limits.header_count_max};
+}
+
+Task<void> Worker::accept_connections() {
+  const shard::Gate::Pass pass = gate_.enter();
+  io::Timer pause(ring_.ready(), ring_.timers());
+  while (!is_draining_) {
+    co_await io::first_of(&listener_.event(), &accept_stopped_);
+    while (const int fd = listener_.take()) {
+      if (fd < 0) {
+        // No descriptor or no memory: what is open goes on, new ones wait in the backlog.
+        pause.set(Deadline::after(ring_.now(), kAcceptPause));
+        co_await io::first_of(&pause, &accept_stopped_);
+        if (!is_draining_) listener_.resume();
+        continue;
+      }
+      parts_.cells->connections_accepted.add();
+      const uint32_t connections_max = snapshot().limits.connections_max / parts_.shards;
+      if (connection_count_ < std::max(1u, connections_max)) {
+        io::start_detached(serve_connection(fd));
+      } else if (refusals_ < kRefusalsMax) {
+        io::start_detached(refuse_connection(fd));
+      } else {
+        parts_.cells->connections_refused.add();
+        ring_.close(fd);
+      }
+    }
+  }
+  // Accepted in the kernel's last moment; their clients see a close, as if they had come later.
+  while (const int fd = listener_.take()) {
+    if (fd > 0) ring_.close(fd);
+  }
+  has_retired_ = true;
+}
+
+Task<void> Worker::serve_connection(int fd) {
+  const shard::Gate::Pass pass = gate_.enter();
+  ++connection_count_;
+  parts_.cells->connections_open.add();
+  {
+    Connection connection(*this, fd);
+    connections_.push_back(connection);
+    if (is_draining_) connection.begin_drain();
+    co_await connection.serve();
+  }
+  --connection_count_;
+  parts_.cells->connections_open.sub();
+  has_retired_ = true;
+}
+
+Task<void> Worker::refuse_connection(int fd) {
+  const shard::Gate::Pass pass = gate_.enter();
+  ++refusals_;
+  parts_.cells->connections_refused.add();
+  net::Stream stream(ring_, fd, Side::kDownstream);
+  io::Timer timer(ring_.ready(), ring_.timers());
+  timer.set(Deadline::after(ring_.now(), seconds(1)));
+  stream.start_send({&kRefusal, 1});
+  stream.start_receive();
+  // Waits for the client's first bytes or its leaving, so that no reset overtakes the answer.
+  co_await io::first_of(&stream.received(), &timer);
+  co_await stream.close();
+  --refusals_;
+  has_retired_ = true;
+}
+
+bool Worker::has_work() const noexcept {
+  const bool can_release = generations_.size() > 1 && generations_.front()->pins == 0;
+  return has_retired_ || can_release || parts_.link->commands.has_message();
+}
+
+void Worker::run() {
+  while (std::optional<upstream::ShardCommand> command = parts_.link->commands.pop()) {
+    obey(*command);
+  }
+  has_retired_ = false;
+  retire();
+}
+
+void Worker::publish_figures() noexcept {
+  const io::RingFigures& figures = ring_.figures();
+  metrics::ShardCells& cells = *parts_.cells;
+  cells.loop_turns.add(figures.turns - published_.turns);
+  cells.buffers_starved.add(figures.starved - published_.starved);
+  cells.cq_overflows.add(ring_.overflows() - published_overflows_);
+  cells.buffers_in_use.set(ring_.buffers().in_use());
+  published_ = figures;
+  published_overflows_ = ring_.overflows();
+}
+
+void Worker::obey(upstream::ShardCommand& command) {
+  if (auto* adoption = std::get_if<upstream::AdoptSnapshot>(&command)) {
+    adopt(std::move(*adoption));
+  } else if (auto* update = std::get_if<upstream::UpdateAddresses>(&command)) {
+    exchange::Generation& present = *generations_.back();
+    if (present.config.generation != update->generation) return;
+    present.pools[update->upstream.value]->set_addresses(std::move(update->addresses));
+  } else if (std::holds_alternative<upstream::BeginDrain>(command)) {
+    begin_drain();
+  } else if (std::holds_alternative<upstream::CutStreams>(command)) {
+    connections_.for_each([](Connection& connection) { connection.cut(); });
+  } else if (std::holds_alternative<upstream::KillStreams>(command)) {
+    connections_.for_each([](Connection& connection) { connection.kill(); });
+  }
+}
+
+upstream::Pool& Worker::find_pool(const config::Upstream& upstream,
+                                  metrics::UpstreamCells& cells) {
+  const std::string identity = upstream.name + ' ' + upstream.endpoint.authority;
+  for (NamedPool& named : pools_) {
+    if (named.identity != identity || named.is_closed) continue;
+    named.pool->set_limits(upstream.pool);
+    return *named.pool;
+  }
+  pools_.push_back({identity, std::make_unique<upstream::Pool>(ring_, upstream.pool, cells)});
+  return *pools_.back().pool;
+}
+
+void Worker::adopt(upstream::AdoptSnapshot adoption) {
+  const config::Snapshot& snapshot = *adoption.snapshot;
+  auto generation = std::make_unique<exchange::Generation>(snapshot, std::move(adoption.cells),
+                                                           parts_.shard);
+  for (size_t i = 0; i < snapshot.upstreams.size(); ++i) {
+    upstream::Pool& pool =
+        find_pool(snapshot.upstreams[i], generation->cells.upstream(UpstreamId{static_cast<uint32_t>(i)}));
+    if (i < adoption.addresses.size()) pool.set_addresses(std::move(adoption.addresses[i]));
+    generation->pools.push_back(&pool);
+  }
+  if (!generations_.empty()) generation->router.take_positions(generations_.back()->router);
+  generations_.push_back(std::move(generation));
+  services_.generation = generations_.back().get();
+  has_retired_ = true;
+}
+
+void Worker::begin_drain() {
+  if (is_draining_) return;
+  is_draining_ = services_.is_draining = true;
+  listener_.close();
+  accept_stopped_.trigger();
+  connections_.for_each([](Connection& connection) { connection.begin_drain(); });
+  has_retired_ = true;
+}
+
+void Worker::close_unused_pools() {
+  const bool is_idle = is_draining_ && connection_count_ == 0;
+  for (NamedPool& named : pools_) {
+    const bool is_used =
+        !is_idle && std::ranges::any_of(generations_, [&](const auto& generation) {
+          return std::ranges::find(generation->pools, named.pool.get()) != generation->pools.end();
+        });
+    if (!is_used && !named.is_closed) {
+      named.is_closed = true;
+      named.pool->close();
+    }
+  }
+  std::erase_if(pools_, [](const NamedPool& named) {
+    return named.is_closed && named.pool->is_empty();
+  });
+  // A closed pool empties within a few turns; looked at again in each of them.
+  if (std::ranges::any_of(pools_, &NamedPool::is_closed)) has_retired_ = true;
+}
+
+void Worker::retire() {
+  // Oldest first; the present generation stays.
+  for (size_t i = 0; i + 1 < generations_.size();) {
+    if (generations_[i]->pins > 0) {
+      ++i;
+      continue;
+    }
+    const uint64_t number = generations_[i]->config.generation;
+    generations_.erase(generations_.begin() + static_cast<ptrdiff_t>(i));
+    report(upstream::SnapshotReleased{number});
+  }
+  close_unused_pools();
+  if (is_draining_ && gate_.inside() == 0 && pools_.empty() && !is_drained_) {
+    is_drained_ = true;
+    report(upstream::ShardDrained{});
+    ring_.stop();
+  }
+}
+
+void Worker::report(upstream::ShardReport report) {
+  // A full mailbox would mean that control is stuck; it holds more than a reload can produce.
+  SLUICE_ASSERT(parts_.link->reports.push(std::move(report)));
+  if (parts_.control_ring != nullptr) parts_.control_ring->wake();
+}
+
+}  // namespace sluice::server
