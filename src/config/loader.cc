@@ -1,6 +1,7 @@
 #include <sluice/config/loader.h>
 
 #include <algorithm>
+#include <numeric>
 #include <tuple>
 #include <utility>
 
@@ -16,10 +17,18 @@
 namespace sluice::config {
 namespace {
 
+// Those of one place keep the order in which they were found. (libstdc++ 12's stable_sort calls
+// what C++23 deprecates.)
 void sort_by_place(std::vector<Diagnostic>& diagnostics) {
-  std::ranges::sort(diagnostics, {}, [](const Diagnostic& diagnostic) {
-    return std::tuple(diagnostic.line, diagnostic.column, std::string_view(diagnostic.cause));
+  std::vector<size_t> order(diagnostics.size());
+  std::iota(order.begin(), order.end(), size_t{0});
+  std::ranges::sort(order, {}, [&](size_t i) {
+    return std::tuple(diagnostics[i].line, diagnostics[i].column, i);
   });
+  std::vector<Diagnostic> sorted;
+  sorted.reserve(diagnostics.size());
+  for (const size_t i : order) sorted.push_back(std::move(diagnostics[i]));
+  diagnostics = std::move(sorted);
 }
 
 LoadOutcome failed(const std::string& path, std::string cause, std::string remedy) {
