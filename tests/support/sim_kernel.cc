@@ -351,6 +351,7 @@ size_t SimKernel::hand_over(std::span<io::KernelCompletion> completions) {
 
 size_t SimKernel::wait(std::optional<Duration> timeout,
                        std::span<io::KernelCompletion> completions) {
+  is_stuck_ = false;
   const auto cost = static_cast<uint64_t>(plan_.turn_cost_max.count());
   clock_.advance(Duration(static_cast<int64_t>(prng_.below(cost))));
   events_.run_due();

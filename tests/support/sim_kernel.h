@@ -33,7 +33,7 @@ class SimKernel final : public io::Kernel {
 
   [[nodiscard]] size_t ops_armed() const noexcept { return armed_.size(); }
   [[nodiscard]] size_t buffers_provided() const noexcept { return buffers_.size(); }
-  // A wait found that nothing can ever happen again.
+  // The last wait found that nothing can ever happen again.
   [[nodiscard]] bool is_stuck() const noexcept { return is_stuck_; }
   // Armed operations and open descriptors, for reports.
   [[nodiscard]] std::string describe() const;

@@ -72,7 +72,8 @@ class BufferPool {
   [[nodiscard]] uint32_t available() const noexcept { return available_; }
   [[nodiscard]] uint32_t in_use() const noexcept { return in_use_; }
   [[nodiscard]] uint32_t total() const noexcept {
-    return static_cast<uint32_t>(slabs_.size()) * kSlabBuffers;
+    const auto made = static_cast<uint32_t>(slabs_.size()) * kSlabBuffers;
+    return made < most_ ? made : most_;
   }
 
  private:
