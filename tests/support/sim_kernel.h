@@ -21,7 +21,12 @@ class SimKernel final : public io::Kernel {
  public:
   SimKernel(SimClock& clock, EventQueue& events, SimFiles& files, SimNet& net, SimTrace& trace,
             const FaultPlan& plan, Prng prng)
-      : clock_(clock), events_(events), files_(files), net_(net), trace_(trace), plan_(plan),
+      : clock_(clock),
+        events_(events),
+        files_(files),
+        net_(net),
+        trace_(trace),
+        plan_(plan),
         prng_(prng) {}
 
   void submit(const io::Submission& submission) override;

@@ -89,6 +89,7 @@ TEST_F(OpTest, send_waits_until_the_peer_has_taken_everything) {
   op->send(fd, text.data(), static_cast<uint32_t>(text.size()));
   ASSERT_TRUE(world.run_for(ring, seconds(5)));
   EXPECT_FALSE(op->is_ready());
+  EXPECT_EQ(world.syscalls().acknowledged_bytes(fd), 64u * 1024);
   peer->resume_reading();
   ASSERT_TRUE(run_until_ready(*op));
   EXPECT_EQ(op->result(), 300'000);

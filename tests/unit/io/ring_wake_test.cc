@@ -53,7 +53,8 @@ void run_rounds(uint32_t rounds, uint32_t spins) {
   published.wait(nullptr);
   Ring& ring = *published.load();
   for (uint32_t round = 1; round <= rounds; ++round) {
-    for (volatile uint32_t i = 0; i < (spins == 0 ? 0 : round % spins); i = i + 1) {}
+    for (volatile uint32_t i = 0; i < (spins == 0 ? 0 : round % spins); i = i + 1) {
+    }
     hook.sent.store(round, std::memory_order_release);
     ring.wake();
     for (uint32_t seen = hook.answered.load(); seen != round; seen = hook.answered.load()) {

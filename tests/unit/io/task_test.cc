@@ -2,35 +2,18 @@
 
 #include <gtest/gtest.h>
 
-#include <atomic>
-#include <cstdlib>
+#include <algorithm>
 #include <memory>
 #include <string>
 
 #include <sluice/io/event.h>
 
-namespace {
-
-// Every allocation of this program; the tests look at differences.
-std::atomic<uint64_t> allocations{0};
-
-void* count_and_allocate(size_t bytes) {
-  allocations.fetch_add(1, std::memory_order_relaxed);
-  if (void* memory = std::malloc(bytes)) return memory;
-  std::abort();
-}
-
-}  // namespace
-
-void* operator new(size_t bytes) { return count_and_allocate(bytes); }
-void* operator new[](size_t bytes) { return count_and_allocate(bytes); }
-void operator delete(void* memory) noexcept { std::free(memory); }
-void operator delete[](void* memory) noexcept { std::free(memory); }
-void operator delete(void* memory, size_t) noexcept { std::free(memory); }
-void operator delete[](void* memory, size_t) noexcept { std::free(memory); }
+#include "counted_new.h"
 
 namespace sluice::io {
 namespace {
+
+using support::allocations;
 
 Task<int> give(int value) { co_return value; }
 
@@ -40,9 +23,7 @@ Task<int> add(int a, int b) {
   co_return left + right;
 }
 
-Task<void> store(int* result) {
-  *result = co_await add(40, 2);
-}
+Task<void> store(int* result) { *result = co_await add(40, 2); }
 
 TEST(Task, values_pass_through_nested_tasks) {
   int result = 0;
@@ -123,9 +104,7 @@ Task<int> countdown(int depth) {
   co_return below + 1;
 }
 
-Task<void> run_countdown(int depth, int* result) {
-  *result = co_await countdown(depth);
-}
+Task<void> run_countdown(int depth, int* result) { *result = co_await countdown(depth); }
 
 TEST(Task, a_chain_a_hundred_thousand_deep_unwinds_by_symmetric_transfer) {
   int result = 0;
@@ -145,15 +124,15 @@ TEST(Task, frames_are_reused_so_that_a_warm_chain_allocates_nothing) {
     return steps + result;
   };
   EXPECT_EQ(run_once(), 45);
-  const uint64_t before = allocations.load();
+  const uint64_t before = allocations;
   for (int i = 0; i < 1000; ++i) EXPECT_EQ(run_once(), 45);
-  EXPECT_EQ(allocations.load() - before, 0u);
+  EXPECT_EQ(allocations - before, 0u);
 }
 
 TEST(FramePool, frames_above_the_largest_class_come_from_the_heap_and_go_back) {
-  const uint64_t before = allocations.load();
+  const uint64_t before = allocations;
   void* large = FramePool::allocate(1 << 20);
-  EXPECT_EQ(allocations.load() - before, 1u);
+  EXPECT_EQ(allocations - before, 1u);
   FramePool::release(large, 1 << 20);
   void* small = FramePool::allocate(100);
   FramePool::release(small, 100);

@@ -137,12 +137,13 @@ class TimerModel {
 
   void advance() {
     const std::optional<MonoTime> next = wheel_->next_wake();
-    const auto earliest = std::min_element(
-        armed_.begin(), armed_.end(), [](Deadline a, Deadline b) { return a.at < b.at; });
+    const auto earliest = std::min_element(armed_.begin(), armed_.end(),
+                                           [](Deadline a, Deadline b) { return a.at < b.at; });
     if (!earliest->is_never()) {
       ASSERT_TRUE(next.has_value());
       // The tick in which the deadline lies must have been handled when it ends.
-      const int64_t tick_end = (earliest->at.time_since_epoch().count() + kTick - 1) / kTick * kTick;
+      const int64_t deadline = earliest->at.time_since_epoch().count();
+      const int64_t tick_end = (deadline + kTick - 1) / kTick * kTick;
       ASSERT_LE(*next, std::max(at(tick_end), now_ + Duration(kTick)));
     }
     if (prng_.chance(500) && next) {
