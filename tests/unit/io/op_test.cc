@@ -24,9 +24,7 @@ using support::SimWorld;
 struct OpTest : ::testing::Test {
   static constexpr uint32_t kBuffers = 64;
 
-  ~OpTest() override {
-    if (op) EXPECT_FALSE(op->is_in_flight());
-  }
+  ~OpTest() override { EXPECT_FALSE(op && op->is_in_flight()); }
 
   // A connected descriptor of ours; the far end is `peer`.
   int dial() {

@@ -53,7 +53,9 @@ void run_rounds(uint32_t rounds, uint32_t spins) {
   published.wait(nullptr);
   Ring& ring = *published.load();
   for (uint32_t round = 1; round <= rounds; ++round) {
-    for (volatile uint32_t i = 0; i < (spins == 0 ? 0 : round % spins); i = i + 1) {
+    // Not a wait for anything: it moves the wake to another moment of the loop's turn.
+    for (uint32_t i = 0; i < (spins == 0 ? 0 : round % spins); ++i) {
+      std::atomic_signal_fence(std::memory_order_seq_cst);
     }
     hook.sent.store(round, std::memory_order_release);
     ring.wake();
