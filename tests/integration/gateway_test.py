@@ -75,11 +75,11 @@ class Forwarding(unittest.TestCase):
 
     def test_the_model_name_alone_is_replaced(self):
         with Upstream(echo) as upstream, Gateway(
-                config(upstream, model_extra=', model: "org/big \\"one\\""')) as gateway:
+                config(upstream, model_extra=', model: "org/big-\\"1\\""')) as gateway:
             with gateway.connect() as client:
                 client.post('{"a": 1.50, "model" : "m" , "b":[ ]}')
                 got = json.loads(client.read_answer().body)["body"]
-                self.assertEqual(got, '{"a": 1.50, "model" : "org/big \\"one\\"" , "b":[ ]}')
+                self.assertEqual(got, '{"a": 1.50, "model" : "org/big-\\"1\\"" , "b":[ ]}')
 
     def test_d022_no_field_of_one_request_reaches_the_next(self):
         with Upstream(echo) as upstream, Gateway(config(upstream)) as gateway:
@@ -631,16 +631,20 @@ models:
                     self.assertEqual(client.read_answer().status, 200)
 
     def test_stray_bytes_behind_an_answer_never_reach_a_client(self):
+        closed = threading.Semaphore(0)
+
         def script(connection):
             connection.read_request()
             connection.answer("{}")
             connection.send("HTTP/1.1 200 OK\r\ncontent-length: 6\r\n\r\nforged")
-            connection.is_closed()
+            if connection.is_closed():
+                closed.release()
         with Upstream(script) as upstream, Gateway(config(upstream)) as gateway:
             with gateway.connect() as client:
                 for _ in range(5):
                     client.post(ask())
                     self.assertEqual(client.read_answer().body, b"{}")
+                    self.assertTrue(closed.acquire(timeout=20), "the connection stayed in the pool")
 
 
 class Accounting(unittest.TestCase):
