@@ -28,9 +28,9 @@ enum class TokenType : uint8_t { kInput, kOutput, kCached, kReasoning };
 inline constexpr std::array<std::string_view, 4> kTokenTypeNames = {"input", "output", "cached",
                                                                     "reasoning"};
 
-enum class UsageSource : uint8_t { kReported, kCounted, kUnknown };
-inline constexpr std::array<std::string_view, 3> kUsageSourceNames = {"reported", "counted",
-                                                                      "unknown"};
+enum class UsageSource : uint8_t { kUnknown, kCounted, kReported };
+inline constexpr std::array<std::string_view, 3> kUsageSourceNames = {"unknown", "counted",
+                                                                      "reported"};
 
 // The step of an exchange in which its client left.
 enum class Phase : uint8_t { kRead, kIdentify, kAdmit, kRoute, kSend, kRelay };

@@ -33,7 +33,7 @@ TEST(Endpoint, d142_labels_are_path_templates) {
   EXPECT_EQ(static_cast<size_t>(Endpoint::kOther) + 1, kEndpointNames.size());
   EXPECT_EQ(static_cast<size_t>(AttemptOutcome::kCancelled) + 1, kAttemptOutcomeNames.size());
   EXPECT_EQ(static_cast<size_t>(Phase::kRelay) + 1, kPhaseNames.size());
-  EXPECT_EQ(static_cast<size_t>(UsageSource::kUnknown) + 1, kUsageSourceNames.size());
+  EXPECT_EQ(static_cast<size_t>(UsageSource::kReported) + 1, kUsageSourceNames.size());
 }
 
 }  // namespace

@@ -1,0 +1,80 @@
+#include <sluice/auth/chain.h>
+
+#include <gtest/gtest.h>
+
+#include <string>
+
+namespace sluice::auth {
+namespace {
+
+constexpr WallTime kNow{1'000'000};
+
+config::Snapshot with_keys(std::initializer_list<std::string_view> secrets) {
+  config::Snapshot snapshot;
+  for (const std::string_view secret : secrets) {
+    const KeyId id{static_cast<uint32_t>(snapshot.keys.size())};
+    config::Key key;
+    key.digest = crypto::sha256(secret);
+    key.tenant = TenantId{0};
+    snapshot.keys.push_back(key);
+    snapshot.keys_by_digest[key.digest] = id;
+  }
+  return snapshot;
+}
+
+TEST(Chain, finds_the_key_by_each_header) {
+  const config::Snapshot snapshot = with_keys({"sk-1", "sk-2"});
+  const Chain chain{KeyTable(snapshot)};
+  EXPECT_EQ(chain.identify({.authorization = "Bearer sk-2"}, kNow)->key, KeyId{1});
+  EXPECT_EQ(chain.identify({.x_api_key = "sk-1"}, kNow)->key, KeyId{0});
+  EXPECT_EQ(chain.identify({.api_key = "sk-2"}, kNow)->key, KeyId{1});
+}
+
+TEST(Chain, refuses_and_tells_the_log_why) {
+  config::Snapshot snapshot = with_keys({"sk-1"});
+  snapshot.keys[0].expires = kNow;
+  const Chain chain{KeyTable(snapshot)};
+  const auto detail = [&](const Credentials& credentials) {
+    const auto principal = chain.identify(credentials, kNow);
+    EXPECT_EQ(principal.error().code, ErrorCode::kInvalidApiKey);
+    return principal.error().detail;
+  };
+  EXPECT_EQ(detail({}), "no key");
+  EXPECT_EQ(detail({.x_api_key = "sk-9"}), "unknown key");
+  EXPECT_EQ(detail({.x_api_key = "sk-1"}), "key expired");
+}
+
+// Goal: near misses of a real key are refused: prefix, extension, one bit, other case.
+TEST(Chain, refuses_near_misses) {
+  const config::Snapshot snapshot = with_keys({"sk-abcdef"});
+  const Chain chain{KeyTable(snapshot)};
+  for (const char* secret : {"sk-abcde", "sk-abcdefg", "sk-abcdeg", "SK-ABCDEF", "sk-abcdef="}) {
+    EXPECT_FALSE(chain.identify({.x_api_key = secret}, kNow).has_value()) << secret;
+  }
+}
+
+TEST(Chain, development_without_keys_lets_everyone_in_as_anonymous) {
+  config::Snapshot snapshot;
+  snapshot.development = true;
+  const Chain chain{KeyTable(snapshot)};
+  for (const Credentials& credentials :
+       {Credentials{}, Credentials{.authorization = "Bearer whatever"}}) {
+    const auto principal = chain.identify(credentials, kNow);
+    ASSERT_TRUE(principal.has_value());
+    EXPECT_TRUE(principal->is_anonymous());
+    EXPECT_EQ(principal->tenant, TenantId{0});
+  }
+}
+
+// Goal: openness needs both, the mode and the absence of keys.
+TEST(Chain, is_closed_otherwise) {
+  config::Snapshot development = with_keys({"sk-1"});
+  development.development = true;
+  EXPECT_FALSE(Chain(KeyTable(development)).identify({}, kNow).has_value());
+  const config::Snapshot empty;
+  EXPECT_FALSE(Chain(KeyTable(empty)).identify({}, kNow).has_value());
+  EXPECT_FALSE(Chain(KeyTable(empty)).identify({.x_api_key = "sk-1"}, kNow).has_value());
+}
+
+}  // namespace
+}  // namespace sluice::auth
