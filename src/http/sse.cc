@@ -86,8 +86,8 @@ bool EventFields::next(EventField& field) noexcept {
   return false;
 }
 
-EventData data_of(std::string_view event) noexcept {
-  EventData data;
+DataLines data_of(std::string_view event) noexcept {
+  DataLines data;
   EventFields fields(event);
   for (EventField field; fields.next(field);) {
     if (field.name != "data") continue;

@@ -67,7 +67,7 @@ void TokenTap::carry(std::string_view part) noexcept {
 }
 
 void TokenTap::judge(std::string_view event) noexcept {
-  const http::EventData data = http::data_of(event);
+  const http::DataLines data = http::data_of(event);
   if (data.lines == 0) return;
   if (data.first == "[DONE]") {
     is_done_ = true;

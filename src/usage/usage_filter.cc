@@ -26,7 +26,7 @@ bool UsageFilter::may_drop_within(std::string_view span) noexcept {
 }
 
 bool UsageFilter::keeps(std::string_view event) noexcept {
-  const http::EventData data = http::data_of(event);
+  const http::DataLines data = http::data_of(event);
   if (data.lines == 0) return true;
   std::array<char, kJoinedBytesMax> joined;
   std::string_view text = data.first;

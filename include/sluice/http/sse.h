@@ -54,11 +54,11 @@ class EventFields {
   std::string_view rest_;
 };
 
-struct EventData {
+struct DataLines {
   std::string_view first;  // The value of the first data line.
   uint32_t lines = 0;      // With more than one, copy_data() joins them.
 };
-[[nodiscard]] EventData data_of(std::string_view event) noexcept;
+[[nodiscard]] DataLines data_of(std::string_view event) noexcept;
 
 // Joins all data lines by LF in `out`; returns their length, or npos when `out` is too small.
 [[nodiscard]] size_t copy_data(std::string_view event, std::span<char> out) noexcept;
