@@ -64,12 +64,16 @@ int ControlThread::serve() {
 
 bool ControlThread::has_work() const noexcept {
   if (parts_.returns.has_work()) return true;
+  if (parts_.ring.now() - collected_at_ >= kCollectGap && parts_.log_work.has_records()) {
+    return true;
+  }
   return std::any_of(parts_.ports.begin(), parts_.ports.end(),
                      [](const ShardPort& port) { return port.has_report(); });
 }
 
 void ControlThread::run() {
   parts_.returns.run();
+  if (parts_.ring.now() - collected_at_ >= kCollectGap) collect_records();
   for (ShardPort& port : parts_.ports) {
     while (const auto report = port.take_report()) {
       if (const auto* released = std::get_if<upstream::SnapshotReleased>(&*report)) {
@@ -92,7 +96,8 @@ Task<void> ControlThread::tick() {
   const shard::Gate::Pass pass = gate_.enter();
   io::Ring& ring = parts_.ring;
   for (;;) {
-    quiet_ticks_ = parts_.log_work.collect() ? 0 : quiet_ticks_ + 1;
+    ++quiet_ticks_;
+    collect_records();
     for (ShardPort& port : parts_.ports) port.flush();
     advance_drain();
     if (drain_.is_over()) break;
@@ -109,6 +114,11 @@ Task<void> ControlThread::tick() {
     hurried_.reset();
   }
   ring.stop();
+}
+
+void ControlThread::collect_records() {
+  collected_at_ = parts_.ring.now();
+  if (parts_.log_work.collect()) quiet_ticks_ = 0;
 }
 
 void ControlThread::advance_drain() {

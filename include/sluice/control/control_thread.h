@@ -80,6 +80,9 @@ class ControlThread final : public Operations, public io::TurnHook {
  private:
   static constexpr Duration kBusyTick = milliseconds(50);  // While records come, or a drain runs.
   static constexpr Duration kIdleTick = seconds(1);
+  // A shard whose ring fills up wakes this thread, which then collects at once, but not for every
+  // single record of a busy shard.
+  static constexpr Duration kCollectGap = milliseconds(5);
   static constexpr uint32_t kQuietTicks = 20;              // Busy ticks without a record.
   static constexpr Duration kRefreshPeriod = seconds(30);  // Of name look-ups.
   static constexpr Duration kEndTime = seconds(2);         // For own tasks to end after the drain.
@@ -97,6 +100,7 @@ class ControlThread final : public Operations, public io::TurnHook {
   Task<void> watch_signals();
   void on_signal(uint32_t signal);
   Task<void> tick();
+  void collect_records();
   void refresh_addresses();
   void advance_drain();
   void send_to_all(const upstream::ShardCommand& command);
@@ -110,7 +114,8 @@ class ControlThread final : public Operations, public io::TurnHook {
   io::Event hurried_;       // The tick must run now.
   io::Event signals_over_;
   Deadline next_refresh_;
-  uint32_t quiet_ticks_ = 0;
+  MonoTime collected_at_;
+  uint32_t quiet_ticks_ = 0;  // In a row without records.
   bool is_reloading_ = false;
   bool reload_again_ = false;
   int ending_signal_ = 0;   // The second one.

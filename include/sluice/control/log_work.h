@@ -9,6 +9,8 @@ namespace sluice::control {
 class LogWork {
  public:
   virtual ~LogWork() = default;
+  // Whether collect() would find something. Cheap: asked in every turn of the loop.
+  [[nodiscard]] virtual bool has_records() const noexcept = 0;
   // Moves what the shards have recorded to the lane. False when there was nothing.
   virtual bool collect() = 0;
   // Follows changed settings.
