@@ -1,0 +1,82 @@
+// What one exchange leaves behind for the access log: a value of fixed size, without heap memory.
+#pragma once
+
+#include <algorithm>
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <string_view>
+#include <type_traits>
+
+#include <sluice/base/clock.h>
+#include <sluice/base/error.h>
+#include <sluice/metrics/labels.h>
+
+namespace sluice::telemetry {
+
+// A copy of at most `kMax` bytes of a text. Names are copied rather than referred to, because the
+// snapshot that owns them may be gone before the record is written.
+template <size_t kMax>
+class BoundedText {
+  static_assert(kMax <= UINT16_MAX);
+  using Length = std::conditional_t<kMax <= UINT8_MAX, uint8_t, uint16_t>;
+
+ public:
+  // Cuts what is too long. A cut UTF-8 character is mended when the record is printed.
+  void assign(std::string_view text) noexcept {
+    length_ = static_cast<Length>(std::min(text.size(), kMax));
+    std::copy_n(text.data(), length_, text_.data());
+  }
+  BoundedText& operator=(std::string_view text) noexcept {
+    assign(text);
+    return *this;
+  }
+  [[nodiscard]] std::string_view view() const noexcept { return {text_.data(), length_}; }
+  [[nodiscard]] bool empty() const noexcept { return length_ == 0; }
+
+ private:
+  Length length_ = 0;
+  std::array<char, kMax> text_;  // Only the first `length_` bytes mean anything.
+};
+
+// Filled in by the phases, pushed once at settle. There is no field that could hold a prompt, an
+// answer or a secret; every text is a name from the configuration or the checked request id.
+// What is absent is left out of the line, never written as zero.
+struct AccessRecord {
+  WallTime at;  // When the request began.
+  BoundedText<128> request_id;
+  BoundedText<40> key;  // The key's name; empty for anonymous requests.
+  BoundedText<32> tenant;
+  BoundedText<80> model;     // The public name; empty when it is not known or not configured.
+  BoundedText<40> upstream;  // Of the last attempt.
+
+  metrics::Endpoint endpoint = metrics::Endpoint::kOther;
+  uint16_t status = 0;  // 0 when nothing was answered.
+  std::optional<ErrorCode> error;
+  bool is_stream = false;
+  bool client_disconnected = false;
+  uint32_t attempts = 0;
+  uint32_t priority = 0;
+  uint32_t weight = 1;
+
+  uint64_t bytes_in = 0;   // Of the client's request, head and body.
+  uint64_t bytes_out = 0;  // To the client.
+
+  std::optional<metrics::UsageSource> usage_source;  // Absent when no usage was expected.
+  bool usage_partial = false;
+  std::optional<uint64_t> input_tokens;
+  std::optional<uint64_t> output_tokens;
+  std::optional<uint64_t> cached_tokens;
+  std::optional<uint64_t> reasoning_tokens;
+  std::optional<int64_t> cost_micro_dollars;
+
+  std::optional<uint32_t> connect_us;  // Absent when a pooled connection was used.
+  std::optional<uint64_t> ttft_us;     // Absent when no event was sent.
+  uint64_t duration_us = 0;
+  uint64_t overhead_us = 0;
+};
+static_assert(std::is_trivially_copyable_v<AccessRecord>);
+static_assert(sizeof(AccessRecord) <= 512);
+
+}  // namespace sluice::telemetry

@@ -1,0 +1,39 @@
+// Appends lines to a file or to an open descriptor, blocking.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+namespace sluice::telemetry {
+
+// Used on an offload lane, or wherever blocking does no harm. One thread at a time.
+class FileWriter {
+ public:
+  // Writes to `fallback_fd`, which is not closed, until a file is opened.
+  explicit FileWriter(int fallback_fd) noexcept : fallback_fd_(fallback_fd) {}
+  FileWriter(const FileWriter&) = delete;
+  FileWriter& operator=(const FileWriter&) = delete;
+  ~FileWriter();
+
+  // Opens `path` for appending in place of what was open; "" goes back to the fallback. Used for
+  // rotation too, with the same path. On failure what was open stays, and `problem()` says why.
+  bool open(const std::string& path);
+  // Writes all of `lines`; false when a part could not be written.
+  bool write(std::string_view lines);
+
+  // The last failure with its cause and remedy; "" while there was none.
+  [[nodiscard]] const std::string& problem() const noexcept { return problem_; }
+  [[nodiscard]] uint64_t errors() const noexcept { return errors_; }
+
+ private:
+  bool fail(std::string_view action, int error);
+
+  int fallback_fd_;
+  int fd_ = -1;
+  std::string path_;
+  std::string problem_;
+  uint64_t errors_ = 0;
+};
+
+}  // namespace sluice::telemetry

@@ -1,0 +1,26 @@
+#include <sluice/telemetry/drain.h>
+
+#include <string>
+#include <utility>
+
+#include <sluice/telemetry/access_format.h>
+
+namespace sluice::telemetry {
+
+uint32_t drain_access_records(RecordRing& ring, LineFile* file) {
+  if (!ring.has_records()) return 0;
+  if (file == nullptr) return ring.drain(kDrainCountMax, [](const AccessRecord&) {});
+  std::string lines;
+  const uint32_t count = ring.drain(
+      kDrainCountMax, [&lines](const AccessRecord& record) { append_access_line(record, lines); });
+  file->append(std::move(lines), count);
+  return count;
+}
+
+uint32_t drain_log_records(LogRing& ring, LogSink& sink) {
+  return ring.drain(kDrainCountMax, [&sink](const LogRecord& record) {
+    sink.write_at(record.at, record.level, record.component, record.message.view());
+  });
+}
+
+}  // namespace sluice::telemetry
