@@ -18,8 +18,8 @@ bool is_request_id(std::string_view text) noexcept {
   });
 }
 
-int64_t us(Duration duration) noexcept {
-  return std::chrono::duration_cast<microseconds>(duration).count();
+uint64_t us(Duration duration) noexcept {
+  return static_cast<uint64_t>(std::chrono::duration_cast<microseconds>(duration).count());
 }
 
 metrics::AttemptOutcome outcome_of(const Error& error) noexcept {
@@ -75,6 +75,7 @@ std::optional<Error> error_of(relay::RelayEnd end) noexcept {
 Settlement::Settlement(Services& services, Generation& generation, MonoTime began_at) noexcept
     : services_(services), generation_(generation), began_at_(began_at) {
   services_.cells.requests_in_flight.add();
+  record_.at = services_.ring.clock().wall();
 }
 
 void Settlement::note_request(Endpoint endpoint, std::string_view client_request_id) noexcept {
@@ -132,7 +133,9 @@ void Settlement::count_attempt(metrics::AttemptOutcome outcome) noexcept {
 }
 
 void Settlement::end_attempt(const Attempt& attempt, const Result<void>& answered) noexcept {
-  record_.connect_us = us(attempt.connect_time());
+  if (attempt.connect_time() > Duration::zero()) {
+    record_.connect_us = static_cast<uint32_t>(us(attempt.connect_time()));
+  }
   if (!answered) {
     count_attempt(outcome_of(answered.error()));
     return;
@@ -176,14 +179,14 @@ bool Settlement::client_has_left() const noexcept {
 void Settlement::settle_usage() noexcept {
   const bool is_due = is_forwarded_ && generation_.config.usage_accounting && route_ != nullptr &&
                       record_.status == 200;
-  record_.has_usage = is_due;
   if (!is_due) return;
-  record_.usage_source = source_of(usage_.source);
-  record_.is_partial = usage_.partial;
-  record_.tokens_in = usage_.input;
-  record_.tokens_out = usage_.output;
-  record_.tokens_cached = usage_.cached;
-  record_.tokens_reasoning = usage_.reasoning;
+  const metrics::UsageSource source = source_of(usage_.source);
+  record_.usage_source = source;
+  record_.usage_partial = usage_.partial;
+  record_.input_tokens = usage_.input;
+  record_.output_tokens = usage_.output;
+  record_.cached_tokens = usage_.cached;
+  record_.reasoning_tokens = usage_.reasoning;
   if (route_->price) record_.cost_micro_dollars = usage::cost_micro_dollars(usage_, *route_->price);
 
   metrics::ModelCells& cells = generation_.cells.model(model_);
@@ -191,7 +194,7 @@ void Settlement::settle_usage() noexcept {
   cells.tokens[metrics::TokenType::kOutput].add(usage_.output.value_or(0));
   cells.tokens[metrics::TokenType::kCached].add(usage_.cached.value_or(0));
   cells.tokens[metrics::TokenType::kReasoning].add(usage_.reasoning.value_or(0));
-  services_.cells.usage[record_.usage_source].add();
+  services_.cells.usage[source].add();
   if (usage_.partial) services_.cells.usage_partial.add();
 }
 
@@ -225,11 +228,9 @@ Settlement::~Settlement() {
   settle_usage();
   settle_metrics(duration);
   if (!generation_.config.access_log.enabled) return;
-  record_.time = services_.ring.clock().wall();
   record_.duration_us = us(duration);
   if (first_byte_at_ != MonoTime::max()) record_.ttft_us = us(first_byte_at_ - began_at_);
   record_.overhead_us = us(overhead_);
-  record_.has_error = error_.has_value();
   if (error_) record_.error = error_->code;
   record_.client_disconnected = client_has_left();
   services_.records.push(record_);
