@@ -1,4 +1,4 @@
-#include "limits.h"
+#include "descriptors.h"
 
 #include <sys/resource.h>
 
