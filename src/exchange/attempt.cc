@@ -143,7 +143,8 @@ Result<bool> Attempt::take_bytes() noexcept {
   Result<io::Buffer> received = lease_->stream.take_received();
   if (!received) return std::unexpected(received.error());
   if (received->is_empty()) {
-    return fail(ErrorCode::kUpstreamLost, Side::kUpstream, "closed before the answer");
+    return fail(ErrorCode::kUpstreamLost, Side::kUpstream, Retry::kIfReused,
+                "closed before the answer");
   }
   has_answer_bytes_ = true;
   if (received_.is_held()) {

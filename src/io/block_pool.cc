@@ -4,6 +4,8 @@
 #include <cstring>
 #include <new>
 
+#include "poison.h"
+
 namespace sluice::io {
 
 BlockPool::~BlockPool() { drop_cache(); }
@@ -33,6 +35,7 @@ Block BlockPool::take(size_t bytes) noexcept {
     char* data = reinterpret_cast<char*>(head);
     head = head->next;
     --cached_[static_cast<size_t>(index)];
+    allow_access(data, capacity + kOverread);
     return Block(*this, data, capacity);
   }
   char* data = allocate(capacity);
@@ -56,6 +59,7 @@ void BlockPool::give_back(char* data, size_t capacity) noexcept {
     if (kClasses[at].bytes == capacity && cached_[at] < kClasses[at].cached_max) {
       free_[at] = new (data) FreeBlock{free_[at]};
       ++cached_[at];
+      forbid_access(data + sizeof(FreeBlock), capacity + kOverread - sizeof(FreeBlock));
       return;
     }
   }
@@ -67,6 +71,7 @@ void BlockPool::drop_cache() noexcept {
   for (size_t i = 0; i < kClasses.size(); ++i) {
     while (free_[i] != nullptr) {
       FreeBlock* next = free_[i]->next;
+      allow_access(free_[i], kClasses[i].bytes + kOverread);
       std::free(free_[i]);
       budget_.give_back(kClasses[i].bytes);
       free_[i] = next;

@@ -10,8 +10,7 @@ OpTarget::~OpTarget() {
   if (!in_flight_) return;
   // The kernel may still touch the caller's memory for these; see the contract of Op.
   SLUICE_ASSERT(code_ != OpCode::kSend && code_ != OpCode::kSendMessage &&
-                code_ != OpCode::kRecvInto && code_ != OpCode::kConnect &&
-                code_ != OpCode::kRead);
+                code_ != OpCode::kRecvInto && code_ != OpCode::kConnect && code_ != OpCode::kRead);
   ring_.abandon(token_);
 }
 

@@ -150,7 +150,7 @@ void Ring::dispatch(const KernelCompletion& completion) noexcept {
   }
   OpTarget* target = slot->target;
   if (completion.result == -ENOBUFS && slot->submission.code == OpCode::kRecv) {
-    // Not an error of the socket: the op stays in flight and is started again when a buffer is free.
+    // Not an error of the socket: the op stays in flight and starts again when a buffer is free.
     // A cancel that met this completion on its way found nothing, so it is carried out here.
     ++figures_.starved;
     starved_.push_back(completion.token);

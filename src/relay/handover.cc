@@ -144,6 +144,14 @@ Result<size_t> Handover::hand_over_reframed(std::string_view bytes, Batch& batch
 }
 
 bool Handover::filter_span(std::string_view span, Batch& batch, bool copy) noexcept {
+  // The LF of a CRLF that was cut behind the CR: its event has gone, so it must not wait for the next.
+  if (ended_in_cr_ && held_bytes_ == 0 && !passes_event_ && span.front() == '\n') {
+    ended_in_cr_ = false;
+    if (!put(span.substr(0, 1), batch, copy)) return false;
+    (void)scanner_.next_end(span.substr(0, 1), 0);
+    span.remove_prefix(1);
+  }
+  ended_in_cr_ = !span.empty() && span.back() == '\r';
   const bool may_drop = filter_->may_drop_within(span);
   size_t kept_from = 0;  // Start of the run of events that go on together.
   size_t from = 0;

@@ -1,5 +1,5 @@
-// Counts every allocation of a test program. Defines the global operators, hence: include it in
-// exactly one source of the program.
+// Counts every allocation of a test program's thread. Defines the global operators, hence: include
+// it in exactly one source of the program.
 #pragma once
 
 #include <cstddef>
@@ -9,7 +9,7 @@
 
 namespace sluice::support {
 
-inline uint64_t allocations = 0;
+inline thread_local uint64_t allocations = 0;
 
 inline void* counted_malloc(size_t bytes) noexcept {
   ++allocations;

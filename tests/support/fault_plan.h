@@ -14,16 +14,16 @@ struct FaultPlan {
   Duration delay_min = microseconds(20);
   Duration delay_max = microseconds(20);
   Duration turn_cost_max = microseconds(5);  // Time that passes between two waits of the ring.
-  uint32_t split = 0;          // A write arrives in pieces, cut at any byte.
-  uint32_t dribble = 0;        // A write arrives byte by byte (its first 40 bytes).
-  uint32_t stall = 0;          // A segment, and all behind it, is late by up to `stall_max`.
+  uint32_t split = 0;                        // A write arrives in pieces, cut at any byte.
+  uint32_t dribble = 0;                      // A write arrives byte by byte (its first 40 bytes).
+  uint32_t stall = 0;  // A segment, and all behind it, is late by up to `stall_max`.
   Duration stall_max{};
-  uint32_t reset = 0;          // A segment is lost to a reset of its connection.
-  uint32_t refuse = 0;         // A connect is refused although somebody listens.
-  uint32_t short_send = 0;     // A send completes short in spite of MSG_WAITALL.
-  uint32_t reorder = 0;        // The completions of a turn come in another order.
-  uint32_t hold_back = 0;      // Some completions come a turn later.
-  uint32_t starve = 0;         // A wait begins an episode in which no receive buffer is found.
+  uint32_t reset = 0;       // A segment is lost to a reset of its connection.
+  uint32_t refuse = 0;      // A connect is refused although somebody listens.
+  uint32_t short_send = 0;  // A send completes short in spite of MSG_WAITALL.
+  uint32_t reorder = 0;     // The completions of a turn come in another order.
+  uint32_t hold_back = 0;   // Some completions come a turn later.
+  uint32_t starve = 0;      // A wait begins an episode in which no receive buffer is found.
   Duration starve_max{};
   uint32_t no_descriptor = 0;  // EMFILE for an accept or a socket.
   uint32_t late_cancel = 0;    // A cancel says -EALREADY; its target ends in a later turn.

@@ -123,8 +123,6 @@ Result<int> SimSyscalls::open_eventfd() {
   return file.fd;
 }
 
-uint64_t SimSyscalls::acknowledged_bytes(int) noexcept { return 0; }
-
 void SimSyscalls::signal_eventfd(int fd) noexcept {
   SimFile* file = files_.find(fd);
   if (file != nullptr) ++file->count;
@@ -133,6 +131,11 @@ void SimSyscalls::signal_eventfd(int fd) noexcept {
 void SimSyscalls::close(int fd) noexcept {
   SimFile* file = files_.find(fd);
   if (file != nullptr) files_.close(*file);
+}
+
+uint64_t SimSyscalls::acknowledged_bytes(int fd) noexcept {
+  const SimFile* file = files_.find(fd);
+  return file == nullptr || file->end == nullptr ? 0 : file->end->other->bytes_arrived;
 }
 
 }  // namespace sluice::support

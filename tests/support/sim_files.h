@@ -22,14 +22,14 @@ struct SimFile {
   bool is_gone = false;
   bool shares_port = false;
   bool is_connecting = false;
-  bool is_sending = false;             // An armed send; a second one would interleave with it.
-  uint32_t ops = 0;                    // Armed operations.
+  bool is_sending = false;  // An armed send; a second one would interleave with it.
+  uint32_t ops = 0;         // Armed operations.
   uint32_t window = 64 * 1024;
-  std::optional<int> connect_error;    // Set when a connect has ended; 0 for success.
+  std::optional<int> connect_error;  // Set when a connect has ended; 0 for success.
   std::optional<net::Address> bound;
   SimListener* listener = nullptr;
   End* end = nullptr;
-  uint64_t count = 0;                  // Of an eventfd.
+  uint64_t count = 0;  // Of an eventfd.
 };
 
 // Numbers from 1000 on, the lowest free one first: a use after close meets the next owner, as it

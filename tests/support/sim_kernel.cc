@@ -102,9 +102,8 @@ void SimKernel::post(uint64_t token, int64_t result) {
 }
 
 bool SimKernel::post(const ArmedOp& op, int64_t result, bool more) {
-  posted_.push_back({.token = op.submission.token,
-                     .result = static_cast<int32_t>(result),
-                     .more = more});
+  posted_.push_back(
+      {.token = op.submission.token, .result = static_cast<int32_t>(result), .more = more});
   return !more;
 }
 
@@ -351,12 +350,13 @@ size_t SimKernel::hand_over(std::span<io::KernelCompletion> completions) {
 
 size_t SimKernel::wait(std::optional<Duration> timeout,
                        std::span<io::KernelCompletion> completions) {
+  is_stuck_ = false;
   const auto cost = static_cast<uint64_t>(plan_.turn_cost_max.count());
   clock_.advance(Duration(static_cast<int64_t>(prng_.below(cost))));
   events_.run_due();
   if (prng_.chance(plan_.starve)) {
-    starving_until_ = clock_.now() + Duration(static_cast<int64_t>(
-                                         prng_.below(static_cast<uint64_t>(plan_.starve_max.count()))));
+    const uint64_t length = prng_.below(static_cast<uint64_t>(plan_.starve_max.count()));
+    starving_until_ = clock_.now() + Duration(static_cast<int64_t>(length));
   }
   // What has arrived and what is submitted race, as they do in earnest.
   if (prng_.chance(500)) pump();

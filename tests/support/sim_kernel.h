@@ -21,7 +21,12 @@ class SimKernel final : public io::Kernel {
  public:
   SimKernel(SimClock& clock, EventQueue& events, SimFiles& files, SimNet& net, SimTrace& trace,
             const FaultPlan& plan, Prng prng)
-      : clock_(clock), events_(events), files_(files), net_(net), trace_(trace), plan_(plan),
+      : clock_(clock),
+        events_(events),
+        files_(files),
+        net_(net),
+        trace_(trace),
+        plan_(plan),
         prng_(prng) {}
 
   void submit(const io::Submission& submission) override;
@@ -33,7 +38,7 @@ class SimKernel final : public io::Kernel {
 
   [[nodiscard]] size_t ops_armed() const noexcept { return armed_.size(); }
   [[nodiscard]] size_t buffers_provided() const noexcept { return buffers_.size(); }
-  // A wait found that nothing can ever happen again.
+  // The last wait found that nothing can ever happen again.
   [[nodiscard]] bool is_stuck() const noexcept { return is_stuck_; }
   // Armed operations and open descriptors, for reports.
   [[nodiscard]] std::string describe() const;

@@ -49,8 +49,8 @@ bool is_same_address(const net::Address& a, const net::Address& b) {
 SimListener* SimNet::listen(net::Address address, bool shares_port) {
   if (address.port() == 0) set_port(address, next_port_++);
   for (const auto& other : listeners_) {
-    const bool clashes = other->is_open && (covers(other->address, address) ||
-                                            covers(address, other->address));
+    const bool clashes =
+        other->is_open && (covers(other->address, address) || covers(address, other->address));
     if (clashes && !(shares_port && other->shares_port)) return nullptr;
   }
   listeners_.push_back(std::make_unique<SimListener>());
@@ -123,8 +123,8 @@ Duration SimNet::delay() {
     result += Duration(static_cast<int64_t>(prng_.below(static_cast<uint64_t>(spread.count()))));
   }
   if (prng_.chance(plan_.stall)) {
-    result += Duration(
-        static_cast<int64_t>(prng_.below(static_cast<uint64_t>(plan_.stall_max.count()))));
+    result +=
+        Duration(static_cast<int64_t>(prng_.below(static_cast<uint64_t>(plan_.stall_max.count()))));
   }
   return result;
 }
@@ -242,6 +242,7 @@ void SimNet::deliver(End& to) {
     to.fin_received = true;
   } else {
     to.inbox += segment.bytes;
+    to.bytes_arrived += segment.bytes.size();
   }
   if (to.watcher != nullptr) to.watcher->on_change();
 }

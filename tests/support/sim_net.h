@@ -38,23 +38,26 @@ struct End {
   int64_t id = 0;
   End* other = nullptr;
   Watcher* watcher = nullptr;
-  std::string inbox;                // Arrived, not read.
-  std::deque<Segment> arriving;     // On the way to this end, in order.
+  std::string inbox;             // Arrived, not read.
+  std::deque<Segment> arriving;  // On the way to this end, in order.
   size_t arriving_bytes = 0;
   MonoTime last_arrival{};
-  uint32_t window = 64 * 1024;      // Most that may be on the way or unread.
+  uint64_t bytes_arrived = 0;   // Acknowledged to the other end, read or not.
+  uint32_t window = 64 * 1024;  // Most that may be on the way or unread.
   bool fin_sent = false;
   bool fin_received = false;
   bool is_read_shut = false;
   bool is_reset = false;
-  bool is_closed = false;           // Its owner is gone: bytes that arrive are answered by a reset.
-  int pending_error = 0;            // Reported once, by the next read or write.
+  bool is_closed = false;  // Its owner is gone: bytes that arrive are answered by a reset.
+  int pending_error = 0;   // Reported once, by the next read or write.
 
   // Whether a read would return: bytes, the end of the stream, or an error.
   [[nodiscard]] bool is_readable() const noexcept {
     return !inbox.empty() || fin_received || is_read_shut || is_reset;
   }
-  [[nodiscard]] bool is_hung_up() const noexcept { return fin_received || is_read_shut || is_reset; }
+  [[nodiscard]] bool is_hung_up() const noexcept {
+    return fin_received || is_read_shut || is_reset;
+  }
 };
 
 struct SimListener {
@@ -78,7 +81,7 @@ class SimNet {
   void close(SimListener& listener);
   // Connections to `address` neither succeed nor fail from now on.
   void make_black_hole(const net::Address& address) { black_holes_.push_back(address); }
-  // Calls `done` later with a connected end or with an errno and null, unless the address is a black hole.
+  // Calls `done` later with a connected end, or with null and an errno; never for a black hole.
   void connect(const net::Address& address, uint32_t window, std::function<void(End*, int)> done);
 
   // Takes as many bytes as the other end's window allows; 0 when it is full. A negative errno when

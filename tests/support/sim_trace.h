@@ -10,7 +10,8 @@
 
 namespace sluice::support {
 
-// Fed by the simulated network and kernel. With SLUICE_SIM_TRACE set, prints each line to standard error.
+// Fed by the simulated network and kernel. With SLUICE_SIM_TRACE set, prints each line to standard
+// error.
 class SimTrace {
  public:
   void add(MonoTime time, std::string_view what, int64_t a, int64_t b = 0, int64_t c = 0) {

@@ -1,4 +1,4 @@
-// Everything a test needs to run ring programs in a world of its own: clock, kernel, network, peers.
+// What a test needs to run ring programs in a world of its own: clock, kernel, network, peers.
 #pragma once
 
 #include <gtest/gtest.h>
@@ -22,7 +22,8 @@ struct SimOptions {
   FaultPlan faults;
 };
 
-// One ring at most. The same seed, plan and program give the same trace. Failures inside carry the seed.
+// One ring at most. The same seed, plan and program give the same trace. Failures inside carry the
+// seed.
 class SimWorld {
  public:
   explicit SimWorld(SimOptions options = {})
@@ -51,9 +52,7 @@ class SimWorld {
   [[nodiscard]] uint64_t trace_hash() const noexcept { return trace_.hash(); }
 
   // Runs `action` inside the simulation, `delay` from now.
-  void after(Duration delay, EventQueue::Action action) {
-    events_.after(delay, std::move(action));
-  }
+  void after(Duration delay, EventQueue::Action action) { events_.after(delay, std::move(action)); }
 
   void at(MonoTime time, EventQueue::Action action) { events_.at(time, std::move(action)); }
 

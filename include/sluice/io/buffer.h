@@ -44,8 +44,8 @@ class Buffer {
 };
 
 struct BufferLimits {
-  uint32_t hot = 256;     // Provided to the kernel at first; small, because the kernel cycles through all.
-  uint32_t most = 4096;   // Ceiling of growth. Power of two, at most 32768.
+  uint32_t hot = 256;    // Provided at first; few, because the kernel cycles through all.
+  uint32_t most = 4096;  // Ceiling of growth. Power of two, at most 32768.
 };
 
 // All receive buffers of one ring. 16 KiB each: smaller ones cost up to 1.9 times more per burst
@@ -72,7 +72,8 @@ class BufferPool {
   [[nodiscard]] uint32_t available() const noexcept { return available_; }
   [[nodiscard]] uint32_t in_use() const noexcept { return in_use_; }
   [[nodiscard]] uint32_t total() const noexcept {
-    return static_cast<uint32_t>(slabs_.size()) * kSlabBuffers;
+    const auto made = static_cast<uint32_t>(slabs_.size()) * kSlabBuffers;
+    return made < most_ ? made : most_;
   }
 
  private:

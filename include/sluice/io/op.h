@@ -25,7 +25,8 @@ class OpTarget {
   void cancel() noexcept;
 
  protected:
-  ~OpTarget();
+  // Virtual only because g++ warns of a protected one that a friend could call.
+  virtual ~OpTarget();
   virtual void complete(const KernelCompletion& completion, Buffer buffer) noexcept = 0;
   // `submission.token` is filled in here. At most one op in flight per target.
   void start(Submission submission) noexcept;
@@ -91,7 +92,7 @@ class AcceptOp final : public Event, public OpTarget {
 
   explicit AcceptOp(Ring& ring);
   // Closes what was not taken.
-  ~AcceptOp();
+  ~AcceptOp() override;
 
   void listen_on(int fd) noexcept;
   // A connected descriptor, a negative errno, or 0 when none waits.

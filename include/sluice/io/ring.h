@@ -27,8 +27,8 @@ class TurnHook {
 struct RingFigures {
   uint64_t turns = 0;
   uint64_t completions = 0;
-  uint64_t starved = 0;      // Receives that found no buffer and waited for one.
-  uint64_t stale = 0;        // Completions of an unknown op; anything but zero is a bug.
+  uint64_t starved = 0;  // Receives that found no buffer and waited for one.
+  uint64_t stale = 0;    // Completions of an unknown op; anything but zero is a bug.
 };
 
 // Owns the op slots, the receive buffers, the timers and the turn's time of one thread.

@@ -52,7 +52,7 @@ struct AccessRecord {
   BoundedText<40> upstream;  // Of the last attempt.
 
   metrics::Endpoint endpoint = metrics::Endpoint::kOther;
-  uint16_t status = 0;  // 0 when nothing was answered.
+  uint16_t status = 0;  // 499 stands for a client that left before its answer began.
   std::optional<ErrorCode> error;
   bool is_stream = false;
   bool client_disconnected = false;

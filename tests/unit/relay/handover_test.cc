@@ -177,6 +177,18 @@ TEST_F(HandoverTest, d025_complete_events_never_wait_behind_an_incomplete_one) {
   EXPECT_EQ(dechunk(pass(handover, {chunk("\n\n")}, false)), "data: 3\n\n");
 }
 
+TEST_F(HandoverTest, d025_the_lf_of_a_cut_crlf_follows_its_event_at_once) {
+  DropFilter filter;
+  Handover handover({.kind = BodyKind::kChunked}, Output::kChunked, &filter, blocks_);
+  const std::string event = "data: 1\r\n\r\n";
+  for (const char c : event + event) {
+    const std::string sent = pass(handover, {chunk(std::string(1, c))}, false);
+    if (c == '\n' && handover.payload_bytes() % event.size() == 0) {
+      EXPECT_EQ(dechunk(sent), "\n");
+    }
+  }
+}
+
 TEST_F(HandoverTest, untouched_events_keep_the_upstreams_own_framing) {
   DropFilter filter;
   Handover handover({.kind = BodyKind::kChunked}, Output::kChunked, &filter, blocks_);
