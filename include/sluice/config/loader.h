@@ -16,7 +16,8 @@ namespace sluice::config {
 inline constexpr size_t kFileBytesMax = 64u << 20;
 
 struct LoadOutcome {
-  std::unique_ptr<const Snapshot> snapshot;  // Null exactly when `errors` is not empty.
+  // Null exactly when `errors` is not empty. Its publisher numbers it, then nobody changes it.
+  std::unique_ptr<Snapshot> snapshot;
   std::vector<Diagnostic> errors;            // In the order of the file.
   std::vector<Diagnostic> warnings;          // To be logged; they do not prevent the start.
 };

@@ -1,0 +1,124 @@
+// The one thread beside the shards: signals, reloads, names, drains, and the clock of slow work.
+#pragma once
+
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include <sluice/base/byte_budget.h>
+#include <sluice/base/log.h>
+#include <sluice/config/environment.h>
+#include <sluice/config/loader.h>
+#include <sluice/control/address_book.h>
+#include <sluice/control/drain.h>
+#include <sluice/control/log_work.h>
+#include <sluice/control/operations.h>
+#include <sluice/control/publisher.h>
+#include <sluice/control/shard_port.h>
+#include <sluice/io/offload.h>
+#include <sluice/io/ring.h>
+#include <sluice/metrics/registry.h>
+#include <sluice/shard/gate.h>
+
+namespace sluice::control {
+
+// Everything outlives the control thread. The ring belongs to the thread that calls run().
+struct ControlParts {
+  io::Ring& ring;
+  io::OffloadReturns& returns;
+  io::Lane& config_lane;   // Reads and validates files.
+  io::Lane& resolve_lane;  // Looks names up.
+  metrics::Registry& registry;
+  ByteBudget& budget;
+  Logger& log;
+  LogWork& log_work;
+  const config::Environment& environment;
+  std::string config_path;
+  std::span<ShardPort> ports;
+  int signal_fd = -1;  // A signalfd, not taken over; negative in tests.
+  AddressBook::Resolve resolve = net::resolve_blocking;
+};
+
+// Waits for nothing but its ring. How late its ticks run is a metric.
+class ControlThread final : public Operations, public io::TurnHook {
+ public:
+  static constexpr int kExitDrained = 0;
+  static constexpr int kExitStuck = 3;  // A shard did not end; an error line says which.
+  // How long start-up and a reload wait for the names of upstreams.
+  static constexpr Duration kResolveTime = seconds(5);
+
+  explicit ControlThread(ControlParts parts);
+  ~ControlThread() override;
+
+  // The first configuration, as each shard is to be given it, by ShardId. Turns the ring until
+  // names are known, at most kResolveTime. Once, before run().
+  [[nodiscard]] std::vector<upstream::AdoptSnapshot> publish_first(
+      std::unique_ptr<config::Snapshot> snapshot);
+
+  // Until every shard has drained, or a second signal asks for an end at once. Returns the exit
+  // status, which is 128 and the signal's number in that case. Once.
+  [[nodiscard]] int serve();
+
+  // Whether a call to the outside hangs on a lane, which then cannot be joined soon.
+  [[nodiscard]] bool has_hanging_lane() const noexcept {
+    return addresses_.is_busy() || is_reloading_;
+  }
+
+  // Operations.
+  Task<ReloadOutcome> reload(std::string_view asked_by) override;
+  bool begin_drain(std::string_view asked_by) override;
+  [[nodiscard]] bool is_draining() const override { return drain_.has_begun(); }
+  [[nodiscard]] const config::Snapshot& snapshot() const override { return publisher_.present(); }
+
+  // io::TurnHook: reports of the shards, and what lanes have finished.
+  [[nodiscard]] bool has_work() const noexcept override;
+  void run() override;
+
+  [[nodiscard]] const Publisher& publisher() const noexcept { return publisher_; }
+
+ private:
+  static constexpr Duration kBusyTick = milliseconds(50);  // While records come, or a drain runs.
+  static constexpr Duration kIdleTick = seconds(1);
+  // A shard whose ring fills up wakes this thread, which then collects at once, but not for every
+  // single record of a busy shard.
+  static constexpr Duration kCollectGap = milliseconds(5);
+  static constexpr uint32_t kQuietTicks = 20;              // Busy ticks without a record.
+  static constexpr Duration kRefreshPeriod = seconds(30);  // Of name look-ups.
+  static constexpr Duration kEndTime = seconds(2);         // For own tasks to end after the drain.
+
+  Task<void> prepare_first(std::unique_ptr<config::Snapshot> snapshot,
+                           std::vector<upstream::AdoptSnapshot>* adoptions, bool* is_done);
+  Task<ReloadOutcome> load_and_publish();
+  // Reloads until no signal has come meanwhile.
+  Task<void> reload_on_signal();
+  void report(const ReloadOutcome& outcome, std::string_view asked_by);
+  void put_in_force(std::unique_ptr<config::Snapshot> snapshot,
+                    std::vector<upstream::AdoptSnapshot>* adoptions,
+                    const std::vector<AddressBook::Addresses>& addresses);
+
+  Task<void> watch_signals();
+  void on_signal(uint32_t signal);
+  Task<void> tick();
+  void collect_records();
+  void refresh_addresses();
+  void advance_drain();
+  void send_to_all(const upstream::ShardCommand& command);
+
+  ControlParts parts_;
+  Publisher publisher_;
+  AddressBook addresses_;
+  Drain drain_;
+  shard::Gate gate_;
+  io::Timer tick_timer_;
+  io::Event hurried_;       // The tick must run now.
+  io::Event signals_over_;
+  Deadline next_refresh_;
+  MonoTime collected_at_;
+  uint32_t quiet_ticks_ = 0;  // In a row without records.
+  bool is_reloading_ = false;
+  bool reload_again_ = false;
+  int ending_signal_ = 0;   // The second one.
+};
+
+}  // namespace sluice::control

@@ -1,0 +1,93 @@
+// A small HTTP/1.1 server for the few who operate the gateway: metrics and the admin socket.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include <sluice/base/byte_budget.h>
+#include <sluice/base/intrusive_list.h>
+#include <sluice/base/log.h>
+#include <sluice/http/request_parser.h>
+#include <sluice/io/ring.h>
+#include <sluice/io/task.h>
+#include <sluice/io/timer.h>
+#include <sluice/net/listener.h>
+#include <sluice/shard/gate.h>
+
+namespace sluice::control {
+
+// A whole request. Owns its texts, because an answer may take its time.
+struct SmallRequest {
+  http::Method method = http::Method::kOther;
+  std::string path;
+  std::string content_type;  // As sent; "" when absent.
+  std::string body;
+  bool has_origin = false;   // A browser sent it on behalf of some page.
+};
+
+struct SmallAnswer {
+  uint16_t status = 200;
+  std::string_view content_type = "application/json";  // Static storage.
+  std::string body;
+  std::string_view allow = {};  // The allow header of a 405; static storage.
+};
+
+// An error in the shape that OpenAI's clients read; `message` has cause and remedy.
+[[nodiscard]] SmallAnswer error_answer(uint16_t status, std::string_view code,
+                                       std::string_view message);
+
+// What a server answers with; outlives it.
+class SmallService {
+ public:
+  virtual ~SmallService() = default;
+  // Suspends. `request` lives until the task completes.
+  virtual Task<SmallAnswer> answer(const SmallRequest& request) = 0;
+};
+
+// Everything bounded: connections, head and body bytes, and the time for each step.
+struct SmallServerLimits {
+  uint32_t connections_max = 64;  // Above it a connection is closed as it comes.
+  uint64_t body_bytes_max = 1u << 20;
+  Duration head = seconds(10);
+  Duration body = seconds(30);
+  Duration send = seconds(30);
+  Duration keep_alive = seconds(60);
+};
+
+// Control thread only: allocates. close(), then turn the ring until is_closed(), before it dies.
+class SmallServer {
+ public:
+  // Takes over `listen_fd`. `name` is a word for the log, static storage.
+  SmallServer(io::Ring& ring, int listen_fd, std::string_view name, SmallService& service,
+              Logger& log, SmallServerLimits limits = {});
+  ~SmallServer();
+  SmallServer(const SmallServer&) = delete;
+  SmallServer& operator=(const SmallServer&) = delete;
+
+  // Accepts no more and cuts what is open; an answer in the making is awaited, not sent.
+  void close() noexcept;
+  [[nodiscard]] bool is_closed() const noexcept { return gate_.inside() == 0; }
+  [[nodiscard]] uint32_t connection_count() const noexcept { return connection_count_; }
+
+ private:
+  class Connection;
+  static constexpr Duration kAcceptPause = milliseconds(100);
+
+  Task<void> accept_connections();
+  Task<void> serve_connection(int fd);
+
+  io::Ring& ring_;
+  std::string_view name_;
+  SmallService& service_;
+  Logger& log_;
+  SmallServerLimits limits_;
+  shard::Gate gate_;
+  net::Listener listener_;
+  io::Event closing_;
+  IntrusiveList<Connection> connections_;
+  uint32_t connection_count_ = 0;
+};
+
+}  // namespace sluice::control

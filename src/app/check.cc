@@ -1,0 +1,44 @@
+#include "check.h"
+
+#include <cstdio>
+
+#include <fmt/format.h>
+
+#include "exit_status.h"
+
+namespace sluice::app {
+namespace {
+
+std::string count(size_t number, std::string_view noun) {
+  return fmt::format("{} {}{}", number, noun, number == 1 ? "" : "s");
+}
+
+}  // namespace
+
+std::string describe_problems(const config::LoadOutcome& outcome) {
+  std::string text;
+  for (const config::Diagnostic& error : outcome.errors) {
+    text += config::to_string(error) + "\n";
+  }
+  for (const config::Diagnostic& warning : outcome.warnings) {
+    text += "warning: " + config::to_string(warning) + "\n";
+  }
+  return text;
+}
+
+std::string describe_valid(const config::Snapshot& snapshot) {
+  return fmt::format("{} is valid: {}, {}, {}\n", snapshot.source_path,
+                     count(snapshot.upstreams.size(), "upstream"),
+                     count(snapshot.models.size(), "model"), count(snapshot.keys.size(), "key"));
+}
+
+int check_config(const std::string& path) {
+  const config::LoadOutcome outcome = config::load_file(path, config::SystemEnvironment());
+  const std::string problems = describe_problems(outcome);
+  std::fputs(problems.c_str(), stderr);
+  if (outcome.snapshot == nullptr) return kExitConfig;
+  std::fputs(describe_valid(*outcome.snapshot).c_str(), stdout);
+  return kExitOk;
+}
+
+}  // namespace sluice::app

@@ -1,0 +1,87 @@
+#include "gateway.h"
+
+#include <unistd.h>
+
+#include <cstdio>
+#include <cstdlib>
+
+#include <fmt/format.h>
+
+#include "exit_status.h"
+
+namespace sluice::app {
+
+void Gateway::log(LogLevel level, std::string_view message) {
+  log_->write(level, "sluice", message);
+}
+
+void Gateway::announce() {
+  const config::Snapshot& config = control_->snapshot();
+  const std::string listening = "listening on http://" + listeners_.address.to_text();
+  // For people and for tests that let the kernel choose the port.
+  std::fputs((listening + "\n").c_str(), stdout);
+  std::fflush(stdout);
+  log(LogLevel::kInfo, fmt::format("Sluice {} with {}", version_, config_path_));
+  log(LogLevel::kInfo, listening);
+  log(LogLevel::kInfo, fmt::format("{} shards on {} usable cores, at most {} connections",
+                                   shard_count_, shard::allowed_cpus().size(), connections_max_));
+  for (const config::Upstream& upstream : config.upstreams) {
+    log(LogLevel::kInfo,
+        fmt::format("upstream {} at {}", upstream.name, upstream.endpoint.authority));
+  }
+  log(LogLevel::kInfo,
+      fmt::format("{} models, {} keys", config.models.size(), config.keys.size()));
+  log(LogLevel::kInfo, admin_path_.empty() ? "no admin socket (admin.socket is not set)"
+                                           : "admin socket " + admin_path_);
+  log(LogLevel::kInfo, metrics_fd_ < 0
+                           ? "no metrics (metrics.listen is not set)"
+                           : "metrics on http://" + metrics_address_.to_text() + "/metrics");
+  for (const std::string& warning : warnings_) log(LogLevel::kWarn, warning);
+  warnings_.clear();
+}
+
+int Gateway::serve() {
+  const int status = control_->serve();
+  // A second signal, or shards that do not end: there is nothing that could be taken down in order.
+  if (status != control::ControlThread::kExitDrained) {
+    if (status == control::ControlThread::kExitStuck) flush_logs();
+    std::_Exit(status);
+  }
+  return end(status);
+}
+
+int Gateway::end(int status) {
+  shards_.clear();  // Their loops have ended; this joins the threads.
+  if (!admin_path_.empty()) ::unlink(admin_path_.c_str());
+  log(LogLevel::kInfo, "drained");
+  if (control_->has_hanging_lane()) {
+    // A name server or a disk that does not answer must not keep the process.
+    flush_logs();
+    std::_Exit(status);
+  }
+  close_small_servers();
+  flush_logs();
+  return status;
+}
+
+void Gateway::close_small_servers() {
+  for (const auto& server : {&admin_server_, &metrics_server_}) {
+    if (*server == nullptr) continue;
+    (*server)->close();
+    while (!(*server)->is_closed()) ring_->turn();
+    server->reset();
+  }
+}
+
+// After the shards, so that what they recorded last is not lost.
+void Gateway::flush_logs() {
+  while (record_logs_->collect()) {
+  }
+  // Their destructors write what waits; nothing may log any more.
+  metrics_server_.release();
+  admin_server_.release();
+  log_file_.reset();
+  access_file_.reset();
+}
+
+}  // namespace sluice::app

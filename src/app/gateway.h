@@ -1,0 +1,111 @@
+// The whole gateway: every object of the process, built in this order and taken down in reverse.
+#pragma once
+
+#include <expected>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include <sluice/admin/admin_server.h>
+#include <sluice/base/byte_budget.h>
+#include <sluice/base/clock.h>
+#include <sluice/config/loader.h>
+#include <sluice/control/control_thread.h>
+#include <sluice/control/metrics_service.h>
+#include <sluice/control/record_logs.h>
+#include <sluice/control/shard_port.h>
+#include <sluice/control/small_server.h>
+#include <sluice/io/offload.h>
+#include <sluice/io/ring.h>
+#include <sluice/metrics/registry.h>
+#include <sluice/server/worker.h>
+#include <sluice/shard/shard.h>
+#include <sluice/telemetry/line_file.h>
+#include <sluice/telemetry/log_sink.h>
+
+#include "ports.h"
+
+namespace sluice::app {
+
+// Built, used and destroyed on the main thread, which becomes the control thread.
+class Gateway {
+ public:
+  Gateway(std::string config_path, std::string_view version);
+  ~Gateway();
+  Gateway(const Gateway&) = delete;
+  Gateway& operator=(const Gateway&) = delete;
+
+  // Serves until drained; returns the exit status. Complaints about the start go to stderr. Once.
+  [[nodiscard]] int run();
+
+ private:
+  using Step = std::expected<void, std::string>;  // The error is a sentence for people.
+
+  // What one shard and the control thread share.
+  struct Seat {
+    Seat(Clock& clock, metrics::ShardCells& cells);
+    server::ControlLink link;
+    telemetry::RecordRing records;
+    telemetry::LogRing lines;
+    telemetry::ShardLogger log;
+  };
+
+  // The start, in this order.
+  [[nodiscard]] Step check_machine();
+  [[nodiscard]] Step open_logs();
+  [[nodiscard]] Step open_ports();
+  [[nodiscard]] Step open_control();
+  [[nodiscard]] Step start_shards();
+  void open_small_servers();
+  void announce();
+
+  [[nodiscard]] int serve();
+  [[nodiscard]] int end(int status);
+  void close_small_servers();
+  void flush_logs();
+  void log(LogLevel level, std::string_view message);
+
+  const std::string config_path_;
+  const std::string_view version_;
+  config::SystemEnvironment environment_;
+  SystemClock clock_;
+  io::SystemSyscalls syscalls_;
+  config::LoadOutcome loaded_;
+  std::vector<std::string> warnings_;
+  uint32_t shard_count_ = 0;
+  uint32_t connections_max_ = 0;
+
+  int signal_fd_ = -1;
+  std::unique_ptr<telemetry::LineFile> log_file_;
+  std::unique_ptr<telemetry::LineFile> access_file_;
+  std::unique_ptr<telemetry::LogSink> log_;
+
+  ShardListeners listeners_;
+  net::Address metrics_address_;
+  int metrics_fd_ = -1;
+  int admin_fd_ = -1;
+  std::string admin_path_;
+
+  std::unique_ptr<ByteBudget> budget_;
+  std::unique_ptr<metrics::Registry> registry_;
+  std::vector<std::unique_ptr<Seat>> seats_;
+  std::vector<control::ShardPort> ports_;
+  std::unique_ptr<control::RecordLogs> record_logs_;
+
+  std::unique_ptr<io::Kernel> kernel_;
+  std::unique_ptr<io::Ring> ring_;
+  std::unique_ptr<io::OffloadReturns> returns_;
+  std::unique_ptr<io::Lane> config_lane_;
+  std::unique_ptr<io::Lane> resolve_lane_;
+  std::unique_ptr<control::ControlThread> control_;
+
+  std::vector<std::unique_ptr<shard::Shard>> shards_;
+  std::vector<admin::ShardSeat> shard_seats_;
+  std::unique_ptr<control::MetricsService> metrics_service_;
+  std::unique_ptr<control::SmallServer> metrics_server_;
+  std::unique_ptr<admin::AdminService> admin_service_;
+  std::unique_ptr<control::SmallServer> admin_server_;
+};
+
+}  // namespace sluice::app

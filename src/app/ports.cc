@@ -1,0 +1,75 @@
+#include "ports.h"
+
+#include <sluice/net/listener.h>
+
+namespace sluice::app {
+namespace {
+
+std::expected<net::Address, std::string> numeric(const config::ListenAddress& where) {
+  if (auto address = net::parse_address(where.host, where.port)) return *address;
+  return std::unexpected("cannot listen on " + where.host + ": not a numeric address");
+}
+
+std::expected<net::Address, std::string> address_of(io::Syscalls& syscalls, int fd) {
+  net::Address bound;
+  bound.length = sizeof bound.storage;
+  auto* raw = reinterpret_cast<sockaddr*>(&bound.storage);
+  if (!syscalls.local_address(fd, raw, &bound.length)) {
+    return std::unexpected("cannot read the address of a listener; this kernel is not usable");
+  }
+  return bound;
+}
+
+void close_all(io::Syscalls& syscalls, const std::vector<int>& fds) {
+  for (const int fd : fds) syscalls.close(fd);
+}
+
+}  // namespace
+
+std::expected<ShardListeners, std::string> open_shard_listeners(
+    io::Syscalls& syscalls, const config::ListenAddress& where, int backlog, uint32_t shards) {
+  const auto address = numeric(where);
+  if (!address) return std::unexpected(address.error());
+  ShardListeners listeners{.fds = {}, .address = *address};
+  // A port that the kernel chooses is free by definition.
+  if (where.port != 0) {
+    const auto probe = net::open_listener(syscalls, *address,
+                                          {.backlog = backlog, .share_port = false});
+    if (!probe) return std::unexpected(probe.error());
+    syscalls.close(*probe);
+  }
+  for (uint32_t i = 0; i < shards; ++i) {
+    const auto fd = net::open_listener(syscalls, listeners.address, {.backlog = backlog});
+    if (!fd) {
+      close_all(syscalls, listeners.fds);
+      return std::unexpected(fd.error());
+    }
+    listeners.fds.push_back(*fd);
+    if (i > 0) continue;
+    const auto bound = address_of(syscalls, *fd);
+    if (!bound) {
+      close_all(syscalls, listeners.fds);
+      return std::unexpected(bound.error());
+    }
+    listeners.address = *bound;
+  }
+  return listeners;
+}
+
+std::expected<int, std::string> open_single_listener(io::Syscalls& syscalls,
+                                                     const config::ListenAddress& where,
+                                                     net::Address* bound) {
+  const auto address = numeric(where);
+  if (!address) return std::unexpected(address.error());
+  const auto fd = net::open_listener(syscalls, *address, {.backlog = 64, .share_port = false});
+  if (!fd) return std::unexpected(fd.error());
+  const auto chosen = address_of(syscalls, *fd);
+  if (!chosen) {
+    syscalls.close(*fd);
+    return std::unexpected(chosen.error());
+  }
+  *bound = *chosen;
+  return *fd;
+}
+
+}  // namespace sluice::app

@@ -1,0 +1,28 @@
+// The sockets that the gateway listens on.
+#pragma once
+
+#include <expected>
+#include <string>
+#include <vector>
+
+#include <sluice/config/snapshot.h>
+#include <sluice/io/syscalls.h>
+#include <sluice/net/address.h>
+
+namespace sluice::app {
+
+struct ShardListeners {
+  std::vector<int> fds;    // One per shard, all on one address.
+  net::Address address;    // With the port that the kernel chose, if it did.
+};
+
+// One listener per shard. Another process that shares the port by SO_REUSEPORT would silently take
+// a part of the traffic, so a socket that does not share must succeed first.
+[[nodiscard]] std::expected<ShardListeners, std::string> open_shard_listeners(
+    io::Syscalls& syscalls, const config::ListenAddress& where, int backlog, uint32_t shards);
+
+// The one of /metrics.
+[[nodiscard]] std::expected<int, std::string> open_single_listener(
+    io::Syscalls& syscalls, const config::ListenAddress& where, net::Address* bound);
+
+}  // namespace sluice::app

@@ -1,0 +1,206 @@
+// The diagram of the program: what is built, in which order, and who is given what.
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstdio>
+#include <cstdlib>
+
+#include <fmt/format.h>
+
+#include <sluice/io/uring_kernel.h>
+
+#include "check.h"
+#include "exit_status.h"
+#include "gateway.h"
+#include "descriptors.h"
+#include "signals.h"
+
+namespace sluice::app {
+namespace {
+
+// The control thread's own traffic is small; both are powers of two.
+constexpr io::BufferLimits kControlBuffers{.hot = 64, .most = 512};
+
+// Between two ticks of the control thread a shard can record this many requests; when half of them
+// are there it wakes that thread.
+constexpr uint32_t kRecordsMax = 8192;
+constexpr uint32_t kLinesMax = 256;
+
+int complain(const std::string& sentence) {
+  std::fputs(("sluice: " + sentence + "\n").c_str(), stderr);
+  return kExitCannotStart;
+}
+
+}  // namespace
+
+// The sink decides by the level in force, so that a reload that changes it needs no message.
+Gateway::Seat::Seat(Clock& clock, metrics::ShardCells& cells)
+    : records(kRecordsMax, cells.access_log_dropped),
+      lines(kLinesMax, cells.log_dropped),
+      log(clock, lines, LogLevel::kDebug) {}
+
+Gateway::Gateway(std::string config_path, std::string_view version)
+    : config_path_(std::move(config_path)), version_(version) {}
+
+Gateway::~Gateway() = default;
+
+int Gateway::run() {
+  loaded_ = config::load_file(config_path_, environment_);
+  if (loaded_.snapshot == nullptr) {
+    std::fputs(describe_problems(loaded_).c_str(), stderr);
+    return kExitConfig;
+  }
+  for (const config::Diagnostic& warning : loaded_.warnings) {
+    warnings_.push_back(config::to_string(warning));
+  }
+  for (const auto step : {&Gateway::check_machine, &Gateway::open_logs, &Gateway::open_ports,
+                          &Gateway::open_control, &Gateway::start_shards}) {
+    const Step outcome = (this->*step)();
+    if (!outcome) {
+      const int status = complain(outcome.error());
+      // Shards that did start have nobody who would drain them.
+      if (!shards_.empty()) std::_Exit(status);
+      return status;
+    }
+  }
+  open_small_servers();
+  announce();
+  return serve();
+}
+
+Gateway::Step Gateway::check_machine() {
+  const config::Snapshot& config = *loaded_.snapshot;
+  shard_count_ = config.shards != 0 ? config.shards : shard::default_shard_count();
+  connections_max_ = config.limits.connections_max;
+  // Before the first thread starts, so that all of them block what this one reads.
+  const auto signals = take_signals();
+  if (!signals) return std::unexpected(signals.error());
+  signal_fd_ = *signals;
+  std::string problem = io::probe_uring();
+  if (!problem.empty()) return std::unexpected(std::move(problem));
+  auto warning = raise_limits(config, shard_count_);
+  if (!warning) return std::unexpected(std::move(warning.error()));
+  if (!warning->empty()) warnings_.push_back(std::move(*warning));
+  return {};
+}
+
+Gateway::Step Gateway::open_logs() {
+  const config::Snapshot& config = *loaded_.snapshot;
+  log_file_ = std::make_unique<telemetry::LineFile>(STDERR_FILENO);
+  access_file_ = std::make_unique<telemetry::LineFile>(STDOUT_FILENO);
+  for (std::string problem : {log_file_->open(config.log.file),
+                              config.access_log.enabled ? access_file_->open(config.access_log.file)
+                                                        : std::string()}) {
+    if (!problem.empty()) return std::unexpected(std::move(problem));
+  }
+  log_ = std::make_unique<telemetry::LogSink>(clock_, *log_file_, config.log.level,
+                                              config.log.format);
+  return {};
+}
+
+Gateway::Step Gateway::open_ports() {
+  const config::Snapshot& config = *loaded_.snapshot;
+  auto listeners = open_shard_listeners(syscalls_, config.listen,
+                                        static_cast<int>(config.listen_backlog), shard_count_);
+  if (!listeners) return std::unexpected(std::move(listeners.error()));
+  listeners_ = std::move(*listeners);
+  if (config.metrics) {
+    const auto fd = open_single_listener(syscalls_, *config.metrics, &metrics_address_);
+    if (!fd) return std::unexpected(fd.error());
+    metrics_fd_ = *fd;
+  }
+  if (!config.admin_socket.empty()) {
+    const auto fd = net::open_unix_listener(config.admin_socket);
+    if (!fd) return std::unexpected(fd.error());
+    admin_fd_ = *fd;
+    admin_path_ = config.admin_socket;
+  }
+  return {};
+}
+
+Gateway::Step Gateway::open_control() {
+  budget_ = std::make_unique<ByteBudget>(loaded_.snapshot->limits.byte_budget);
+  registry_ = std::make_unique<metrics::Registry>(shard_count_);
+  std::vector<control::RecordLogs::Source> sources;
+  for (uint32_t i = 0; i < shard_count_; ++i) {
+    seats_.push_back(std::make_unique<Seat>(clock_, registry_->shard(ShardId{i})));
+    Seat& seat = *seats_.back();
+    ports_.emplace_back(ShardId{i}, seat.link.commands, seat.link.reports);
+    sources.push_back({&seat.records, &seat.lines});
+  }
+  record_logs_ = std::make_unique<control::RecordLogs>(
+      std::move(sources),
+      control::RecordLogs::Targets{.sink = *log_, .log = *log_file_, .access = *access_file_},
+      registry_->control());
+
+  auto kernel = io::open_uring_kernel({.buffers_most = kControlBuffers.most});
+  if (!kernel) return std::unexpected(std::move(kernel.error()));
+  kernel_ = std::move(*kernel);
+  ring_ = std::make_unique<io::Ring>(*kernel_, syscalls_, clock_, kControlBuffers);
+  returns_ = std::make_unique<io::OffloadReturns>(*ring_);
+  config_lane_ = std::make_unique<io::Lane>();
+  resolve_lane_ = std::make_unique<io::Lane>();
+  control_ = std::make_unique<control::ControlThread>(
+      control::ControlParts{.ring = *ring_,
+                            .returns = *returns_,
+                            .config_lane = *config_lane_,
+                            .resolve_lane = *resolve_lane_,
+                            .registry = *registry_,
+                            .budget = *budget_,
+                            .log = *log_,
+                            .log_work = *record_logs_,
+                            .environment = environment_,
+                            .config_path = config_path_,
+                            .ports = ports_,
+                            .signal_fd = signal_fd_});
+  return {};
+}
+
+Gateway::Step Gateway::start_shards() {
+  std::vector<upstream::AdoptSnapshot> adoptions =
+      control_->publish_first(std::move(loaded_.snapshot));
+  const std::vector<int> cpus = shard::allowed_cpus();
+  // Sharing cores by fixed bindings would leave some idle while others queue.
+  const bool binds = shard_count_ <= cpus.size();
+  for (uint32_t i = 0; i < shard_count_; ++i) {
+    const int cpu = binds ? cpus[i] : -1;
+    server::WorkerParts parts{.shard = ShardId{i},
+                              .shards = shard_count_,
+                              .listen_fd = listeners_.fds[i],
+                              .link = &seats_[i]->link,
+                              .control_ring = ring_.get(),
+                              .budget = budget_.get(),
+                              .cells = &registry_->shard(ShardId{i}),
+                              .records = &seats_[i]->records,
+                              .log = &seats_[i]->log,
+                              .first = std::move(adoptions[i])};
+    auto shard = shard::Shard::start(
+        {.id = ShardId{i}, .cpu = cpu}, [parts = std::move(parts)](io::Ring& ring) mutable {
+          return std::make_unique<server::Worker>(ring, std::move(parts));
+        });
+    if (!shard) return std::unexpected(std::move(shard.error()));
+    ports_[i].connect((*shard)->ring());
+    shard_seats_.push_back({cpu, shard->get()});
+    shards_.push_back(std::move(*shard));
+  }
+  return {};
+}
+
+void Gateway::open_small_servers() {
+  if (metrics_fd_ >= 0) {
+    metrics_service_ = std::make_unique<control::MetricsService>(*registry_, *budget_, version_);
+    metrics_server_ = std::make_unique<control::SmallServer>(*ring_, metrics_fd_, "metrics",
+                                                             *metrics_service_, *log_);
+  }
+  if (admin_fd_ >= 0) {
+    admin_service_ = std::make_unique<admin::AdminService>(
+        admin::AdminParts{.operations = *control_,
+                          .registry = *registry_,
+                          .shards = shard_seats_,
+                          .version = version_});
+    admin_server_ = std::make_unique<control::SmallServer>(*ring_, admin_fd_, "admin",
+                                                           *admin_service_, *log_);
+  }
+}
+
+}  // namespace sluice::app

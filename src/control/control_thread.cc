@@ -1,0 +1,320 @@
+#include <sluice/control/control_thread.h>
+
+#include <sys/signalfd.h>
+
+#include <algorithm>
+#include <csignal>
+
+#include <fmt/format.h>
+
+namespace sluice::control {
+
+ControlThread::ControlThread(ControlParts parts)
+    : parts_(std::move(parts)),
+      publisher_(parts_.registry),
+      addresses_(parts_.resolve_lane, parts_.returns, parts_.log, parts_.resolve),
+      drain_(static_cast<uint32_t>(parts_.ports.size())),
+      gate_(parts_.ring.ready()),
+      tick_timer_(parts_.ring.ready(), parts_.ring.timers()),
+      hurried_(parts_.ring.ready()),
+      signals_over_(parts_.ring.ready()) {
+  parts_.ring.set_hook(*this);
+}
+
+ControlThread::~ControlThread() { parts_.ring.clear_hook(); }
+
+std::vector<upstream::AdoptSnapshot> ControlThread::publish_first(
+    std::unique_ptr<config::Snapshot> snapshot) {
+  std::vector<upstream::AdoptSnapshot> adoptions;
+  bool is_done = false;
+  io::start_detached(prepare_first(std::move(snapshot), &adoptions, &is_done));
+  while (!is_done) parts_.ring.turn();
+  return adoptions;
+}
+
+Task<void> ControlThread::prepare_first(std::unique_ptr<config::Snapshot> snapshot,
+                                        std::vector<upstream::AdoptSnapshot>* adoptions,
+                                        bool* is_done) {
+  const shard::Gate::Pass pass = gate_.enter();
+  const std::vector<AddressBook::Addresses> addresses =
+      co_await addresses_.find(*snapshot, Deadline{parts_.ring.now() + kResolveTime});
+  put_in_force(std::move(snapshot), adoptions, addresses);
+  *is_done = true;
+}
+
+int ControlThread::serve() {
+  next_refresh_ = Deadline{parts_.ring.now() + kRefreshPeriod};
+  io::start_detached(tick());
+  if (parts_.signal_fd >= 0) io::start_detached(watch_signals());
+  parts_.ring.run();
+  if (ending_signal_ != 0) return 128 + ending_signal_;
+
+  signals_over_.trigger();
+  io::Timer patience(parts_.ring.ready(), parts_.ring.timers());
+  patience.set(Deadline{parts_.ring.now() + kEndTime});
+  while (gate_.inside() > 0 && !patience.is_ready()) parts_.ring.turn();
+  if (drain_.stage() == Drain::Stage::kDrained) return kExitDrained;
+  parts_.log.write(LogLevel::kError, "drain",
+                   fmt::format("{} of {} shards did not end; ending the process without them",
+                               drain_.shards_left(), parts_.ports.size()));
+  return kExitStuck;
+}
+
+// --- what comes from other threads -------------------------------------------------------------
+
+bool ControlThread::has_work() const noexcept {
+  if (parts_.returns.has_work()) return true;
+  if (parts_.ring.now() - collected_at_ >= kCollectGap && parts_.log_work.has_records()) {
+    return true;
+  }
+  return std::any_of(parts_.ports.begin(), parts_.ports.end(),
+                     [](const ShardPort& port) { return port.has_report(); });
+}
+
+void ControlThread::run() {
+  parts_.returns.run();
+  if (parts_.ring.now() - collected_at_ >= kCollectGap) collect_records();
+  for (ShardPort& port : parts_.ports) {
+    while (const auto report = port.take_report()) {
+      if (const auto* released = std::get_if<upstream::SnapshotReleased>(&*report)) {
+        publisher_.release(released->generation);
+      } else if (std::holds_alternative<upstream::ShardDrained>(*report)) {
+        drain_.on_drained(port.shard());
+        if (drain_.is_over()) hurried_.trigger();
+      }
+    }
+  }
+}
+
+void ControlThread::send_to_all(const upstream::ShardCommand& command) {
+  for (ShardPort& port : parts_.ports) port.send(command);
+}
+
+// --- the tick ----------------------------------------------------------------------------------
+
+Task<void> ControlThread::tick() {
+  const shard::Gate::Pass pass = gate_.enter();
+  io::Ring& ring = parts_.ring;
+  for (;;) {
+    ++quiet_ticks_;
+    collect_records();
+    for (ShardPort& port : parts_.ports) port.flush();
+    advance_drain();
+    if (drain_.is_over()) break;
+    refresh_addresses();
+
+    const bool is_busy = quiet_ticks_ < kQuietTicks || drain_.has_begun();
+    const Deadline planned =
+        Deadline{ring.now() + (is_busy ? kBusyTick : kIdleTick)}.sooner(drain_.next());
+    tick_timer_.set(planned);
+    co_await io::first_of(&tick_timer_, &hurried_);
+    if (tick_timer_.is_ready()) {
+      parts_.registry.control().tick_late.record(ring.now() - planned.at);
+    }
+    hurried_.reset();
+  }
+  ring.stop();
+}
+
+void ControlThread::collect_records() {
+  collected_at_ = parts_.ring.now();
+  if (parts_.log_work.collect()) quiet_ticks_ = 0;
+}
+
+void ControlThread::advance_drain() {
+  if (const auto command = drain_.advance(parts_.ring.now())) {
+    const bool cuts = std::holds_alternative<upstream::CutStreams>(*command);
+    parts_.log.write(LogLevel::kWarn, "drain",
+                     cuts ? "the drain's time is over; open streams end with an error event"
+                          : "closing the connections that are still open");
+    send_to_all(*command);
+  }
+}
+
+void ControlThread::refresh_addresses() {
+  const bool is_behind = std::any_of(parts_.ports.begin(), parts_.ports.end(),
+                                     [](const ShardPort& port) { return port.has_waiting(); });
+  // Sent only to shards that keep up, so that what waits for one stays bounded.
+  if (is_behind || drain_.has_begun()) return;
+  for (upstream::UpdateAddresses& change : addresses_.take_changes(snapshot())) {
+    send_to_all(std::move(change));
+  }
+  if (!next_refresh_.has_passed(parts_.ring.now())) return;
+  next_refresh_ = Deadline{parts_.ring.now() + kRefreshPeriod};
+  if (!is_reloading_) addresses_.refresh(snapshot());
+}
+
+// --- signals -----------------------------------------------------------------------------------
+
+Task<void> ControlThread::watch_signals() {
+  const shard::Gate::Pass pass = gate_.enter();
+  signalfd_siginfo heard{};
+  io::Op read(parts_.ring);
+  for (;;) {
+    read.read(parts_.signal_fd, &heard, sizeof heard);
+    co_await io::first_of(&read, &signals_over_);
+    if (signals_over_.is_ready()) break;
+    if (read.result() != static_cast<int32_t>(sizeof heard)) {
+      parts_.log.write(LogLevel::kError, "signals", "cannot read signals any more");
+      co_return;
+    }
+    on_signal(heard.ssi_signo);
+  }
+  // The kernel may write to `heard` until the read has ended.
+  if (read.is_in_flight()) {
+    read.cancel();
+    co_await io::first_of(&read);
+  }
+}
+
+void ControlThread::on_signal(uint32_t signal) {
+  if (signal == SIGHUP) {
+    parts_.log_work.reopen();
+    if (is_reloading_) {
+      reload_again_ = true;
+    } else {
+      io::start_detached(reload_on_signal());
+    }
+    return;
+  }
+  if (begin_drain(signal == SIGINT ? "SIGINT" : "SIGTERM")) return;
+  parts_.log.write(LogLevel::kWarn, "drain", "a second signal: ending at once");
+  ending_signal_ = static_cast<int>(signal);
+  parts_.ring.stop();
+}
+
+// --- operations --------------------------------------------------------------------------------
+
+bool ControlThread::begin_drain(std::string_view asked_by) {
+  const Duration timeout = snapshot().drain_timeout;
+  const auto command = drain_.begin(parts_.ring.now(), timeout);
+  if (!command) return false;
+  parts_.registry.control().draining.set(1);
+  parts_.log.write(
+      LogLevel::kInfo, "drain",
+      fmt::format("draining, asked by {}: no new work; streams have {:.3g} s to end", asked_by,
+                  std::chrono::duration<double>(timeout).count()));
+  send_to_all(*command);
+  hurried_.trigger();
+  return true;
+}
+
+Task<void> ControlThread::reload_on_signal() {
+  const shard::Gate::Pass pass = gate_.enter();
+  do {
+    reload_again_ = false;
+    co_await reload("SIGHUP");
+  } while (reload_again_ && !drain_.has_begun());
+}
+
+Task<ReloadOutcome> ControlThread::reload(std::string_view asked_by) {
+  const shard::Gate::Pass pass = gate_.enter();
+  ReloadOutcome outcome{.result = ReloadResult::kBusy};
+  if (is_reloading_) {
+    outcome.problems = {"another reload is running; try again when it has ended"};
+  } else {
+    is_reloading_ = true;
+    outcome = co_await load_and_publish();
+    is_reloading_ = false;
+  }
+  outcome.generation = snapshot().generation;
+  report(outcome, asked_by);
+  co_return outcome;
+}
+
+namespace {
+
+// Blocks on the disk; runs on the config lane.
+struct LoadJob {
+  const std::string* path;
+  const config::Environment* environment;
+  config::LoadOutcome operator()() const { return config::load_file(*path, *environment); }
+};
+
+ReloadOutcome refuse(ReloadResult result, std::string problem) {
+  ReloadOutcome outcome{.result = result};
+  outcome.problems.push_back(std::move(problem));
+  return outcome;
+}
+
+ReloadOutcome refuse_restart(const std::string& path, const std::vector<std::string>& keys) {
+  std::string names;
+  for (const std::string& key : keys) names += (names.empty() ? "" : ", ") + key;
+  return refuse(ReloadResult::kNeedsRestart,
+                fmt::format("{}: {} cannot change while Sluice runs; restart it, or put the old "
+                            "value back to reload the rest",
+                            path, names));
+}
+
+}  // namespace
+
+Task<ReloadOutcome> ControlThread::load_and_publish() {
+  if (drain_.has_begun()) {
+    co_return refuse(ReloadResult::kBusy, "Sluice is draining; start it anew instead");
+  }
+  if (!publisher_.has_room()) {
+    co_return refuse(ReloadResult::kBusy,
+                     fmt::format("open streams still use {} configurations; reload when some "
+                                 "have ended",
+                                 publisher_.live_count()));
+  }
+  std::optional<config::LoadOutcome> loaded =
+      co_await io::offload(parts_.config_lane, parts_.returns,
+                           LoadJob{&parts_.config_path, &parts_.environment});
+  if (!loaded) co_return refuse(ReloadResult::kBusy, "reading files is behind; try again");
+
+  ReloadOutcome outcome;
+  for (const config::Diagnostic& warning : loaded->warnings) {
+    outcome.warnings.push_back(config::to_string(warning));
+  }
+  if (loaded->snapshot == nullptr) {
+    outcome.result = ReloadResult::kBadFile;
+    for (const config::Diagnostic& error : loaded->errors) {
+      outcome.problems.push_back(config::to_string(error));
+    }
+    co_return outcome;
+  }
+  const std::vector<std::string> keys = config::needs_restart(snapshot(), *loaded->snapshot);
+  if (!keys.empty()) co_return refuse_restart(parts_.config_path, keys);
+
+  const std::vector<AddressBook::Addresses> addresses =
+      co_await addresses_.find(*loaded->snapshot, Deadline{parts_.ring.now() + kResolveTime});
+  if (drain_.has_begun()) {
+    co_return refuse(ReloadResult::kBusy, "Sluice is draining; start it anew instead");
+  }
+  std::vector<upstream::AdoptSnapshot> adoptions;
+  put_in_force(std::move(loaded->snapshot), &adoptions, addresses);
+  for (size_t i = 0; i < adoptions.size(); ++i) parts_.ports[i].send(std::move(adoptions[i]));
+  co_return outcome;
+}
+
+void ControlThread::put_in_force(std::unique_ptr<config::Snapshot> snapshot,
+                                 std::vector<upstream::AdoptSnapshot>* adoptions,
+                                 const std::vector<AddressBook::Addresses>& addresses) {
+  *adoptions = publisher_.publish(std::move(snapshot), addresses);
+  const config::Snapshot& present = publisher_.present();
+  parts_.budget.set_ceiling(present.limits.byte_budget);
+  parts_.log_work.apply(present.log, present.access_log);
+  const int64_t wall_s = parts_.ring.clock().wall().unix_us / 1'000'000;
+  parts_.registry.control().config_last_reload_success_s.set(wall_s);
+}
+
+void ControlThread::report(const ReloadOutcome& outcome, std::string_view asked_by) {
+  const bool is_applied = outcome.result == ReloadResult::kApplied;
+  parts_.registry.control()
+      .config_reloads[is_applied ? metrics::ReloadResult::kSuccess
+                                 : metrics::ReloadResult::kFailure]
+      .add();
+  for (const std::string& warning : outcome.warnings) {
+    parts_.log.write(LogLevel::kWarn, "config", warning);
+  }
+  for (const std::string& problem : outcome.problems) {
+    parts_.log.write(LogLevel::kError, "config", problem);
+  }
+  parts_.log.write(is_applied ? LogLevel::kInfo : LogLevel::kError, "config",
+                   fmt::format("reload asked by {}: {}; generation {} is in force", asked_by,
+                               is_applied ? "applied" : "refused, nothing has changed",
+                               outcome.generation));
+}
+
+}  // namespace sluice::control
