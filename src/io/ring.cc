@@ -128,7 +128,10 @@ void Ring::shut_down(int fd) noexcept {
     SLUICE_ASSERT(slot != nullptr);
     if (slot->submission.fd == fd) slot->is_cancelled = starved_ends_ = true;
   }
-  kernel_.submit({.code = OpCode::kShutdown, .fd = fd, .token = kNoTarget});
+  // A call, not an op: the kernel runs IORING_OP_SHUTDOWN on a worker thread and looks the
+  // descriptor up there, when a close queued behind it may have given the number to a new socket
+  // (Linux 6.18; docs/traps/shutdown-call.md).
+  syscalls_.shut_down(fd);
 }
 
 void Ring::close(int fd) noexcept {

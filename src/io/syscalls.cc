@@ -60,6 +60,9 @@ void SystemSyscalls::signal_eventfd(int fd) noexcept {
 
 void SystemSyscalls::close(int fd) noexcept { ::close(fd); }
 
+// Fails only for a socket that is not connected any more, which is what is wanted.
+void SystemSyscalls::shut_down(int fd) noexcept { ::shutdown(fd, SHUT_RDWR); }
+
 uint64_t SystemSyscalls::acknowledged_bytes(int fd) noexcept {
   tcp_info status{};
   socklen_t length = sizeof status;

@@ -1,5 +1,5 @@
 // liburing, included first and only here: the kernel's own header before it would corrupt the
-// layout of io_uring_buf_ring in C++ (docs/traps/liburing_header_order.md).
+// layout of io_uring_buf_ring in C++ (docs/traps/liburing-headers.md).
 #pragma once
 
 #include <liburing.h>

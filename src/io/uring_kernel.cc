@@ -154,9 +154,6 @@ class UringKernel final : public Kernel {
       case OpCode::kPollHangup:
         io_uring_prep_poll_add(entry, s.fd, POLLRDHUP);
         return;
-      case OpCode::kShutdown:
-        io_uring_prep_shutdown(entry, s.fd, SHUT_RDWR);
-        return;
       case OpCode::kClose:
         io_uring_prep_close(entry, s.fd);
         return;
@@ -195,8 +192,7 @@ class UringKernel final : public Kernel {
 
 constexpr int kNeededOps[] = {IORING_OP_ACCEPT, IORING_OP_CONNECT,  IORING_OP_RECV,
                               IORING_OP_SEND,   IORING_OP_SENDMSG,  IORING_OP_READ,
-                              IORING_OP_CLOSE,  IORING_OP_POLL_ADD, IORING_OP_ASYNC_CANCEL,
-                              IORING_OP_SHUTDOWN};
+                              IORING_OP_CLOSE,  IORING_OP_POLL_ADD, IORING_OP_ASYNC_CANCEL};
 
 }  // namespace
 

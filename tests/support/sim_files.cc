@@ -123,6 +123,20 @@ Result<int> SimSyscalls::open_eventfd() {
   return file.fd;
 }
 
+void SimSyscalls::shut_down(int fd) noexcept {
+  SimFile* file = files_.find(fd);
+  if (file == nullptr) return;
+  if (file->end != nullptr) {
+    net_.shut_read(*file->end);
+    net_.shut_write(*file->end);
+  } else if (file->listener != nullptr) {
+    file->listener->is_shut = true;
+  } else if (file->is_connecting) {
+    file->is_connecting = false;
+    file->connect_error = ECONNABORTED;
+  }
+}
+
 void SimSyscalls::signal_eventfd(int fd) noexcept {
   SimFile* file = files_.find(fd);
   if (file != nullptr) ++file->count;

@@ -30,7 +30,6 @@ const char* name_of(OpCode code) {
     case OpCode::kSendMessage: return "sendmsg";
     case OpCode::kRead: return "read";
     case OpCode::kPollHangup: return "poll_hangup";
-    case OpCode::kShutdown: return "shutdown";
     case OpCode::kClose: return "close";
     case OpCode::kCancel: return "cancel";
   }
@@ -131,10 +130,6 @@ void SimKernel::start(const io::Submission& submission) {
     post(submission.token, 0);
     return;
   }
-  if (submission.code == OpCode::kShutdown) {
-    start_shutdown(submission);
-    return;
-  }
   armed_.push_back({.submission = submission, .file = file});
   ArmedOp& op = armed_.back();
   ++file->ops;
@@ -171,23 +166,6 @@ void SimKernel::start_connect(ArmedOp& op) {
     file.end = end;
     file.connect_error = error;
   });
-}
-
-void SimKernel::start_shutdown(const io::Submission& submission) {
-  SimFile& file = *files_.find(submission.fd);
-  int64_t result = 0;
-  if (file.end != nullptr) {
-    net_.shut_read(*file.end);
-    net_.shut_write(*file.end);
-  } else if (file.listener != nullptr) {
-    file.listener->is_shut = true;
-  } else if (file.is_connecting) {
-    file.is_connecting = false;
-    file.connect_error = ECONNABORTED;
-  } else {
-    result = -ENOTCONN;
-  }
-  post(submission.token, result);
 }
 
 void SimKernel::start_cancel(const io::Submission& submission) {

@@ -61,7 +61,6 @@ class SimKernel final : public io::Kernel {
   void start_queued();
   void start(const io::Submission& submission);
   void start_cancel(const io::Submission& submission);
-  void start_shutdown(const io::Submission& submission);
   void start_connect(ArmedOp& op);
   // Looks at every armed operation until none moves; what ended is posted.
   void pump();

@@ -20,7 +20,6 @@ enum class OpCode : uint8_t {
   kSendMessage,  // `address` is a msghdr.
   kRead,         // `address`, `length`; for an eventfd.
   kPollHangup,   // Completes when the peer closed its side, not for data.
-  kShutdown,     // Both directions.
   kClose,
   kCancel,       // `target` is the token to cancel.
 };

@@ -67,7 +67,6 @@ class Op final : public Event, public OpTarget {
     begin({.code = OpCode::kRead, .fd = fd, .address = address, .length = length});
   }
   void poll_hangup(int fd) noexcept { begin({.code = OpCode::kPollHangup, .fd = fd}); }
-  void shutdown(int fd) noexcept { begin({.code = OpCode::kShutdown, .fd = fd}); }
 
   // Negative errno or the operation's value; valid while is_ready().
   [[nodiscard]] int32_t result() const noexcept { return result_; }

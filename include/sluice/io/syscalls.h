@@ -25,6 +25,8 @@ class Syscalls {
   // Callable from any thread.
   virtual void signal_eventfd(int fd) noexcept = 0;
   virtual void close(int fd) noexcept = 0;
+  // Ends both directions of a socket.
+  virtual void shut_down(int fd) noexcept = 0;
   // Bytes that the peer's host has acknowledged over the life of a TCP socket (TCP_INFO,
   // tcpi_bytes_acked, Linux 4.1); 0 when unknown. Tells a slow reader from one that stands still.
   [[nodiscard]] virtual uint64_t acknowledged_bytes(int fd) noexcept = 0;
@@ -40,6 +42,7 @@ class SystemSyscalls final : public Syscalls {
   [[nodiscard]] Result<int> open_eventfd() override;
   void signal_eventfd(int fd) noexcept override;
   void close(int fd) noexcept override;
+  void shut_down(int fd) noexcept override;
   [[nodiscard]] uint64_t acknowledged_bytes(int fd) noexcept override;
 };
 

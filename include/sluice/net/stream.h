@@ -78,7 +78,7 @@ class Stream {
   void start_hangup_watch() noexcept;
   [[nodiscard]] io::Event& hung_up() noexcept { return hangup_; }
 
-  // Ends both directions at once; operations in flight complete soon after. Any number of calls.
+  // Ends both directions in this instant, also for sends begun in this turn; operations in flight complete soon after. Any number of calls.
   void shut_down() noexcept;
   [[nodiscard]] bool is_shut_down() const noexcept { return is_shut_down_; }
   // Shuts down, waits for the operations in flight, and closes the descriptor. Suspends.
