@@ -1,0 +1,181 @@
+#include <sluice/admin/admin_server.h>
+
+#include <gtest/gtest.h>
+
+namespace sluice::admin {
+namespace {
+
+class FakeOperations final : public control::Operations {
+ public:
+  FakeOperations() {
+    snapshot_.generation = 4;
+    snapshot_.source_path = "a.yaml";
+    config::Upstream upstream;
+    upstream.name = "one";
+    upstream.endpoint.authority = "host:81";
+    upstream.endpoint.query = "api_key=hidden-in-url";
+    upstream.credential = "hidden-credential";
+    upstream.headers = {{"x-secret", "hidden-header"}};
+    upstream.weight = 3;
+    snapshot_.upstreams.push_back(upstream);
+  }
+  Task<control::ReloadOutcome> reload(std::string_view) override {
+    ++reloads;
+    co_return outcome;
+  }
+  bool begin_drain(std::string_view) override { return !std::exchange(draining, true); }
+  [[nodiscard]] bool is_draining() const override { return draining; }
+  [[nodiscard]] const config::Snapshot& snapshot() const override { return snapshot_; }
+
+  control::ReloadOutcome outcome{.generation = 5};
+  int reloads = 0;
+  bool draining = false;
+
+ private:
+  config::Snapshot snapshot_;
+};
+
+Task<void> ask(control::SmallService& service, const control::SmallRequest* request,
+               control::SmallAnswer* answer) {
+  *answer = co_await service.answer(*request);
+}
+
+class AdminTest : public ::testing::Test {
+ protected:
+  control::SmallAnswer send(control::SmallRequest request) {
+    control::SmallAnswer answer;
+    io::start_detached(ask(service_, &request, &answer));
+    EXPECT_TRUE(answer.body.ends_with("}\n")) << answer.body;
+    return answer;
+  }
+  control::SmallAnswer get(std::string path) {
+    return send({.method = http::Method::kGet, .path = std::move(path)});
+  }
+  control::SmallAnswer post(std::string path) {
+    return send({.method = http::Method::kPost, .path = std::move(path)});
+  }
+
+  FakeOperations operations_;
+  metrics::Registry registry_{2};
+  std::vector<ShardSeat> seats_ = {{.cpu = 6}, {.cpu = -1}};
+  AdminService service_{{operations_, registry_, seats_, "1.2.3"}};
+};
+
+TEST_F(AdminTest, version_names_program_file_and_generation) {
+  EXPECT_EQ(get("/v1/version").body,
+            "{\"version\":\"1.2.3\",\"generation\":4,\"config\":\"a.yaml\",\"draining\":false}\n");
+}
+
+TEST_F(AdminTest, shards_show_their_own_figures) {
+  const std::vector<std::string_view> models = {"m"}, upstreams = {"one"};
+  const auto cells = registry_.bind(models, upstreams);
+  cells[1].models[0]->count_request(metrics::Endpoint::kChatCompletions, 200);
+  cells[1].models[0]->count_request(metrics::Endpoint::kChatCompletions, 503);
+  cells[1].other->count_request(metrics::Endpoint::kOther, 404);
+  registry_.shard(ShardId{1}).connections_open.add(7);
+  registry_.shard(ShardId{0}).loop_turns.add(9);
+  const std::string body = get("/v1/shards").body;
+  EXPECT_TRUE(body.contains("{\"shard\":0,\"cpu\":6,\"cpu_seconds\":0,\"connections\":0,"
+                            "\"in_flight\":0,\"requests\":0,\"turns\":9,"))
+      << body;
+  EXPECT_TRUE(body.contains("{\"shard\":1,\"cpu\":null,\"cpu_seconds\":0,\"connections\":7,"
+                            "\"in_flight\":0,\"requests\":3,\"turns\":0,"))
+      << body;
+}
+
+TEST_F(AdminTest, upstreams_sum_all_shards_and_tell_no_secret) {
+  const std::vector<std::string_view> upstreams = {"one"};
+  const auto cells = registry_.bind({}, upstreams);
+  for (const auto& shard : cells) {
+    shard.upstreams[0]->attempts[metrics::AttemptOutcome::kOk].add(5);
+    shard.upstreams[0]->connections_open.add(2);
+    shard.upstreams[0]->connections_idle.add(1);
+  }
+  cells[0].upstreams[0]->in_flight.add(1);
+  const std::string body = get("/v1/upstreams").body;
+  EXPECT_TRUE(body.contains("{\"name\":\"one\",\"authority\":\"host:81\",\"weight\":3,"
+                            "\"stream_usage\":\"inject\",\"in_flight\":1,\"connections_open\":4,"
+                            "\"connections_idle\":2,\"attempts\":{\"ok\":10,"))
+      << body;
+  EXPECT_FALSE(body.contains("hidden"));
+}
+
+TEST_F(AdminTest, reload_that_is_applied_is_200) {
+  operations_.outcome.warnings = {"a.yaml:1: something"};
+  const control::SmallAnswer answer = post("/v1/reload");
+  EXPECT_EQ(answer.status, 200);
+  EXPECT_EQ(answer.body, "{\"generation\":5,\"warnings\":[\"a.yaml:1: something\"]}\n");
+}
+
+TEST_F(AdminTest, reload_of_a_bad_file_is_422_with_every_problem) {
+  operations_.outcome = {.result = control::ReloadResult::kBadFile,
+                         .generation = 4,
+                         .problems = {"a.yaml:1: first", "a.yaml:2: second"}};
+  const control::SmallAnswer answer = post("/v1/reload");
+  EXPECT_EQ(answer.status, 422);
+  EXPECT_TRUE(answer.body.contains("\"code\":\"invalid_config\""));
+  EXPECT_TRUE(answer.body.contains("\"problems\":[\"a.yaml:1: first\",\"a.yaml:2: second\"]"));
+  EXPECT_TRUE(answer.body.contains("\"generation\":4"));
+}
+
+TEST_F(AdminTest, reload_that_needs_a_restart_or_must_wait_is_409) {
+  operations_.outcome.result = control::ReloadResult::kNeedsRestart;
+  EXPECT_EQ(post("/v1/reload").status, 409);
+  operations_.outcome.result = control::ReloadResult::kBusy;
+  const control::SmallAnswer answer = post("/v1/reload");
+  EXPECT_EQ(answer.status, 409);
+  EXPECT_TRUE(answer.body.contains("\"code\":\"busy\""));
+}
+
+TEST_F(AdminTest, drain_is_accepted_and_says_whether_it_began_now) {
+  control::SmallAnswer answer = post("/v1/drain");
+  EXPECT_EQ(answer.status, 202);
+  EXPECT_EQ(answer.body, "{\"draining\":true,\"began_now\":true,\"drain_timeout\":\"30s\"}\n");
+  answer = post("/v1/drain");
+  EXPECT_EQ(answer.status, 202);
+  EXPECT_TRUE(answer.body.contains("\"began_now\":false"));
+  EXPECT_TRUE(get("/v1/version").body.contains("\"draining\":true"));
+}
+
+TEST_F(AdminTest, unknown_path_is_404_in_openai_shape) {
+  for (const char* path : {"/", "/v1", "/v1/version/", "/V1/version", "/v1/../v1/version"}) {
+    const control::SmallAnswer answer = get(path);
+    EXPECT_EQ(answer.status, 404) << path;
+    EXPECT_TRUE(answer.body.starts_with("{\"error\":{\"message\":\"")) << path;
+  }
+}
+
+TEST_F(AdminTest, wrong_method_is_405_with_allow_and_has_no_effect) {
+  EXPECT_EQ(get("/v1/reload").allow, "POST");
+  EXPECT_EQ(get("/v1/drain").status, 405);
+  EXPECT_EQ(post("/v1/version").allow, "GET");
+  EXPECT_EQ(operations_.reloads, 0);
+  EXPECT_FALSE(operations_.draining);
+}
+
+TEST_F(AdminTest, d015_body_that_is_not_json_is_415_and_changes_nothing) {
+  for (const char* type : {"", "text/plain", "application/x-www-form-urlencoded",
+                           "application/jsonp", "multipart/form-data; x=application/json"}) {
+    const auto answer = send({.method = http::Method::kPost,
+                              .path = "/v1/reload",
+                              .content_type = type,
+                              .body = "{}"});
+    EXPECT_EQ(answer.status, 415) << type;
+  }
+  EXPECT_EQ(operations_.reloads, 0);
+  const auto accepted = send({.method = http::Method::kPost,
+                              .path = "/v1/reload",
+                              .content_type = "Application/JSON ; charset=utf-8",
+                              .body = "{}"});
+  EXPECT_EQ(accepted.status, 200);
+}
+
+TEST_F(AdminTest, d015_request_of_a_browser_is_403_and_changes_nothing) {
+  const auto answer = send(
+      {.method = http::Method::kPost, .path = "/v1/drain", .has_origin = true});
+  EXPECT_EQ(answer.status, 403);
+  EXPECT_FALSE(operations_.draining);
+}
+
+}  // namespace
+}  // namespace sluice::admin

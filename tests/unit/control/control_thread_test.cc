@@ -1,0 +1,306 @@
+// The control thread with real lanes and a real ring; the shards are mailboxes that the test empties.
+#include <sluice/control/control_thread.h>
+
+#include <signal.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+#include <gtest/gtest.h>
+
+#include <sluice/io/uring_kernel.h>
+
+namespace sluice::control {
+namespace {
+
+constexpr const char* kValid = R"(
+listen: 127.0.0.1:0
+development: true
+drain_timeout: 0s
+upstreams:
+  - {name: one, url: "http://127.0.0.1:1"}
+models:
+  - {name: small, routes: [{upstream: one}]}
+)";
+
+// The file of the test; read on the config lane while the ring's thread waits for it.
+class OneFile final : public config::Environment {
+ public:
+  [[nodiscard]] std::optional<std::string> variable(const std::string&) const override {
+    return std::nullopt;
+  }
+  [[nodiscard]] std::expected<config::FileText, std::string> read(const std::string&,
+                                                                  size_t) const override {
+    return config::FileText{.text = text};
+  }
+  std::string text = kValid;
+};
+
+class NoLogs final : public LogWork {
+ public:
+  [[nodiscard]] bool has_records() const noexcept override { return false; }
+  bool collect() override { return false; }
+  void apply(const config::LogSettings& log, const config::AccessLogSettings&) override {
+    level = log.level;
+  }
+  void reopen() override { ++reopened; }
+  LogLevel level = LogLevel::kOff;
+  int reopened = 0;
+};
+
+struct FakeShard {
+  Commands commands{64};
+  Reports reports{64};
+};
+
+class ControlThreadTest : public ::testing::Test {
+ protected:
+  static constexpr uint32_t kShards = 2;
+
+  ControlThreadTest() {
+    for (uint32_t i = 0; i < kShards; ++i) {
+      ports_.emplace_back(ShardId{i}, shards_[i].commands, shards_[i].reports);
+    }
+  }
+  void start(int signal_fd = -1) {
+    control_.emplace(ControlParts{.ring = ring_,
+                                  .returns = returns_,
+                                  .config_lane = *config_lane_,
+                                  .resolve_lane = *resolve_lane_,
+                                  .registry = registry_,
+                                  .budget = budget_,
+                                  .log = log_,
+                                  .log_work = logs_,
+                                  .environment = file_,
+                                  .config_path = "test.yaml",
+                                  .ports = ports_,
+                                  .signal_fd = signal_fd});
+    auto loaded = config::load_text(kValid, "test.yaml", file_);
+    ASSERT_NE(loaded.snapshot, nullptr);
+    const auto adoptions = control_->publish_first(std::move(loaded.snapshot));
+    ASSERT_EQ(adoptions.size(), kShards);
+  }
+  ReloadOutcome reload() {
+    ReloadOutcome outcome;
+    bool is_done = false;
+    io::start_detached(reload_into(&outcome, &is_done));
+    while (!is_done) ring_.turn();
+    return outcome;
+  }
+  Task<void> reload_into(ReloadOutcome* outcome, bool* is_done) {
+    *outcome = co_await control_->reload("a test");
+    *is_done = true;
+  }
+  uint64_t reloads(metrics::ReloadResult result) {
+    return registry_.control().config_reloads[result].value();
+  }
+  // The shards drain: as soon as they are told to, or only once they are to kill their streams.
+  template <class Awaited>
+  void answer_drain() {
+    for (FakeShard& shard : shards_) {
+      while (const auto command = shard.commands.pop()) {
+        if (std::holds_alternative<Awaited>(*command)) {
+          ASSERT_TRUE(shard.reports.push(upstream::ShardDrained{}));
+          ring_.wake();
+        }
+      }
+    }
+  }
+
+  std::unique_ptr<io::Kernel> kernel_ = std::move(*io::open_uring_kernel({.buffers_most = 64}));
+  io::SystemSyscalls syscalls_;
+  SystemClock clock_;
+  io::Ring ring_{*kernel_, syscalls_, clock_, {.hot = 64, .most = 64}};
+  io::OffloadReturns returns_{ring_};
+  std::unique_ptr<io::Lane> config_lane_ = std::make_unique<io::Lane>();
+  std::unique_ptr<io::Lane> resolve_lane_ = std::make_unique<io::Lane>();
+  metrics::Registry registry_{kShards};
+  ByteBudget budget_{1};
+  NullLogger log_;
+  NoLogs logs_;
+  OneFile file_;
+  FakeShard shards_[kShards];
+  std::vector<ShardPort> ports_;
+  std::optional<ControlThread> control_;
+};
+
+TEST_F(ControlThreadTest, first_configuration_is_in_force_before_the_loop_runs) {
+  start();
+  EXPECT_EQ(control_->snapshot().generation, 1u);
+  EXPECT_EQ(budget_.ceiling(), control_->snapshot().limits.byte_budget);
+  EXPECT_EQ(logs_.level, LogLevel::kInfo);
+}
+
+TEST_F(ControlThreadTest, reload_sends_the_new_snapshot_to_every_shard) {
+  start();
+  file_.text = std::string(kValid) + "log: {level: debug}\n";
+  const ReloadOutcome outcome = reload();
+  EXPECT_EQ(outcome.result, ReloadResult::kApplied);
+  EXPECT_EQ(outcome.generation, 2u);
+  EXPECT_EQ(logs_.level, LogLevel::kDebug);
+  for (FakeShard& shard : shards_) {
+    const auto command = shard.commands.pop();
+    ASSERT_TRUE(command);
+    EXPECT_EQ(std::get<upstream::AdoptSnapshot>(*command).snapshot, &control_->snapshot());
+  }
+  EXPECT_EQ(reloads(metrics::ReloadResult::kSuccess), 1u);
+}
+
+TEST_F(ControlThreadTest, old_snapshot_is_freed_when_all_shards_report) {
+  start();
+  ASSERT_EQ(reload().result, ReloadResult::kApplied);
+  EXPECT_EQ(control_->publisher().live_count(), 2u);
+  for (FakeShard& shard : shards_) {
+    ASSERT_TRUE(shard.reports.push(upstream::SnapshotReleased{1}));
+  }
+  ring_.turn(false);
+  EXPECT_EQ(control_->publisher().live_count(), 1u);
+}
+
+TEST_F(ControlThreadTest, bad_file_changes_nothing_and_every_problem_is_named) {
+  start();
+  file_.text = "listen: 127.0.0.1:0\ndevelopment: true\nnonsense: 1\nlog: {level: loud}\n";
+  const ReloadOutcome outcome = reload();
+  EXPECT_EQ(outcome.result, ReloadResult::kBadFile);
+  EXPECT_EQ(outcome.generation, 1u);
+  EXPECT_GE(outcome.problems.size(), 2u);
+  EXPECT_EQ(control_->snapshot().generation, 1u);
+  EXPECT_FALSE(shards_[0].commands.has_message());
+  EXPECT_EQ(reloads(metrics::ReloadResult::kFailure), 1u);
+}
+
+TEST_F(ControlThreadTest, what_needs_a_restart_is_refused_by_its_keys) {
+  start();
+  file_.text = std::string(kValid) + "shards: 7\nlisten_backlog: 9\n";
+  const ReloadOutcome outcome = reload();
+  EXPECT_EQ(outcome.result, ReloadResult::kNeedsRestart);
+  ASSERT_EQ(outcome.problems.size(), 1u);
+  EXPECT_TRUE(outcome.problems[0].contains("listen_backlog, shards"));
+  EXPECT_EQ(control_->snapshot().generation, 1u);
+}
+
+TEST_F(ControlThreadTest, reload_while_another_runs_is_refused) {
+  start();
+  ReloadOutcome first, second;
+  bool first_done = false, second_done = false;
+  io::start_detached(reload_into(&first, &first_done));
+  io::start_detached(reload_into(&second, &second_done));
+  while (!first_done || !second_done) ring_.turn();
+  EXPECT_EQ(first.result, ReloadResult::kApplied);
+  EXPECT_EQ(second.result, ReloadResult::kBusy);
+}
+
+TEST_F(ControlThreadTest, d124_drain_ends_with_status_0_when_all_shards_are_empty) {
+  start();
+  EXPECT_TRUE(control_->begin_drain("a test"));
+  EXPECT_FALSE(control_->begin_drain("a test"));
+  EXPECT_EQ(registry_.control().draining.value(), 1);
+  EXPECT_EQ(reload().result, ReloadResult::kBusy);
+  answer_drain<upstream::BeginDrain>();
+  EXPECT_EQ(control_->serve(), ControlThread::kExitDrained);
+}
+
+// A shard's mailbox is looked at by the end of the drain's own timer, so the stages are seen in order.
+class StubbornShards final : public io::TurnHook {
+ public:
+  StubbornShards(ControlThread& control, FakeShard* shards, uint32_t count, io::Ring& ring)
+      : control_(control), shards_(shards), count_(count), ring_(ring) {
+    ring_.set_hook(*this);
+  }
+  ~StubbornShards() { ring_.set_hook(control_); }
+  [[nodiscard]] bool has_work() const noexcept override {
+    for (uint32_t i = 0; i < count_; ++i) {
+      if (shards_[i].commands.has_message()) return true;
+    }
+    return control_.has_work();
+  }
+  void run() override {
+    for (uint32_t i = 0; i < count_; ++i) {
+      while (const auto command = shards_[i].commands.pop()) {
+        seen.push_back(command->index());
+        if (!std::holds_alternative<upstream::CutStreams>(*command)) continue;
+        EXPECT_TRUE(shards_[i].reports.push(upstream::ShardDrained{}));
+      }
+    }
+    control_.run();
+  }
+  std::vector<size_t> seen;
+
+ private:
+  ControlThread& control_;
+  FakeShard* shards_;
+  uint32_t count_;
+  io::Ring& ring_;
+};
+
+TEST_F(ControlThreadTest, streams_that_do_not_end_are_cut_after_the_drain_time) {
+  start();
+  StubbornShards stubborn(*control_, shards_, kShards, ring_);
+  ASSERT_TRUE(control_->begin_drain("a test"));
+  EXPECT_EQ(control_->serve(), ControlThread::kExitDrained);
+  const size_t begin = upstream::ShardCommand(upstream::BeginDrain{}).index();
+  const size_t cut = upstream::ShardCommand(upstream::CutStreams{}).index();
+  EXPECT_EQ(stubborn.seen, (std::vector<size_t>{begin, begin, cut, cut}));
+}
+
+class ControlSignalTest : public ControlThreadTest {
+ protected:
+  ControlSignalTest() {
+    sigset_t set;
+    ::sigemptyset(&set);
+    for (const int signal : {SIGHUP, SIGINT, SIGTERM}) ::sigaddset(&set, signal);
+    // The lanes' threads inherit the mask only if they start after it is set.
+    config_lane_.reset();
+    resolve_lane_.reset();
+    ::pthread_sigmask(SIG_BLOCK, &set, &before_);
+    config_lane_ = std::make_unique<io::Lane>();
+    resolve_lane_ = std::make_unique<io::Lane>();
+    fd_ = ::signalfd(-1, &set, SFD_CLOEXEC);
+  }
+  ~ControlSignalTest() override {
+    ::close(fd_);
+    ::pthread_sigmask(SIG_SETMASK, &before_, nullptr);
+  }
+  int fd_ = -1;
+  sigset_t before_{};
+};
+
+TEST_F(ControlSignalTest, sigterm_drains) {
+  start(fd_);
+  StubbornShards stubborn(*control_, shards_, kShards, ring_);
+  ASSERT_EQ(::kill(::getpid(), SIGTERM), 0);
+  EXPECT_EQ(control_->serve(), ControlThread::kExitDrained);
+  EXPECT_TRUE(control_->is_draining());
+}
+
+TEST_F(ControlSignalTest, sighup_reloads_and_opens_logs_anew) {
+  start(fd_);
+  StubbornShards stubborn(*control_, shards_, kShards, ring_);
+  ASSERT_EQ(::kill(::getpid(), SIGHUP), 0);
+  // Ended by the watcher below once the second generation is out.
+  class Watcher final : public io::TurnHook {
+   public:
+    Watcher(StubbornShards& next, ControlThread& control) : next_(next), control_(control) {}
+    [[nodiscard]] bool has_work() const noexcept override {
+      return is_waiting() || next_.has_work();
+    }
+    void run() override {
+      if (is_waiting()) control_.begin_drain("a test");
+      next_.run();
+    }
+
+   private:
+    bool is_waiting() const {
+      return control_.snapshot().generation == 2 && !control_.is_draining();
+    }
+    StubbornShards& next_;
+    ControlThread& control_;
+  };
+  Watcher watcher(stubborn, *control_);
+  ring_.set_hook(watcher);
+  EXPECT_EQ(control_->serve(), ControlThread::kExitDrained);
+  EXPECT_EQ(logs_.reopened, 1);
+  EXPECT_EQ(control_->snapshot().generation, 2u);
+}
+
+}  // namespace
+}  // namespace sluice::control
