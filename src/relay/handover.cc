@@ -114,7 +114,7 @@ size_t Handover::hand_over_untouched(std::string_view bytes, Batch& batch, bool 
 
 Result<size_t> Handover::hand_over_reframed(std::string_view bytes, Batch& batch,
                                             bool copy) noexcept {
-  if (filter_ != nullptr && output_ == Output::kChunked) {
+  if (filter_ != nullptr && output_ == Output::kChunked && decoder_.is_chunked()) {
     if (const size_t used = hand_over_untouched(bytes, batch, copy); used > 0) return used;
     span_count_ = 0;
   }

@@ -40,8 +40,9 @@ class Connection final : public ListLink,
 
  private:
   // Behind an answer to a body that was not read: what is still taken from the client, so that a
-  // reset does not destroy the answer on its way.
-  static constexpr size_t kLingerBytesMax = 64 * 1024;
+  // reset does not destroy the answer on its way. Clients that send all before they read, as the
+  // SDKs do, lose a 413 when less than their body is taken; what is dropped costs no memory.
+  static constexpr size_t kLingerBytesMax = 64 * 1024 * 1024;
   static constexpr Duration kLingerMax = seconds(2);
   // A declared length up to this is taken as one block; above it the block grows as bytes come.
   static constexpr size_t kTrustedLengthMax = 1024 * 1024;
