@@ -79,6 +79,7 @@ Task<Connection::HeadRead> Connection::read_head() {
 
 Task<void> Connection::run_exchange(HeadRead outcome) {
   ++requests_;
+  worker_.publish_figures();
   timer_.clear();
   is_committed_ = is_released_ = false;
   interrupted_.reset();

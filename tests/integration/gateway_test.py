@@ -77,7 +77,8 @@ class Forwarding(unittest.TestCase):
         def script(connection):
             connection.read_request()
             connection.answer("{}", headers="x-request-id: up-1\r\n"
-                              "x-ratelimit-limit-requests: 9\r\nconnection: x-hop\r\nx-hop: 1\r\nkeep-alive: timeout=5\r\n"
+                              "x-ratelimit-limit-requests: 9\r\nconnection: x-hop\r\n"
+                              "x-hop: 1\r\nkeep-alive: timeout=5\r\n"
                               "set-cookie: s=1\r\nx-custom: yes\r\n")
         with Upstream(script) as upstream, Gateway(config(upstream)) as gateway:
             with gateway.connect() as client:

@@ -27,6 +27,7 @@ class Gateway:
         self.socket_path = os.path.join(self.directory.name, "admin.sock")
         self.config = (f"listen: 127.0.0.1:0\nshards: {shards}\n"
                        f"admin: {{socket: {self.socket_path}}}\n"
+                       "metrics: {listen: 127.0.0.1:0}\n"
                        f"access_log: {{file: {self.access_log}}}\n" + config)
         with open(self.path, "w", encoding="utf-8") as file:
             file.write(self.config)
@@ -34,9 +35,9 @@ class Gateway:
             [GATEWAY, "run", self.path], stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
             env={**os.environ, **(environment or {})})
         self.output = b""
-        self.port = int(self._wait_for(rb"listening on http://127\.0\.0\.1:(\d+)").group(1))
+        self.port = int(self.wait_for(rb"listening on http://127\.0\.0\.1:(\d+)").group(1))
 
-    def _wait_for(self, pattern):
+    def wait_for(self, pattern):
         while True:
             match = re.search(pattern, self.output)
             if match:
@@ -46,6 +47,30 @@ class Gateway:
             if not chunk:
                 raise AssertionError(f"gateway said only: {self.output.decode()}")
             self.output += chunk
+
+    def metrics(self):
+        """Every sample of one scrape, by its name with labels."""
+        port = int(self.wait_for(rb"metrics on http://127\.0\.0\.1:(\d+)").group(1))
+        with Client(socket.create_connection(("127.0.0.1", port), timeout=PATIENCE_S)) as client:
+            client.send("GET /metrics HTTP/1.1\r\nhost: t\r\n\r\n")
+            text = client.read_answer().body.decode()
+        samples = (line.rsplit(" ", 1) for line in text.splitlines() if not line.startswith("#"))
+        return {name: float(value) for name, value in samples}
+
+    def admin(self, method, path):
+        connection = socket.socket(socket.AF_UNIX)
+        connection.settimeout(PATIENCE_S)
+        connection.connect(self.socket_path)
+        with Client(connection) as client:
+            client.send(f"{method} {path} HTTP/1.1\r\nhost: t\r\ncontent-length: 0\r\n\r\n")
+            answer = client.read_answer()
+        return answer.status, json.loads(answer.body)
+
+    def rewrite(self, old, new):
+        """Changes the configuration file; a reload is the caller's."""
+        self.config = self.config.replace(old, new)
+        with open(self.path, "w", encoding="utf-8") as file:
+            file.write(self.config)
 
     def connect(self):
         return Client(socket.create_connection(("127.0.0.1", self.port), timeout=PATIENCE_S))
