@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 """Counts the test cases of a finished `meson test`: prints `<passed> <failed>`.
 
-A GoogleTest program counts with its cases, any other test as one. A program that failed without a
+A GoogleTest program and a run of node:test count with their cases, any other test as one. A program that failed without a
 failed case (a crash, a timeout, a leak found at its end) counts as one failure more. Cases are read
 from the log and not from the XML reports: those are named after the program alone, so that equal
 names in two suites overwrite each other.
@@ -16,6 +16,16 @@ GOOD = ("OK", "EXPECTEDFAIL")
 GOOGLE_TEST = "[==========] Running "
 # The line that ends a case, for instance `[       OK ] Slab.grows (0 ms)`.
 CASE = re.compile(r"\[( *OK| *FAILED| *SKIPPED) +\] \S.*\(\d+ ms\)$", re.M)
+# The lines that end a run of node:test in TAP, for instance `# pass 93`; "cancelled" ones failed.
+NODE_TEST = re.compile(r"^TAP version \d+$", re.M)
+NODE_FIGURE = re.compile(r"^# (pass|fail|cancelled|skipped) (\d+)$", re.M)
+
+
+def node_cases_of(stdout):
+    """(passed, failed, skipped) of one run of node:test; of zeros when it did not come to its end."""
+    figures = {name: int(count) for name, count in NODE_FIGURE.findall(stdout)}
+    failed = figures.get("fail", 0) + figures.get("cancelled", 0)
+    return figures.get("pass", 0), failed, figures.get("skipped", 0)
 
 
 def cases_of(stdout):
@@ -33,10 +43,11 @@ def count(log):
         stdout = test.get("stdout", "")
         if test["result"] == "SKIP":
             total[2] += 1
-        elif GOOGLE_TEST not in stdout:
+        elif GOOGLE_TEST not in stdout and not NODE_TEST.search(stdout):
             total[0 if good else 1] += 1
         else:
-            passed, failed, skipped = cases_of(stdout)
+            read_cases = cases_of if GOOGLE_TEST in stdout else node_cases_of
+            passed, failed, skipped = read_cases(stdout)
             if not good and failed == 0:
                 failed = 1
             total = [total[0] + passed, total[1] + failed, total[2] + skipped]

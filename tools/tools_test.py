@@ -59,6 +59,19 @@ class CountTests(unittest.TestCase):
         self.assertEqual(self.count(("TIMEOUT", None), status=1), "0 1")
         self.assertEqual(self.count(("TIMEOUT", []), status=1), "0 1")
 
+    def test_node_tests_count_with_their_cases(self):
+        def count(result, *lines, status=0):
+            with tempfile.TemporaryDirectory() as folder:
+                test = {"name": "sdk", "result": result,
+                        "stdout": "\n".join(["added 1 package", "TAP version 13", *lines])}
+                write(Path(folder) / "meson-logs/testlog.json", json.dumps(test))
+                return self.run_count(folder, status)
+
+        figures = ["    ok 1 - a", "# pass 5", "# fail 0", "# cancelled 0", "# skipped 3"]
+        self.assertEqual(count("OK", *figures), "5 0")
+        self.assertEqual(count("FAIL", "# pass 5", "# fail 2", "# cancelled 1", status=1), "5 3")
+        self.assertEqual(count("TIMEOUT", "    ok 1 - a", status=1), "0 1")
+
     def test_skipped_is_neither(self):
         self.assertEqual(self.count(("OK", [self.GOOD, self.SKIPPED]), ("SKIP", None)), "1 0")
 

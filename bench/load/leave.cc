@@ -43,7 +43,7 @@ Task<void> Run::read_slowly() {
   std::array<char, 64 * 1024> bytes;
   const uint64_t step_bytes =
       std::clamp<uint64_t>(settings_.bytes_per_second / 10, 1, bytes.size());
-  const Duration step = seconds(1) * step_bytes / settings_.bytes_per_second;
+  const auto step = Duration(seconds(1)) * step_bytes / settings_.bytes_per_second;
   for (uint64_t i = 1; outcome && ring_.now() < stop_at_ && !is_stopping_; ++i) {
     const Result<uint32_t> count =
         co_await connection.read_raw(bytes.data(), static_cast<uint32_t>(step_bytes));

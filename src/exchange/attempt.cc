@@ -13,9 +13,7 @@ Unexpected client_gone(const http::ResponseSink& client) {
   return fail(client.interruption(), Side::kDownstream, "ended before the answer");
 }
 
-Unexpected no_memory() {
-  return fail(ErrorCode::kOverloaded, Side::kSelf, "byte budget is spent");
-}
+Unexpected no_memory() { return fail(ErrorCode::kOverloaded, Side::kSelf, "byte budget is spent"); }
 
 }  // namespace
 
@@ -91,8 +89,7 @@ Result<std::string_view> Attempt::write_head(const OutgoingRequest& request) noe
   if (!head_block_.is_held()) return no_memory();
   const std::string_view target = config::upstream_path(
       upstream.endpoint, client.path, client.query, {head_block_.data(), path_bytes});
-  http::HeadWriter writer(
-      {head_block_.data() + path_bytes, head_block_.capacity() - path_bytes});
+  http::HeadWriter writer({head_block_.data() + path_bytes, head_block_.capacity() - path_bytes});
   writer.request_line("POST", target).header("host", upstream.endpoint.authority);
   writer.header("content-type", "application/json").header("accept", "*/*");
   writer.content_length(request.body.total_length());
@@ -111,8 +108,7 @@ Result<std::string_view> Attempt::write_head(const OutgoingRequest& request) noe
   return writer.text();
 }
 
-Task<Result<void>> Attempt::await_head(const OutgoingRequest& request,
-                                       http::ResponseSink& client) {
+Task<Result<void>> Attempt::await_head(const OutgoingRequest& request, http::ResponseSink& client) {
   net::Stream& stream = lease_->stream;
   io::Timer timer(services_.ring.ready(), services_.ring.timers());
   timer.set(Deadline::after(sent_at_, request.upstream->timeouts.response));

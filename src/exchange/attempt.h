@@ -20,9 +20,9 @@ namespace sluice::exchange {
 struct OutgoingRequest {
   const config::Upstream* upstream = nullptr;
   upstream::Pool* pool = nullptr;
-  const http::RequestHead* head = nullptr;     // The client's.
+  const http::RequestHead* head = nullptr;       // The client's.
   std::span<const std::string> forward_headers;  // Names, in lower case.
-  std::string_view authorization;  // Our credential there; empty when none is needed.
+  std::string_view authorization;                // Our credential there; empty when none is needed.
   std::string_view request_id;
   uint32_t priority = 0;  // Sent on when not 0.
   json::BodyPlan body;
@@ -70,9 +70,9 @@ class Attempt {
 
   Services& services_;
   upstream::Lease lease_;
-  io::Block head_block_;      // The request's head, until it is sent.
-  http::HeadBytes collected_; // The answer's head when it came in pieces.
-  io::Buffer received_;       // The last buffer; behind the head it holds the body's beginning.
+  io::Block head_block_;       // The request's head, until it is sent.
+  http::HeadBytes collected_;  // The answer's head when it came in pieces.
+  io::Buffer received_;        // The last buffer; behind the head it holds the body's beginning.
   http::ResponseParser parser_;
   MonoTime sent_at_;
   Duration connect_time_{};

@@ -33,7 +33,8 @@ const Row* row_of(Endpoint endpoint) noexcept {
 const Row* row_of(std::string_view path) noexcept {
   for (const Row& row : kRows) {
     const bool is_prefix = row.endpoint == Endpoint::kModel;
-    if (is_prefix ? path.starts_with(row.path) && path.size() > row.path.size() : path == row.path) {
+    if (is_prefix ? path.starts_with(row.path) && path.size() > row.path.size()
+                  : path == row.path) {
       return &row;
     }
   }

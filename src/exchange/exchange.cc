@@ -9,9 +9,8 @@ namespace {
 Task<void> refuse(Services& services, http::ResponseSink& client, Settlement& settlement,
                   Refusal refusal) {
   settlement.note_error(refusal.error);
-  const uint16_t status =
-      co_await reply_error(client, services.blocks, settlement.request_id(), refusal.error.code,
-                           refusal.details);
+  const uint16_t status = co_await reply_error(client, services.blocks, settlement.request_id(),
+                                               refusal.error.code, refusal.details);
   settlement.note_status(status);
 }
 
@@ -57,9 +56,8 @@ Task<void> Exchange::run() {
     co_await refuse(services_, client_, settlement, admission.error());
     co_return;
   }
-  Outcome<Answer> answer =
-      co_await route_and_send(services_, *generation, *endpoint, head_, *admission, client_,
-                              settlement);
+  Outcome<Answer> answer = co_await route_and_send(services_, *generation, *endpoint, head_,
+                                                   *admission, client_, settlement);
   if (!answer) {
     co_await refuse(services_, client_, settlement, answer.error());
     co_return;

@@ -26,8 +26,10 @@ bool may_use(const config::Snapshot& config, const auth::Principal& principal, M
 // or longer than any configured name.
 bool decode_segment(std::string_view text, std::array<char, 256>& out, size_t& length) noexcept {
   const auto digit = [](char c) {
-    return c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10
-           : c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
+    return c >= '0' && c <= '9'   ? c - '0'
+           : c >= 'a' && c <= 'f' ? c - 'a' + 10
+           : c >= 'A' && c <= 'F' ? c - 'A' + 10
+                                  : -1;
   };
   length = 0;
   for (size_t i = 0; i < text.size(); ++i) {
@@ -88,8 +90,8 @@ Result<std::string_view> write_one_model(const config::Snapshot& config,
 
 Task<Outcome<uint16_t>> answer_locally(Services& services, Generation& generation,
                                        Endpoint endpoint, const http::RequestHead& head,
-                                       const auth::Principal* principal,
-                                       http::ResponseSink& client, Settlement& settlement) {
+                                       const auth::Principal* principal, http::ResponseSink& client,
+                                       Settlement& settlement) {
   const std::string_view id = settlement.request_id();
   io::Block block;
   Result<std::string_view> text = std::string_view();
@@ -117,13 +119,12 @@ Task<Outcome<uint16_t>> answer_locally(Services& services, Generation& generatio
     // The name goes into the message before anything suspends.
     co_return std::unexpected(
         Refusal{text.error(),
-                {.param = "model", .model = head.path.substr(
-                                       std::min(head.path.size(), kModelPrefix.size()))}});
+                {.param = "model",
+                 .model = head.path.substr(std::min(head.path.size(), kModelPrefix.size()))}});
   }
   settlement.note_status(status);
-  const uint64_t bytes = co_await reply_json(client, id, status, *text,
-                                             status == 503 ? std::string_view("1")
-                                                           : std::string_view());
+  const uint64_t bytes = co_await reply_json(
+      client, id, status, *text, status == 503 ? std::string_view("1") : std::string_view());
   settlement.note_sent(bytes);
   co_return status;
 }

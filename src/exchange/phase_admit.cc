@@ -25,8 +25,8 @@ Outcome<json::Envelope> read_envelope(Services& services, const config::Snapshot
   const size_t needed = json::EnvelopeReader::memory_needed(body.size());
   const size_t held = services.envelope_reader.memory_bytes();
   if (needed > held && !share.try_resize(needed - held)) {
-    return std::unexpected(Refusal{
-        {ErrorCode::kOverloaded, Side::kSelf, Retry::kNever, "byte budget is spent"}, {}});
+    return std::unexpected(
+        Refusal{{ErrorCode::kOverloaded, Side::kSelf, Retry::kNever, "byte budget is spent"}, {}});
   }
   const auto envelope = services.envelope_reader.read(body, config.limits.json_depth_max);
   services.envelope_reader.release_above(json::EnvelopeReader::memory_needed(kUsualBodyMax));
@@ -67,9 +67,9 @@ Task<Outcome<Admission>> admit(Services& services, Generation& generation,
   }
   settlement.note_model(admission.model, envelope->stream);
   if (principal.key.is_valid() && !config.key(principal.key).allows(admission.model)) {
-    co_return std::unexpected(Refusal{
-        {ErrorCode::kModelNotAllowed, Side::kDownstream, Retry::kNever, "key lacks model"},
-        details});
+    co_return std::unexpected(
+        Refusal{{ErrorCode::kModelNotAllowed, Side::kDownstream, Retry::kNever, "key lacks model"},
+                details});
   }
   admission.priority = read_priority(head, principal);
   settlement.note_priority(admission.priority);

@@ -57,10 +57,9 @@ resilience::AttemptEnd end_of(const Attempt& attempt, const Result<void>& answer
 
 }  // namespace
 
-Task<Outcome<Answer>> route_and_send(Services& services, Generation& generation,
-                                     Endpoint endpoint, const http::RequestHead& head,
-                                     const Admission& admission, http::ResponseSink& client,
-                                     Settlement& settlement) {
+Task<Outcome<Answer>> route_and_send(Services& services, Generation& generation, Endpoint endpoint,
+                                     const http::RequestHead& head, const Admission& admission,
+                                     http::ResponseSink& client, Settlement& settlement) {
   const config::Snapshot& config = generation.config;
   route::Tried tried = exclude_unfit(config, config.model(admission.model), head.path);
   resilience::RetryState state{.attempts_made = 0, .attempts_max = config.limits.attempts};

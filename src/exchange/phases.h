@@ -33,8 +33,7 @@ using Outcome = std::expected<T, Refusal>;
 // 2. identify: who asks. From the head alone, before a body byte is kept.
 [[nodiscard]] Outcome<auth::Principal> identify(Generation& generation,
                                                 const http::RequestHead& head,
-                                                Settlement& settlement,
-                                                WallTime now) noexcept;
+                                                Settlement& settlement, WallTime now) noexcept;
 
 // 3. admit: the body, and the model it names, allowed for this principal.
 struct Admission {
@@ -54,10 +53,9 @@ struct Answer {
   const config::Route* route = nullptr;
   bool hides_usage = false;  // We asked for the usage event, the client did not.
 };
-Task<Outcome<Answer>> route_and_send(Services& services, Generation& generation,
-                                     Endpoint endpoint, const http::RequestHead& head,
-                                     const Admission& admission, http::ResponseSink& client,
-                                     Settlement& settlement);
+Task<Outcome<Answer>> route_and_send(Services& services, Generation& generation, Endpoint endpoint,
+                                     const http::RequestHead& head, const Admission& admission,
+                                     http::ResponseSink& client, Settlement& settlement);
 
 // 6. relay: commits the answer's head and moves its body. The request's bytes are given back first.
 Task<void> relay_answer(Services& services, Generation& generation, Answer answer,
@@ -67,8 +65,8 @@ Task<void> relay_answer(Services& services, Generation& generation, Answer answe
 // Instead of 3 to 6: model lists, liveness and readiness are answered here.
 Task<Outcome<uint16_t>> answer_locally(Services& services, Generation& generation,
                                        Endpoint endpoint, const http::RequestHead& head,
-                                       const auth::Principal* principal,
-                                       http::ResponseSink& client, Settlement& settlement);
+                                       const auth::Principal* principal, http::ResponseSink& client,
+                                       Settlement& settlement);
 
 // 7. settle is Settlement's destructor.
 

@@ -42,7 +42,9 @@ void write_message(MessageText& text, ErrorCode code, const ErrorAnswer& answer,
                    const ErrorDetails& details) noexcept {
   switch (code) {
     case ErrorCode::kModelNotFound:
-      text.add("The model `").add(details.model).add("` does not exist or you do not have access to it.");
+      text.add("The model `")
+          .add(details.model)
+          .add("` does not exist or you do not have access to it.");
       return;
     case ErrorCode::kModelNotAllowed:
       text.add("Your API key may not use the model `").add(details.model).add("`.");
@@ -54,7 +56,9 @@ void write_message(MessageText& text, ErrorCode code, const ErrorAnswer& answer,
       text.add("The parameter `").add(details.param).add("` is required.");
       return;
     case ErrorCode::kUnsupportedValue:
-      text.add("The parameter `").add(details.param).add("` has a type or value that is not supported.");
+      text.add("The parameter `")
+          .add(details.param)
+          .add("` has a type or value that is not supported.");
       return;
     default: text.add(answer.message);
   }
@@ -68,7 +72,8 @@ ErrorAnswer answer_for(ErrorCode code) noexcept {
       return {400, kInvalid, "malformed_request",
               "The request is not valid HTTP. The connection is closed."};
     case ErrorCode::kHeadTooLarge:
-      return {431, kInvalid, "head_too_large", "The request's header fields are too large or too many."};
+      return {431, kInvalid, "head_too_large",
+              "The request's header fields are too large or too many."};
     case ErrorCode::kRequestTooLarge: return {413, kInvalid, "request_too_large", ""};
     case ErrorCode::kRequestTimeout:
       return {408, kTimeout, "request_timeout", "The request did not arrive in time."};
@@ -78,7 +83,8 @@ ErrorAnswer answer_for(ErrorCode code) noexcept {
       return {417, kInvalid, "expectation_failed", "Only `Expect: 100-continue` is supported."};
     case ErrorCode::kInvalidJson:
       return {400, kInvalid, "invalid_json",
-              "We could not parse the JSON body of your request. It must be one valid JSON object in UTF-8."};
+              "We could not parse the JSON body of your request. It must be one valid JSON object "
+              "in UTF-8."};
     case ErrorCode::kMissingParameter: return {400, kInvalid, "missing_required_parameter", ""};
     case ErrorCode::kUnsupportedValue: return {400, kInvalid, "unsupported_value", ""};
     case ErrorCode::kInvalidApiKey:
@@ -107,7 +113,8 @@ ErrorAnswer answer_for(ErrorCode code) noexcept {
     case ErrorCode::kUpstreamTimeout:
       return {504, kTimeout, "upstream_timeout", "The upstream did not answer in time."};
     case ErrorCode::kUpstreamLost:
-      return {502, kUpstream, "upstream_lost", "The upstream closed the connection before it answered."};
+      return {502, kUpstream, "upstream_lost",
+              "The upstream closed the connection before it answered."};
     case ErrorCode::kUpstreamStalled:
       return {504, kTimeout, "stream_timeout", "The upstream stopped sending."};
     case ErrorCode::kUpstreamStatus:
@@ -118,12 +125,15 @@ ErrorAnswer answer_for(ErrorCode code) noexcept {
 
 relay::BrokenEvents broken_events() noexcept {
   return {
-      .lost = "data: {\"error\":{\"message\":\"The upstream closed the stream before its end.\","
-              "\"type\":\"upstream_error\",\"param\":null,\"code\":\"upstream_lost\"}}\n\n",
-      .stalled = "data: {\"error\":{\"message\":\"The upstream stopped sending.\","
-                 "\"type\":\"timeout_error\",\"param\":null,\"code\":\"stream_timeout\"}}\n\n",
-      .draining = "data: {\"error\":{\"message\":\"The server is shutting down.\","
-                  "\"type\":\"service_unavailable_error\",\"param\":null,\"code\":\"draining\"}}\n\n",
+      .lost =
+          "data: {\"error\":{\"message\":\"The upstream closed the stream before its end.\","
+          "\"type\":\"upstream_error\",\"param\":null,\"code\":\"upstream_lost\"}}\n\n",
+      .stalled =
+          "data: {\"error\":{\"message\":\"The upstream stopped sending.\","
+          "\"type\":\"timeout_error\",\"param\":null,\"code\":\"stream_timeout\"}}\n\n",
+      .draining =
+          "data: {\"error\":{\"message\":\"The server is shutting down.\","
+          "\"type\":\"service_unavailable_error\",\"param\":null,\"code\":\"draining\"}}\n\n",
   };
 }
 

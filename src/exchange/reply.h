@@ -23,11 +23,11 @@ struct ErrorAnswer {
 
 // What makes an error answer more exact than its table row. Views must live until the reply ends.
 struct ErrorDetails {
-  uint16_t status = 0;            // Replaces the row's when not 0 (HTTP parse errors).
-  std::string_view param;         // The request's field; empty prints as null.
-  std::string_view model;         // Put into the message of model errors.
-  uint64_t limit = 0;             // Put into the message of size errors, in bytes.
-  std::string_view allow;         // The allow header of a 405.
+  uint16_t status = 0;     // Replaces the row's when not 0 (HTTP parse errors).
+  std::string_view param;  // The request's field; empty prints as null.
+  std::string_view model;  // Put into the message of model errors.
+  uint64_t limit = 0;      // Put into the message of size errors, in bytes.
+  std::string_view allow;  // The allow header of a 405.
 };
 
 // Sends one whole answer and waits until it is written or the client is gone. The sink must not

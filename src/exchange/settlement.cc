@@ -13,8 +13,8 @@ constexpr size_t kRequestIdMax = 128;
 bool is_request_id(std::string_view text) noexcept {
   if (text.empty() || text.size() > kRequestIdMax) return false;
   return std::ranges::all_of(text, [](char c) {
-    return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') ||
-           c == '.' || c == '_' || c == '-';
+    return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '.' ||
+           c == '_' || c == '-';
   });
 }
 

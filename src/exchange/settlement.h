@@ -68,7 +68,7 @@ class Settlement {
   std::optional<Error> error_;
   usage::Usage usage_;
   ModelId model_;
-  UpstreamId upstream_;       // Of the present attempt.
+  UpstreamId upstream_;  // Of the present attempt.
   const config::Route* route_ = nullptr;
   metrics::Phase phase_ = metrics::Phase::kRead;
   bool attempt_is_open_ = false;  // Counted as in flight at its upstream.

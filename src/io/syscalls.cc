@@ -63,6 +63,8 @@ void SystemSyscalls::close(int fd) noexcept { ::close(fd); }
 // Fails only for a socket that is not connected any more, which is what is wanted.
 void SystemSyscalls::shut_down(int fd) noexcept { ::shutdown(fd, SHUT_RDWR); }
 
+void SystemSyscalls::shut_down_sending(int fd) noexcept { ::shutdown(fd, SHUT_WR); }
+
 uint64_t SystemSyscalls::acknowledged_bytes(int fd) noexcept {
   tcp_info status{};
   socklen_t length = sizeof status;

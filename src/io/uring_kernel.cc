@@ -38,8 +38,7 @@ std::string explain_setup_failure(int error) {
     case EMFILE:
     case ENFILE:
       return "no descriptor is left for io_uring; raise the limit (ulimit -n, or LimitNOFILE=)";
-    default:
-      return std::string("io_uring_setup failed: ") + std::strerror(error);
+    default: return std::string("io_uring_setup failed: ") + std::strerror(error);
   }
 }
 
@@ -78,8 +77,7 @@ class UringKernel final : public Kernel {
     io_uring_sqe_set_data64(entry, submission.token);
   }
 
-  size_t wait(std::optional<Duration> timeout,
-              std::span<KernelCompletion> completions) override {
+  size_t wait(std::optional<Duration> timeout, std::span<KernelCompletion> completions) override {
     io_uring_cqe* first = nullptr;
     __kernel_timespec time{};
     if (timeout) {
@@ -138,9 +136,7 @@ class UringKernel final : public Kernel {
         entry->flags |= IOSQE_BUFFER_SELECT;
         entry->buf_group = kBufferGroup;
         return;
-      case OpCode::kRecvInto:
-        io_uring_prep_recv(entry, s.fd, address, s.length, 0);
-        return;
+      case OpCode::kRecvInto: io_uring_prep_recv(entry, s.fd, address, s.length, 0); return;
       case OpCode::kSend:
         io_uring_prep_send(entry, s.fd, address, s.length, MSG_NOSIGNAL | MSG_WAITALL);
         return;
@@ -148,18 +144,10 @@ class UringKernel final : public Kernel {
         io_uring_prep_sendmsg(entry, s.fd, static_cast<const msghdr*>(s.address),
                               MSG_NOSIGNAL | MSG_WAITALL);
         return;
-      case OpCode::kRead:
-        io_uring_prep_read(entry, s.fd, address, s.length, 0);
-        return;
-      case OpCode::kPollHangup:
-        io_uring_prep_poll_add(entry, s.fd, POLLRDHUP);
-        return;
-      case OpCode::kClose:
-        io_uring_prep_close(entry, s.fd);
-        return;
-      case OpCode::kCancel:
-        io_uring_prep_cancel64(entry, s.target, 0);
-        return;
+      case OpCode::kRead: io_uring_prep_read(entry, s.fd, address, s.length, 0); return;
+      case OpCode::kPollHangup: io_uring_prep_poll_add(entry, s.fd, POLLRDHUP); return;
+      case OpCode::kClose: io_uring_prep_close(entry, s.fd); return;
+      case OpCode::kCancel: io_uring_prep_cancel64(entry, s.target, 0); return;
     }
   }
 

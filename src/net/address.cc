@@ -28,7 +28,8 @@ std::optional<Address> parse_address(std::string_view host, uint16_t port) {
 }
 
 uint16_t Address::port() const noexcept {
-  if (family() == AF_INET6) return ntohs(reinterpret_cast<const sockaddr_in6*>(&storage)->sin6_port);
+  if (family() == AF_INET6)
+    return ntohs(reinterpret_cast<const sockaddr_in6*>(&storage)->sin6_port);
   return ntohs(reinterpret_cast<const sockaddr_in*>(&storage)->sin_port);
 }
 

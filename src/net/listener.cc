@@ -69,7 +69,7 @@ std::expected<int, std::string> open_unix_listener(const std::string& path) {
                            " is in use by a running process; stop it or set admin.socket to "
                            "another path");
   }
-  struct stat status {};
+  struct stat status{};
   if (::stat(path.c_str(), &status) == 0) {
     if (!S_ISSOCK(status.st_mode)) {
       ::close(fd);

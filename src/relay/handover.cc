@@ -59,9 +59,8 @@ void Handover::note_span(std::string_view span) noexcept {
 Result<void> Handover::hand_over(io::Buffer& input, Batch& batch, bool copy) noexcept {
   span_count_ = 0;
   const std::string_view bytes = input.bytes();
-  const Result<size_t> used = output_ == Output::kVerbatim
-                                  ? hand_over_verbatim(bytes, batch, copy)
-                                  : hand_over_reframed(bytes, batch, copy);
+  const Result<size_t> used = output_ == Output::kVerbatim ? hand_over_verbatim(bytes, batch, copy)
+                                                           : hand_over_reframed(bytes, batch, copy);
   if (used) {
     has_excess_ = has_excess_ || (decoder_.is_finished() && *used < bytes.size());
     const bool is_used_up = *used == bytes.size() || decoder_.is_finished();
@@ -115,7 +114,7 @@ size_t Handover::hand_over_untouched(std::string_view bytes, Batch& batch, bool 
 
 Result<size_t> Handover::hand_over_reframed(std::string_view bytes, Batch& batch,
                                             bool copy) noexcept {
-  if (filter_ != nullptr && output_ == Output::kChunked) {
+  if (filter_ != nullptr && output_ == Output::kChunked && decoder_.is_chunked()) {
     if (const size_t used = hand_over_untouched(bytes, batch, copy); used > 0) return used;
     span_count_ = 0;
   }
@@ -144,7 +143,8 @@ Result<size_t> Handover::hand_over_reframed(std::string_view bytes, Batch& batch
 }
 
 bool Handover::filter_span(std::string_view span, Batch& batch, bool copy) noexcept {
-  // The LF of a CRLF that was cut behind the CR: its event has gone, so it must not wait for the next.
+  // The LF of a CRLF that was cut behind the CR: its event has gone, so it must not wait for the
+  // next.
   if (ended_in_cr_ && held_bytes_ == 0 && !passes_event_ && span.front() == '\n') {
     ended_in_cr_ = false;
     if (!put(span.substr(0, 1), batch, copy)) return false;

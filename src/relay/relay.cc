@@ -101,8 +101,8 @@ class Relay {
   bool is_tail_written_ = false;  // The end of the body, or of a broken stream, is in a batch.
   bool is_ended_ = false;
   bool is_receiving_ = false;
-  bool is_cut_ = false;           // The shard's order to end was heard.
-  bool head_pending_ = true;      // The head has not been sent; alone if no byte comes with it.
+  bool is_cut_ = false;       // The shard's order to end was heard.
+  bool head_pending_ = true;  // The head has not been sent; alone if no byte comes with it.
   MonoTime upstream_moved_at_;
   MonoTime downstream_moved_at_;
   uint64_t acknowledged_ = 0;
@@ -210,8 +210,7 @@ void Relay::collect_upstream() noexcept {
 
 void Relay::collect_timeout() noexcept {
   timer.reset();
-  if (is_receiving_ &&
-      Deadline::after(upstream_moved_at_, options_.idle_max).has_passed(now())) {
+  if (is_receiving_ && Deadline::after(upstream_moved_at_, options_.idle_max).has_passed(now())) {
     end_input(RelayEnd::kUpstreamStalled);
     return;
   }
@@ -251,9 +250,9 @@ void Relay::collect() noexcept {
 
 RelayResult Relay::result() noexcept {
   result_.payload_bytes = handover_.payload_bytes();
-  result_.upstream_is_clean =
-      handover_.is_finished() && !handover_.has_excess() && !upstream_.is_shut_down() &&
-      options_.framing.kind != http::BodyKind::kUntilClose;
+  result_.upstream_is_clean = handover_.is_finished() && !handover_.has_excess() &&
+                              !upstream_.is_shut_down() &&
+                              options_.framing.kind != http::BodyKind::kUntilClose;
   return result_;
 }
 

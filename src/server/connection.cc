@@ -131,6 +131,7 @@ void Connection::turn_to_next_request() noexcept {
 
 Task<void> Connection::linger() {
   size_t taken = 0;
+  stream_.finish_sending();
   timer_.set(Deadline::after(worker_.ring().now(), kLingerMax));
   while (taken < kLingerBytesMax && !timer_.is_ready()) {
     stream_.start_receive();
@@ -186,7 +187,8 @@ Task<Result<std::string_view>> Connection::read(uint64_t bytes_max) {
   const http::RequestHead& head = parser_.head();
   if (head.body.kind == http::BodyKind::kNone) co_return std::string_view();
   if (head.body.kind == http::BodyKind::kLength && head.body.length > bytes_max) {
-    co_return fail(ErrorCode::kRequestTooLarge, Side::kDownstream, "content-length above the limit");
+    co_return fail(ErrorCode::kRequestTooLarge, Side::kDownstream,
+                   "content-length above the limit");
   }
   if (head.expect_continue && input_.bytes().size() == head.head_bytes) {
     const Result<void> sent = co_await send_continue();
@@ -212,8 +214,7 @@ Task<Result<std::string_view>> Connection::read_by_length(uint64_t length) {
     consumed_ = head_bytes + static_cast<size_t>(length);
     co_return present.substr(0, static_cast<size_t>(length));
   }
-  const Deadline deadline =
-      Deadline::after(worker_.ring().now(), worker_.snapshot().timeouts.body);
+  const Deadline deadline = Deadline::after(worker_.ring().now(), worker_.snapshot().timeouts.body);
   consumed_ = input_.bytes().size();
   const auto total = static_cast<size_t>(length);
   body_ = worker_.blocks().take(std::min(total, kTrustedLengthMax));
@@ -247,10 +248,10 @@ Result<void> Connection::add_payload(std::string_view payload, uint64_t bytes_ma
   }
   const size_t needed = body_bytes_ + payload.size();
   if (!body_.is_held()) body_ = worker_.blocks().take(needed);
-  const bool has_room = body_.is_held() &&
-                        (needed <= body_.capacity() ||
-                         worker_.blocks().grow(body_, body_bytes_,
-                                               std::max(needed, body_.capacity() * 2)));
+  const bool has_room =
+      body_.is_held() &&
+      (needed <= body_.capacity() ||
+       worker_.blocks().grow(body_, body_bytes_, std::max(needed, body_.capacity() * 2)));
   if (!has_room) return fail(ErrorCode::kOverloaded, Side::kSelf, "byte budget is spent");
   std::memcpy(body_.data() + body_bytes_, payload.data(), payload.size());
   body_bytes_ = needed;
@@ -258,8 +259,7 @@ Result<void> Connection::add_payload(std::string_view payload, uint64_t bytes_ma
 }
 
 Task<Result<std::string_view>> Connection::read_chunked(uint64_t bytes_max) {
-  const Deadline deadline =
-      Deadline::after(worker_.ring().now(), worker_.snapshot().timeouts.body);
+  const Deadline deadline = Deadline::after(worker_.ring().now(), worker_.snapshot().timeouts.body);
   http::ChunkedDecoder decoder(Side::kDownstream);
   io::Buffer buffer;  // Empty for the first round, which reads what came with the head.
   bool is_first = true;
@@ -278,7 +278,8 @@ Task<Result<std::string_view>> Connection::read_chunked(uint64_t bytes_max) {
     if (is_first) consumed_ = parser_.head().head_bytes + at;
     if (decoder.finished()) {
       buffer.remove_prefix(is_first ? 0 : at);
-      if (!buffer.is_empty() && !pipelined_.append(std::move(buffer), worker_.blocks(), 64 * 1024)) {
+      if (!buffer.is_empty() &&
+          !pipelined_.append(std::move(buffer), worker_.blocks(), 64 * 1024)) {
         co_return fail(ErrorCode::kOverloaded, Side::kSelf, "byte budget is spent");
       }
       co_return std::string_view(body_.is_held() ? body_.data() : "", body_bytes_);

@@ -40,8 +40,9 @@ class Connection final : public ListLink,
 
  private:
   // Behind an answer to a body that was not read: what is still taken from the client, so that a
-  // reset does not destroy the answer on its way.
-  static constexpr size_t kLingerBytesMax = 64 * 1024;
+  // reset does not destroy the answer on its way. Clients that send all before they read, as the
+  // SDKs do, lose a 413 when less than their body is taken; what is dropped costs no memory.
+  static constexpr size_t kLingerBytesMax = 64 * 1024 * 1024;
   static constexpr Duration kLingerMax = seconds(2);
   // A declared length up to this is taken as one block; above it the block grows as bytes come.
   static constexpr size_t kTrustedLengthMax = 1024 * 1024;
@@ -94,27 +95,27 @@ class Connection final : public ListLink,
   net::Stream stream_;
   io::Timer timer_;
   io::Event interrupted_;
-  io::Event drained_;              // Wakes an idle connection when draining begins.
+  io::Event drained_;  // Wakes an idle connection when draining begins.
   ErrorCode interruption_ = ErrorCode::kDownstreamLost;
   http::RequestParser parser_;
-  http::HeadBytes input_;          // The present request from its first byte, and what follows it.
-  http::HeadBytes pipelined_;      // What came while the exchange ran.
-  io::Block body_;                 // The body, unless it lies behind its head in input_.
+  http::HeadBytes input_;      // The present request from its first byte, and what follows it.
+  http::HeadBytes pipelined_;  // What came while the exchange ran.
+  io::Block body_;             // The body, unless it lies behind its head in input_.
   size_t body_bytes_ = 0;
-  size_t consumed_ = 0;            // Bytes of input_ that belong to the present request.
-  io::Block head_block_;           // The answer's head until it has been sent.
+  size_t consumed_ = 0;   // Bytes of input_ that belong to the present request.
+  io::Block head_block_;  // The answer's head until it has been sent.
   std::string_view head_text_;
   http::HeadWriter head_writer_;
   MonoTime head_began_at_;
   uint32_t requests_ = 0;
   bool keeps_alive_ = true;
-  bool client_closes_ = false;     // The client, or HTTP/1.0, asked for the close.
+  bool client_closes_ = false;  // The client, or HTTP/1.0, asked for the close.
   bool body_is_read_ = true;
   bool is_released_ = false;
   bool is_committed_ = false;
-  bool head_goes_out_ = false;     // The send in flight carries the head.
+  bool head_goes_out_ = false;  // The send in flight carries the head.
   bool is_draining_ = false;
-  bool drops_body_ = false;        // There was no memory for the answer's head; a bare 503 stands in.
+  bool drops_body_ = false;  // There was no memory for the answer's head; a bare 503 stands in.
 };
 
 }  // namespace sluice::server

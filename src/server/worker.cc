@@ -45,9 +45,7 @@ Worker::Worker(io::Ring& ring, WorkerParts parts)
   io::start_detached(accept_connections());
 }
 
-Worker::~Worker() {
-  SLUICE_ASSERT(gate_.inside() == 0 && pools_.empty());
-}
+Worker::~Worker() { SLUICE_ASSERT(gate_.inside() == 0 && pools_.empty()); }
 
 http::HeadLimits Worker::head_limits() const noexcept {
   const config::Limits& limits = snapshot().limits;
@@ -157,8 +155,7 @@ void Worker::obey(upstream::ShardCommand& command) {
   }
 }
 
-upstream::Pool& Worker::find_pool(const config::Upstream& upstream,
-                                  metrics::UpstreamCells& cells) {
+upstream::Pool& Worker::find_pool(const config::Upstream& upstream, metrics::UpstreamCells& cells) {
   const std::string identity = upstream.name + ' ' + upstream.endpoint.authority;
   for (NamedPool& named : pools_) {
     if (named.identity != identity || named.is_closed) continue;
@@ -171,11 +168,11 @@ upstream::Pool& Worker::find_pool(const config::Upstream& upstream,
 
 void Worker::adopt(upstream::AdoptSnapshot adoption) {
   const config::Snapshot& snapshot = *adoption.snapshot;
-  auto generation = std::make_unique<exchange::Generation>(snapshot, std::move(adoption.cells),
-                                                           parts_.shard);
+  auto generation =
+      std::make_unique<exchange::Generation>(snapshot, std::move(adoption.cells), parts_.shard);
   for (size_t i = 0; i < snapshot.upstreams.size(); ++i) {
-    upstream::Pool& pool =
-        find_pool(snapshot.upstreams[i], generation->cells.upstream(UpstreamId{static_cast<uint32_t>(i)}));
+    upstream::Pool& pool = find_pool(
+        snapshot.upstreams[i], generation->cells.upstream(UpstreamId{static_cast<uint32_t>(i)}));
     if (i < adoption.addresses.size()) pool.set_addresses(std::move(adoption.addresses[i]));
     generation->pools.push_back(&pool);
   }
@@ -197,18 +194,16 @@ void Worker::begin_drain() {
 void Worker::close_unused_pools() {
   const bool is_idle = is_draining_ && connection_count_ == 0;
   for (NamedPool& named : pools_) {
-    const bool is_used =
-        !is_idle && std::ranges::any_of(generations_, [&](const auto& generation) {
-          return std::ranges::find(generation->pools, named.pool.get()) != generation->pools.end();
-        });
+    const bool is_used = !is_idle && std::ranges::any_of(generations_, [&](const auto& generation) {
+      return std::ranges::find(generation->pools, named.pool.get()) != generation->pools.end();
+    });
     if (!is_used && !named.is_closed) {
       named.is_closed = true;
       named.pool->close();
     }
   }
-  std::erase_if(pools_, [](const NamedPool& named) {
-    return named.is_closed && named.pool->is_empty();
-  });
+  std::erase_if(pools_,
+                [](const NamedPool& named) { return named.is_closed && named.pool->is_empty(); });
   // A closed pool empties within a few turns; looked at again in each of them.
   if (std::ranges::any_of(pools_, &NamedPool::is_closed)) has_retired_ = true;
 }

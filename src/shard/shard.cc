@@ -98,7 +98,8 @@ uint64_t Shard::cpu_us() const noexcept {
   timespec time{};
   if (pthread_getcpuclockid(const_cast<std::thread&>(thread_).native_handle(), &id) != 0) return 0;
   if (clock_gettime(id, &time) != 0) return 0;
-  return static_cast<uint64_t>(time.tv_sec) * 1'000'000 + static_cast<uint64_t>(time.tv_nsec) / 1000;
+  return static_cast<uint64_t>(time.tv_sec) * 1'000'000 +
+         static_cast<uint64_t>(time.tv_nsec) / 1000;
 }
 
 }  // namespace sluice::shard

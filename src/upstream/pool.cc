@@ -35,9 +35,7 @@ Pool::Pool(io::Ring& ring, config::PoolLimits limits, metrics::UpstreamCells& ce
 
 Pool::~Pool() { SLUICE_ASSERT(is_empty()); }
 
-void Pool::set_addresses(std::vector<net::Address> addresses) {
-  addresses_ = std::move(addresses);
-}
+void Pool::set_addresses(std::vector<net::Address> addresses) { addresses_ = std::move(addresses); }
 
 bool Pool::is_fit(Connection& connection) const noexcept {
   const MonoTime now = ring_.now();

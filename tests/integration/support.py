@@ -3,6 +3,7 @@
 Ports are the kernel's choice; everything is ended by its pid or its socket; every wait has a bound.
 """
 
+import json
 import os
 import re
 import select
@@ -257,3 +258,53 @@ class UpstreamConnection(Client):
 
     def end_stream(self):
         self.send("0\r\n\r\n")
+
+
+DONE = "data: [DONE]\n\n"
+USAGE = 'data: {"id":"c","choices":[],"usage":{"prompt_tokens":7,"completion_tokens":5}}\n\n'
+
+
+def config(upstream, extra="", model_extra="", upstream_extra=""):
+    return f"""
+development: true
+upstreams:
+  - name: up
+    url: {upstream.url}
+{upstream_extra}
+models:
+  - name: m
+    routes: [{{upstream: up{model_extra}}}]
+{extra}
+"""
+
+
+def delta(text):
+    payload = {"id": "c", "choices": [{"index": 0, "delta": {"content": text}}]}
+    return "data: " + json.dumps(payload) + "\n\n"
+
+
+def echo(connection):
+    """Answers every request with what arrived."""
+    while True:
+        head, body = connection.read_request()
+        connection.answer(json.dumps({"head": head, "body": body.decode("utf-8", "replace")}))
+
+
+def streams(*events, usage_when_asked=True):
+    """A script that streams events, with the usage event when the request asks for it."""
+    def script(connection):
+        while True:
+            _, body = connection.read_request()
+            connection.begin_stream()
+            for event in events:
+                connection.chunk(event)
+            asked = (json.loads(body).get("stream_options") or {}).get("include_usage")
+            if asked and usage_when_asked:
+                connection.chunk(USAGE)
+            connection.chunk(DONE)
+            connection.end_stream()
+    return script
+
+
+def ask(model="m", **fields):
+    return json.dumps({"model": model, "messages": [], **fields})

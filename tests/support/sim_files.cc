@@ -137,6 +137,11 @@ void SimSyscalls::shut_down(int fd) noexcept {
   }
 }
 
+void SimSyscalls::shut_down_sending(int fd) noexcept {
+  SimFile* file = files_.find(fd);
+  if (file != nullptr && file->end != nullptr) net_.shut_write(*file->end);
+}
+
 void SimSyscalls::signal_eventfd(int fd) noexcept {
   SimFile* file = files_.find(fd);
   if (file != nullptr) ++file->count;

@@ -8,8 +8,8 @@
 namespace sluice::sim {
 namespace {
 
-constexpr size_t kLingerBytesMax = 1024 * 1024;
-constexpr Duration kLingerMax = milliseconds(500);
+constexpr size_t kLingerBytesMax = 64 * 1024 * 1024;
+constexpr Duration kLingerMax = seconds(2);
 
 }  // namespace
 

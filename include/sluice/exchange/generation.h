@@ -22,11 +22,11 @@ struct Generation {
   metrics::SnapshotCells cells;
   auth::Chain auth;
   route::Router router;
-  std::vector<upstream::Pool*> pools;             // By UpstreamId.
+  std::vector<upstream::Pool*> pools;  // By UpstreamId.
   // By ModelId, then by route: the name sent upstream as a JSON string; empty when it is the
   // client's own.
   std::vector<std::vector<std::string>> model_names;
-  std::vector<std::string> authorizations;        // By UpstreamId: "Bearer ..." or empty.
+  std::vector<std::string> authorizations;  // By UpstreamId: "Bearer ..." or empty.
   uint32_t pins = 0;
 };
 

@@ -21,10 +21,10 @@ enum class Trailers : uint8_t { kAccepted, kRefused };
 
 // What a broken relay must still write so that an open chunk ends and an own one can follow.
 struct ChunkClosing {
-  bool possible = false;     // False once the last chunk has begun.
-  std::string_view before;   // Completes the chunk's head.
-  uint64_t fill_bytes = 0;   // Payload that the head has promised and that is missing.
-  std::string_view after;    // Completes the chunk's end.
+  bool possible = false;    // False once the last chunk has begun.
+  std::string_view before;  // Completes the chunk's head.
+  uint64_t fill_bytes = 0;  // Payload that the head has promised and that is missing.
+  std::string_view after;   // Completes the chunk's end.
 };
 
 // Follows a chunked body that comes in any cuts. Strict: CRLF only, hexadecimal sizes below 2^63,

@@ -144,7 +144,7 @@ class HeaderList {
   }
 
   const char* base_ = "";
-  uint64_t seen_ = 0;      // One bit per name.
+  uint64_t seen_ = 0;  // One bit per name.
   uint64_t repeated_ = 0;
   size_t count_ = 0;
   std::array<Entry, kCapacity> entries_;  // Only the first `count_` are ever read.

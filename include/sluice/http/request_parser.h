@@ -59,7 +59,14 @@ class RequestParser {
 
  private:
   enum class Stage : uint8_t {
-    kStart, kSkipLf, kMethod, kTarget, kVersion, kLineEnd, kFields, kOver,
+    kStart,
+    kSkipLf,
+    kMethod,
+    kTarget,
+    kVersion,
+    kLineEnd,
+    kFields,
+    kOver,
   };
 
   ParseState fail(const HeadFault& fault) noexcept;

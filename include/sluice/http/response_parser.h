@@ -9,7 +9,7 @@ namespace sluice::http {
 // A response head. Its views point into the parsed bytes, and live as long as these.
 struct ResponseHead {
   Version version = Version::kHttp11;
-  uint16_t status = 0;  // 100 to 599.
+  uint16_t status = 0;      // 100 to 599.
   bool keep_alive = false;  // Whether the connection lives on when the body is over.
   BodyFraming body;
   HeaderList headers;

@@ -18,7 +18,8 @@ class ResponseSink {
  public:
   // How this client can be told where a body ends.
   enum class Framing : uint8_t {
-    kChunked,     // HTTP/1.1: the sender writes chunked coding itself; an upstream's may pass as it is.
+    kChunked,     // HTTP/1.1: the sender writes chunked coding itself; an upstream's may pass as it
+                  // is.
     kUntilClose,  // HTTP/1.0: bare payload, ended by closing.
   };
   static constexpr size_t kSlicesMax = 30;

@@ -34,9 +34,7 @@ class HeadWriter {
 
   [[nodiscard]] bool ok() const noexcept { return state_ == State::kOk; }
   [[nodiscard]] State state() const noexcept { return state_; }
-  [[nodiscard]] std::string_view text() const noexcept {
-    return {out_.data(), ok() ? bytes_ : 0};
-  }
+  [[nodiscard]] std::string_view text() const noexcept { return {out_.data(), ok() ? bytes_ : 0}; }
 
  private:
   HeadWriter& append(std::string_view text) noexcept;

@@ -30,10 +30,10 @@ class EventScanner {
   // Returns the offset behind a line end whose first byte is span[at].
   size_t end_line(std::string_view span, size_t at) noexcept;
 
-  uint8_t bom_bytes_ = 0;       // Bytes of a byte order mark seen; kNoBom once it is past.
-  bool is_open_ = false;        // An event has begun and not ended.
+  uint8_t bom_bytes_ = 0;  // Bytes of a byte order mark seen; kNoBom once it is past.
+  bool is_open_ = false;   // An event has begun and not ended.
   bool at_line_start_ = true;
-  bool after_cr_ = false;       // The last byte was a CR: an LF now belongs to it.
+  bool after_cr_ = false;  // The last byte was a CR: an LF now belongs to it.
 };
 
 // One field of an event. A line without a colon is a name without a value.

@@ -75,8 +75,8 @@ class BlockPool {
     uint32_t cached_max;
   };
   // Larger blocks are neither rounded nor cached.
-  static constexpr std::array<SizeClass, 5> kClasses = {{
-      {4 * 1024, 512}, {16 * 1024, 128}, {64 * 1024, 32}, {256 * 1024, 16}, {1024 * 1024, 4}}};
+  static constexpr std::array<SizeClass, 5> kClasses = {
+      {{4 * 1024, 512}, {16 * 1024, 128}, {64 * 1024, 32}, {256 * 1024, 16}, {1024 * 1024, 4}}};
 
   [[nodiscard]] static int class_of(size_t bytes) noexcept;
   [[nodiscard]] char* allocate(size_t capacity) noexcept;

@@ -21,7 +21,7 @@ enum class OpCode : uint8_t {
   kRead,         // `address`, `length`; for an eventfd.
   kPollHangup,   // Completes when the peer closed its side, not for data.
   kClose,
-  kCancel,       // `target` is the token to cancel.
+  kCancel,  // `target` is the token to cancel.
 };
 
 struct Submission {
@@ -35,14 +35,14 @@ struct Submission {
 
 struct KernelCompletion {
   uint64_t token = 0;
-  int32_t result = 0;        // Negative errno, or the operation's value.
-  uint16_t buffer = 0;       // Meaningful only when has_buffer.
+  int32_t result = 0;   // Negative errno, or the operation's value.
+  uint16_t buffer = 0;  // Meaningful only when has_buffer.
   bool has_buffer = false;
-  bool more = false;         // The multishot op stays armed.
+  bool more = false;  // The multishot op stays armed.
 };
 
 struct KernelFigures {
-  uint64_t overflows = 0;    // Completions that the kernel had to queue outside the CQ.
+  uint64_t overflows = 0;  // Completions that the kernel had to queue outside the CQ.
 };
 
 // Used by one thread only. Calls never block except wait().

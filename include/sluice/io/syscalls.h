@@ -27,6 +27,8 @@ class Syscalls {
   virtual void close(int fd) noexcept = 0;
   // Ends both directions of a socket.
   virtual void shut_down(int fd) noexcept = 0;
+  // Ends the sending direction alone: the peer reads to the end and may still write.
+  virtual void shut_down_sending(int fd) noexcept = 0;
   // Bytes that the peer's host has acknowledged over the life of a TCP socket (TCP_INFO,
   // tcpi_bytes_acked, Linux 4.1); 0 when unknown. Tells a slow reader from one that stands still.
   [[nodiscard]] virtual uint64_t acknowledged_bytes(int fd) noexcept = 0;
@@ -43,6 +45,7 @@ class SystemSyscalls final : public Syscalls {
   void signal_eventfd(int fd) noexcept override;
   void close(int fd) noexcept override;
   void shut_down(int fd) noexcept override;
+  void shut_down_sending(int fd) noexcept override;
   [[nodiscard]] uint64_t acknowledged_bytes(int fd) noexcept override;
 };
 

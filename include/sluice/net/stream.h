@@ -27,9 +27,9 @@ class StreamObserver {
 
 // Plain TCP today; TLS takes its place under the same contract.
 //
-// Nothing here suspends but close(). start_*() begins an operation, its event becomes ready, take_*()
-// fetches the outcome; so a caller can wait for several things with io::first_of. Lives in one
-// place (not movable) on one shard. Must be closed before it dies.
+// Nothing here suspends but close(). start_*() begins an operation, its event becomes ready,
+// take_*() fetches the outcome; so a caller can wait for several things with io::first_of. Lives in
+// one place (not movable) on one shard. Must be closed before it dies.
 class Stream {
  public:
   static constexpr size_t kSlicesMax = 32;
@@ -78,8 +78,11 @@ class Stream {
   void start_hangup_watch() noexcept;
   [[nodiscard]] io::Event& hung_up() noexcept { return hangup_; }
 
-  // Ends both directions in this instant, also for sends begun in this turn; operations in flight complete soon after. Any number of calls.
+  // Ends both directions in this instant, also for sends begun in this turn; operations in flight
+  // complete soon after. Any number of calls.
   void shut_down() noexcept;
+  // Ends the sending direction: the peer sees the end of the stream. Not while is_sending().
+  void finish_sending() noexcept { ring_.syscalls().shut_down_sending(fd_); }
   [[nodiscard]] bool is_shut_down() const noexcept { return is_shut_down_; }
   // Shuts down, waits for the operations in flight, and closes the descriptor. Suspends.
   Task<void> close();

@@ -36,12 +36,12 @@ struct BrokenEvents {
 };
 
 struct RelayOptions {
-  http::BodyFraming framing;   // Of the upstream's body.
+  http::BodyFraming framing;  // Of the upstream's body.
   bool is_event_stream = false;
-  Duration idle_max{};         // Between bytes of the upstream; zero is for ever.
-  Duration stall_max{};        // For a client that takes nothing; zero is for ever.
+  Duration idle_max{};                  // Between bytes of the upstream; zero is for ever.
+  Duration stall_max{};                 // For a client that takes nothing; zero is for ever.
   uint32_t held_bytes_max = 64 * 1024;  // The most that is held between the two sides.
-  BrokenEvents broken_events;  // Used for event streams only.
+  BrokenEvents broken_events;           // Used for event streams only.
 };
 
 struct RelayResult {

@@ -36,14 +36,14 @@ struct ControlLink {
 struct WorkerParts {
   ShardId shard;
   uint32_t shards = 1;
-  int listen_fd = -1;                // Taken over.
+  int listen_fd = -1;  // Taken over.
   ControlLink* link = nullptr;
   io::Ring* control_ring = nullptr;  // Woken after a report. May be null in tests.
   ByteBudget* budget = nullptr;
   metrics::ShardCells* cells = nullptr;
   telemetry::RecordRing* records = nullptr;
-  Logger* log = nullptr;             // Must not block.
-  upstream::AdoptSnapshot first;     // Served from the first connection on.
+  Logger* log = nullptr;          // Must not block.
+  upstream::AdoptSnapshot first;  // Served from the first connection on.
 };
 
 // Built, run and destroyed on its shard's thread. Ends the shard's loop once it has drained.
@@ -106,9 +106,9 @@ class Worker final : public shard::Program {
   uint32_t refusals_ = 0;
   std::vector<NamedPool> pools_;
   std::vector<std::unique_ptr<exchange::Generation>> generations_;  // The last is the present one.
-  io::RingFigures published_;        // What the metric cells know of the ring.
+  io::RingFigures published_;  // What the metric cells know of the ring.
   uint64_t published_overflows_ = 0;
-  bool has_retired_ = false;   // Something may be given back: retire() is worth a look.
+  bool has_retired_ = false;  // Something may be given back: retire() is worth a look.
   bool is_draining_ = false;
   bool is_drained_ = false;
 };

@@ -31,8 +31,8 @@ struct BeginDrain {};   // Stop accepting, close idle connections, refuse new wo
 struct CutStreams {};   // End running streams with an error event.
 struct KillStreams {};  // Close what is still open.
 
-using ShardCommand =
-    std::variant<std::monostate, AdoptSnapshot, UpdateAddresses, BeginDrain, CutStreams, KillStreams>;
+using ShardCommand = std::variant<std::monostate, AdoptSnapshot, UpdateAddresses, BeginDrain,
+                                  CutStreams, KillStreams>;
 
 // No exchange of this shard uses the snapshot any more.
 struct SnapshotReleased {

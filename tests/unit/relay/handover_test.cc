@@ -196,6 +196,20 @@ TEST_F(HandoverTest, untouched_events_keep_the_upstreams_own_framing) {
   EXPECT_EQ(pass(handover, {raw}, false), raw);
 }
 
+TEST_F(HandoverTest, untouched_events_of_a_body_without_chunks_are_put_into_chunks) {
+  DropFilter filter;
+  const std::string_view events = kEvents;
+  for (const BodyKind kind : {BodyKind::kLength, BodyKind::kUntilClose}) {
+    Handover handover({.kind = kind, .length = events.size()}, Output::kChunked, &filter, blocks_);
+    std::string sent = pass(handover, {events.substr(0, 15), events.substr(15)}, false);
+    ASSERT_TRUE(handover.is_finished() || handover.close());
+    handover.finish(batch_);
+    sent += flush();
+    EXPECT_EQ(dechunk(sent), kEvents);
+    EXPECT_TRUE(sent.ends_with("0\r\n\r\n"));
+  }
+}
+
 TEST_F(HandoverTest, d018_an_event_too_large_to_be_held_goes_on_in_pieces) {
   DropFilter filter;
   Handover handover({.kind = BodyKind::kChunked}, Output::kChunked, &filter, blocks_);

@@ -76,7 +76,9 @@ TEST(Text, pieces_put_together_are_the_whole) {
     text.append_all(whole);
     EXPECT_EQ(pieces, whole);
     EXPECT_EQ(text.count(), 5000u);
-    if (token_bytes > 0) EXPECT_EQ(whole.size(), 5000u * token_bytes);
+    if (token_bytes > 0) {
+      EXPECT_EQ(whole.size(), 5000u * token_bytes);
+    }
     EXPECT_TRUE(support::is_strict_json('"' + whole + '"', 2));
   }
 }
