@@ -26,10 +26,13 @@ std::string describe_problems(const config::LoadOutcome& outcome) {
   return text;
 }
 
-std::string describe_valid(const config::Snapshot& snapshot) {
-  return fmt::format("{} is valid: {}, {}, {}\n", snapshot.source_path,
-                     count(snapshot.upstreams.size(), "upstream"),
+std::string describe_counts(const config::Snapshot& snapshot) {
+  return fmt::format("{}, {}, {}", count(snapshot.upstreams.size(), "upstream"),
                      count(snapshot.models.size(), "model"), count(snapshot.keys.size(), "key"));
+}
+
+std::string describe_valid(const config::Snapshot& snapshot) {
+  return fmt::format("{} is valid: {}\n", snapshot.source_path, describe_counts(snapshot));
 }
 
 int check_config(const std::string& path) {

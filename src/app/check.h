@@ -9,6 +9,8 @@ namespace sluice::app {
 
 // One line for each diagnostic, warnings with a word in front.
 [[nodiscard]] std::string describe_problems(const config::LoadOutcome& outcome);
+// "2 upstreams, 1 model, 3 keys".
+[[nodiscard]] std::string describe_counts(const config::Snapshot& snapshot);
 // "sluice.yaml is valid: 2 upstreams, 1 model, 3 keys".
 [[nodiscard]] std::string describe_valid(const config::Snapshot& snapshot);
 

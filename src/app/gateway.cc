@@ -7,7 +7,9 @@
 
 #include <fmt/format.h>
 
-#include "exit_status.h"
+#include <sluice/control/run_to_end.h>
+
+#include "check.h"
 
 namespace sluice::app {
 
@@ -29,8 +31,7 @@ void Gateway::announce() {
     log(LogLevel::kInfo,
         fmt::format("upstream {} at {}", upstream.name, upstream.endpoint.authority));
   }
-  log(LogLevel::kInfo,
-      fmt::format("{} models, {} keys", config.models.size(), config.keys.size()));
+  log(LogLevel::kInfo, describe_counts(config));
   log(LogLevel::kInfo, admin_path_.empty() ? "no admin socket (admin.socket is not set)"
                                            : "admin socket " + admin_path_);
   log(LogLevel::kInfo, metrics_fd_ < 0
@@ -67,8 +68,7 @@ int Gateway::end(int status) {
 void Gateway::close_small_servers() {
   for (const auto& server : {&admin_server_, &metrics_server_}) {
     if (*server == nullptr) continue;
-    (*server)->close();
-    while (!(*server)->is_closed()) ring_->turn();
+    control::run_to_end(*ring_, (*server)->close());
     server->reset();
   }
 }

@@ -7,6 +7,8 @@
 
 #include <fmt/format.h>
 
+#include <sluice/control/run_to_end.h>
+
 namespace sluice::control {
 
 ControlThread::ControlThread(ControlParts parts)
@@ -26,20 +28,16 @@ ControlThread::~ControlThread() { parts_.ring.clear_hook(); }
 std::vector<upstream::AdoptSnapshot> ControlThread::publish_first(
     std::unique_ptr<config::Snapshot> snapshot) {
   std::vector<upstream::AdoptSnapshot> adoptions;
-  bool is_done = false;
-  io::start_detached(prepare_first(std::move(snapshot), &adoptions, &is_done));
-  while (!is_done) parts_.ring.turn();
+  run_to_end(parts_.ring, prepare_first(std::move(snapshot), &adoptions));
   return adoptions;
 }
 
 Task<void> ControlThread::prepare_first(std::unique_ptr<config::Snapshot> snapshot,
-                                        std::vector<upstream::AdoptSnapshot>* adoptions,
-                                        bool* is_done) {
+                                        std::vector<upstream::AdoptSnapshot>* adoptions) {
   const shard::Gate::Pass pass = gate_.enter();
   const std::vector<AddressBook::Addresses> addresses =
       co_await addresses_.find(*snapshot, Deadline{parts_.ring.now() + kResolveTime});
   put_in_force(std::move(snapshot), adoptions, addresses);
-  *is_done = true;
 }
 
 int ControlThread::serve() {
@@ -49,15 +47,22 @@ int ControlThread::serve() {
   parts_.ring.run();
   if (ending_signal_ != 0) return 128 + ending_signal_;
 
-  signals_over_.trigger();
-  io::Timer patience(parts_.ring.ready(), parts_.ring.timers());
-  patience.set(Deadline{parts_.ring.now() + kEndTime});
-  while (gate_.inside() > 0 && !patience.is_ready()) parts_.ring.turn();
+  run_to_end(parts_.ring, end_own_tasks());
   if (drain_.stage() == Drain::Stage::kDrained) return kExitDrained;
   parts_.log.write(LogLevel::kError, "drain",
                    fmt::format("{} of {} shards did not end; ending the process without them",
                                drain_.shards_left(), parts_.ports.size()));
   return kExitStuck;
+}
+
+Task<void> ControlThread::end_own_tasks() {
+  signals_over_.trigger();
+  io::Timer patience(parts_.ring.ready(), parts_.ring.timers());
+  patience.set(Deadline{parts_.ring.now() + kEndTime});
+  while (gate_.inside() > 0 && !patience.is_ready()) {
+    gate_.emptied().reset();
+    co_await io::first_of(&gate_.emptied(), &patience);
+  }
 }
 
 // --- what comes from other threads -------------------------------------------------------------

@@ -19,10 +19,14 @@ SmallServer::SmallServer(io::Ring& ring, int listen_fd, std::string_view name,
 
 SmallServer::~SmallServer() { SLUICE_ASSERT(is_closed()); }
 
-void SmallServer::close() noexcept {
+Task<void> SmallServer::close() {
   closing_.trigger();
   listener_.close();
   connections_.for_each([](Connection& connection) { connection.cut(); });
+  while (!is_closed()) {
+    gate_.emptied().reset();
+    co_await io::first_of(&gate_.emptied());
+  }
 }
 
 Task<void> SmallServer::accept_connections() {

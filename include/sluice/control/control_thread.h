@@ -88,7 +88,7 @@ class ControlThread final : public Operations, public io::TurnHook {
   static constexpr Duration kEndTime = seconds(2);         // For own tasks to end after the drain.
 
   Task<void> prepare_first(std::unique_ptr<config::Snapshot> snapshot,
-                           std::vector<upstream::AdoptSnapshot>* adoptions, bool* is_done);
+                           std::vector<upstream::AdoptSnapshot>* adoptions);
   Task<ReloadOutcome> load_and_publish();
   // Reloads until no signal has come meanwhile.
   Task<void> reload_on_signal();
@@ -97,6 +97,7 @@ class ControlThread final : public Operations, public io::TurnHook {
                     std::vector<upstream::AdoptSnapshot>* adoptions,
                     const std::vector<AddressBook::Addresses>& addresses);
 
+  Task<void> end_own_tasks();
   Task<void> watch_signals();
   void on_signal(uint32_t signal);
   Task<void> tick();

@@ -56,7 +56,7 @@ struct SmallServerLimits {
   Duration keep_alive = seconds(60);
 };
 
-// Control thread only: allocates. close(), then turn the ring until is_closed(), before it dies.
+// Control thread only: allocates. Await close() before it dies.
 class SmallServer {
  public:
   // Takes over `listen_fd`. `name` is a word for the log, static storage.
@@ -66,8 +66,8 @@ class SmallServer {
   SmallServer(const SmallServer&) = delete;
   SmallServer& operator=(const SmallServer&) = delete;
 
-  // Accepts no more and cuts what is open; an answer in the making is awaited, not sent.
-  void close() noexcept;
+  // Accepts no more and cuts what is open; an answer in the making is awaited, not sent. Suspends.
+  Task<void> close();
   [[nodiscard]] bool is_closed() const noexcept { return gate_.inside() == 0; }
   [[nodiscard]] uint32_t connection_count() const noexcept { return connection_count_; }
 

@@ -63,7 +63,7 @@ class AddressBookTest : public ::testing::Test, private io::TurnHook {
   }
   template <class Condition>
   void turn_until(Condition condition) {
-    while (!condition()) ring_.turn();
+    while (!condition()) ring_.turn(false);
   }
 
   std::unique_ptr<io::Kernel> kernel_ = std::move(*io::open_uring_kernel({.buffers_most = 64}));

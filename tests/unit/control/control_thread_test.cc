@@ -83,7 +83,7 @@ class ControlThreadTest : public ::testing::Test {
     ReloadOutcome outcome;
     bool is_done = false;
     io::start_detached(reload_into(&outcome, &is_done));
-    while (!is_done) ring_.turn();
+    while (!is_done) ring_.turn(false);
     return outcome;
   }
   Task<void> reload_into(ReloadOutcome* outcome, bool* is_done) {
@@ -184,7 +184,7 @@ TEST_F(ControlThreadTest, reload_while_another_runs_is_refused) {
   bool first_done = false, second_done = false;
   io::start_detached(reload_into(&first, &first_done));
   io::start_detached(reload_into(&second, &second_done));
-  while (!first_done || !second_done) ring_.turn();
+  while (!first_done || !second_done) ring_.turn(false);
   EXPECT_EQ(first.result, ReloadResult::kApplied);
   EXPECT_EQ(second.result, ReloadResult::kBusy);
 }
@@ -216,14 +216,14 @@ class StubbornShards final : public io::TurnHook {
   void run() override {
     for (uint32_t i = 0; i < count_; ++i) {
       while (const auto command = shards_[i].commands.pop()) {
-        seen.push_back(command->index());
+        if (i == 0) seen.push_back(command->index());
         if (!std::holds_alternative<upstream::CutStreams>(*command)) continue;
         EXPECT_TRUE(shards_[i].reports.push(upstream::ShardDrained{}));
       }
     }
     control_.run();
   }
-  std::vector<size_t> seen;
+  std::vector<size_t> seen;  // By the first shard.
 
  private:
   ControlThread& control_;
@@ -239,7 +239,7 @@ TEST_F(ControlThreadTest, streams_that_do_not_end_are_cut_after_the_drain_time) 
   EXPECT_EQ(control_->serve(), ControlThread::kExitDrained);
   const size_t begin = upstream::ShardCommand(upstream::BeginDrain{}).index();
   const size_t cut = upstream::ShardCommand(upstream::CutStreams{}).index();
-  EXPECT_EQ(stubborn.seen, (std::vector<size_t>{begin, begin, cut, cut}));
+  EXPECT_EQ(stubborn.seen, (std::vector<size_t>{begin, cut}));
 }
 
 class ControlSignalTest : public ControlThreadTest {
