@@ -74,12 +74,14 @@ void read_expires(Walk& walk, const Node& node, KeyDraft& draft) {
   walk.error(node, "must be a date and time of RFC 3339", "write it as 2027-01-31T00:00:00Z");
 }
 
-template <auto Member, uint64_t Min, uint64_t Max>
+template <uint32_t Key::* Member, uint64_t Min, uint64_t Max>
 constexpr auto read_key_number = [](Walk& walk, const Node& node, KeyDraft& draft) {
   if (const auto value = walk.number(node, Min, Max)) {
     draft.key.*Member = static_cast<uint32_t>(*value);
-    walk.warn(node, "has no effect yet: requests do not queue",
-              "leave it out, or keep it for a later version");
+    if (Member == &Key::weight) {
+      walk.warn(node, "is only logged yet: requests do not queue",
+                "leave it out, or keep it for a later version");
+    }
   }
 };
 

@@ -185,7 +185,13 @@ Task<void> Attempt::abandon() {
   net::Stream& stream = lease_->stream;
   stream.shut_down();
   while (stream.is_sending()) co_await io::first_of(&stream.sent());
+  abandoned_ = stream.take_traffic();
   lease_.cut();
+}
+
+net::Traffic Attempt::take_traffic() noexcept {
+  if (lease_.is_held()) return lease_->stream.take_traffic();
+  return std::exchange(abandoned_, {});
 }
 
 }  // namespace sluice::exchange

@@ -46,6 +46,8 @@ class Attempt {
   // The answer's connection, and the body bytes that came with its head.
   [[nodiscard]] upstream::Lease take_lease() noexcept { return std::move(lease_); }
   [[nodiscard]] io::Buffer take_first_bytes() noexcept { return std::move(received_); }
+  // Bytes to and from the upstream since the last call.
+  [[nodiscard]] net::Traffic take_traffic() noexcept;
   [[nodiscard]] MonoTime sent_at() const noexcept { return sent_at_; }
   [[nodiscard]] Duration connect_time() const noexcept { return connect_time_; }
   // Whether it went over a kept connection, and whether any byte of an answer came.
@@ -78,6 +80,7 @@ class Attempt {
   Duration connect_time_{};
   int interim_heads_ = 0;
   bool has_answer_bytes_ = false;
+  net::Traffic abandoned_;  // Of a connection that is cut.
   bool was_reused_ = false;
 };
 

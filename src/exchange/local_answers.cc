@@ -123,9 +123,8 @@ Task<Outcome<uint16_t>> answer_locally(Services& services, Generation& generatio
                  .model = head.path.substr(std::min(head.path.size(), kModelPrefix.size()))}});
   }
   settlement.note_status(status);
-  const uint64_t bytes = co_await reply_json(
+  co_await reply_json(
       client, id, status, *text, status == 503 ? std::string_view("1") : std::string_view());
-  settlement.note_sent(bytes);
   co_return status;
 }
 

@@ -54,7 +54,7 @@ Task<Outcome<Admission>> admit(Services& services, Generation& generation,
   if (!bytes) {
     co_return std::unexpected(Refusal{bytes.error(), {.limit = config.limits.body_bytes_max}});
   }
-  settlement.note_body(bytes->size());
+  settlement.note_body();
   const Outcome<json::Envelope> envelope = read_envelope(services, config, *bytes);
   if (!envelope) co_return std::unexpected(envelope.error());
 

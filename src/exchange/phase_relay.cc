@@ -94,6 +94,7 @@ Task<void> relay_answer(Services& services, Generation& generation, Answer answe
       is_tapped ? &tap : nullptr, services.blocks, options);
 
   if (is_tapped) settlement.note_usage(tap.usage());
+  settlement.note_upstream_traffic(lease->stream.take_traffic());
   if (result.end == relay::RelayEnd::kFinished && result.upstream_is_clean && keeps_connection) {
     lease.check_in();
   } else {

@@ -72,8 +72,9 @@ std::optional<Error> error_of(relay::RelayEnd end) noexcept {
 
 }  // namespace
 
-Settlement::Settlement(Services& services, Generation& generation, MonoTime began_at) noexcept
-    : services_(services), generation_(generation), began_at_(began_at) {
+Settlement::Settlement(Services& services, Generation& generation, http::ResponseSink& client,
+                       MonoTime began_at) noexcept
+    : services_(services), generation_(generation), client_(client), began_at_(began_at) {
   services_.cells.requests_in_flight.add();
   record_.at = services_.ring.clock().wall();
 }
@@ -95,11 +96,6 @@ void Settlement::note_principal(const auth::Principal& principal) noexcept {
   if (!principal.is_anonymous()) record_.key.assign(config.key(principal.key).name);
   record_.tenant.assign(config.tenants[principal.tenant.value]);
   record_.weight = principal.weight;
-}
-
-void Settlement::note_body(size_t bytes) noexcept {
-  record_.bytes_in = bytes;
-  body_read_at_ = services_.ring.now();
 }
 
 void Settlement::note_model(ModelId model, bool is_stream) noexcept {
@@ -132,7 +128,8 @@ void Settlement::count_attempt(metrics::AttemptOutcome outcome) noexcept {
   cells.attempts[outcome].add();
 }
 
-void Settlement::end_attempt(const Attempt& attempt, const Result<void>& answered) noexcept {
+void Settlement::end_attempt(Attempt& attempt, const Result<void>& answered) noexcept {
+  note_upstream_traffic(attempt.take_traffic());
   if (attempt.connect_time() > Duration::zero()) {
     record_.connect_us = static_cast<uint32_t>(us(attempt.connect_time()));
   }
@@ -155,7 +152,6 @@ void Settlement::note_answer(const http::ResponseHead& head, bool is_event_strea
 
 void Settlement::note_relay(const relay::RelayResult& result) noexcept {
   first_byte_at_ = result.first_byte_at;
-  record_.bytes_out = result.payload_bytes;
   usage_.partial = usage_.partial || result.end != relay::RelayEnd::kFinished;
   if (const std::optional<Error> error = error_of(result.end)) {
     error_ = *error;
@@ -169,6 +165,11 @@ void Settlement::note_relay(const relay::RelayResult& result) noexcept {
     services_.cells.client_gone_to_upstream_closed.record(services_.ring.clock().now() -
                                                           result.gone_at);
   }
+}
+
+void Settlement::note_upstream_traffic(net::Traffic traffic) noexcept {
+  services_.cells.bytes_received[metrics::PeerSide::kUpstream].add(traffic.received);
+  services_.cells.bytes_sent[metrics::PeerSide::kUpstream].add(traffic.sent);
 }
 
 bool Settlement::client_has_left() const noexcept {
@@ -203,19 +204,13 @@ void Settlement::settle_metrics(Duration duration) noexcept {
   metrics::ModelCells& cells = generation_.cells.model(model_);
   cells.count_request(record_.endpoint, record_.status);
   if (model_.is_valid()) cells.request_duration.record(duration);
-  if (first_byte_at_ != MonoTime::max()) {
+  if (record_.is_stream && first_byte_at_ != MonoTime::max()) {
     cells.time_to_first_token.record(first_byte_at_ - began_at_);
   }
   if (record_.attempts > 0) shard.overhead.record(overhead_);
   if (error_) shard.errors[error_->code].add();
   if (error_ && error_->code == ErrorCode::kInvalidApiKey) shard.auth_failures.add();
   if (client_has_left()) shard.client_disconnects[phase_].add();
-  shard.bytes_received[metrics::PeerSide::kDownstream].add(record_.bytes_in);
-  shard.bytes_sent[metrics::PeerSide::kDownstream].add(record_.bytes_out);
-  if (record_.attempts > 0) {
-    shard.bytes_sent[metrics::PeerSide::kUpstream].add(record_.bytes_in);
-    shard.bytes_received[metrics::PeerSide::kUpstream].add(record_.bytes_out);
-  }
   shard.requests_in_flight.sub();
 }
 
@@ -225,11 +220,16 @@ Settlement::~Settlement() {
   count_attempt(metrics::AttemptOutcome::kCancelled);  // Still open only if no phase could end it.
   // A client that left before an answer began has got no status; 499 stands for it in the log.
   if (client_has_left() && route_ == nullptr) record_.status = 499;
+  const net::Traffic traffic = client_.take_traffic();
+  record_.bytes_in = traffic.received;
+  record_.bytes_out = traffic.sent;
+  services_.cells.bytes_received[metrics::PeerSide::kDownstream].add(traffic.received);
+  services_.cells.bytes_sent[metrics::PeerSide::kDownstream].add(traffic.sent);
   settle_usage();
   settle_metrics(duration);
   if (!generation_.config.access_log.enabled) return;
   record_.duration_us = us(duration);
-  if (first_byte_at_ != MonoTime::max()) record_.ttft_us = us(first_byte_at_ - began_at_);
+  if (record_.is_stream && first_byte_at_ != MonoTime::max()) record_.ttft_us = us(first_byte_at_ - began_at_);
   record_.overhead_us = us(overhead_);
   if (error_) record_.error = error_->code;
   record_.client_disconnected = client_has_left();

@@ -20,7 +20,8 @@ namespace sluice::exchange {
 // Lives in the frame of Exchange::run(), so no path out of it can miss it or take it twice.
 class Settlement {
  public:
-  Settlement(Services& services, Generation& generation, MonoTime began_at) noexcept;
+  Settlement(Services& services, Generation& generation, http::ResponseSink& client,
+             MonoTime began_at) noexcept;
   ~Settlement();
   Settlement(const Settlement&) = delete;
   Settlement& operator=(const Settlement&) = delete;
@@ -30,23 +31,24 @@ class Settlement {
   // Phase 2.
   void note_principal(const auth::Principal& principal) noexcept;
   // Phase 3.
-  void note_body(size_t bytes) noexcept;
+  void note_body() noexcept { body_read_at_ = services_.ring.now(); }
   void note_model(ModelId model, bool is_stream) noexcept;
   void note_priority(uint32_t priority) noexcept { record_.priority = priority; }
   // Phases 4 and 5.
   // `fresh` repeats the attempt before over a new connection.
   void begin_attempt(UpstreamId upstream, bool fresh) noexcept;
-  void end_attempt(const Attempt& attempt, const Result<void>& answered) noexcept;
+  void end_attempt(Attempt& attempt, const Result<void>& answered) noexcept;
   // Phase 6.
   void note_answer(const http::ResponseHead& head, bool is_event_stream,
                    const config::Route& route) noexcept;
   void note_relay(const relay::RelayResult& result) noexcept;
   void note_usage(const usage::Usage& usage) noexcept { usage_ = usage; }
 
+  void note_upstream_traffic(net::Traffic traffic) noexcept;
+
   // Anywhere.
   void note_error(const Error& error) noexcept { error_ = error; }
   void note_status(uint16_t status) noexcept { record_.status = status; }
-  void note_sent(uint64_t bytes) noexcept { record_.bytes_out += bytes; }
 
   // Known after note_request(); lives as long as this object.
   [[nodiscard]] std::string_view request_id() const noexcept { return record_.request_id.view(); }
@@ -60,6 +62,7 @@ class Settlement {
 
   Services& services_;
   Generation& generation_;
+  http::ResponseSink& client_;
   MonoTime began_at_;
   MonoTime body_read_at_;
   MonoTime first_byte_at_ = MonoTime::max();

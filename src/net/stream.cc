@@ -1,6 +1,7 @@
 #include <sluice/net/stream.h>
 
 #include <cerrno>
+#include <utility>
 
 #include <sluice/base/assert.h>
 
@@ -135,6 +136,12 @@ void Stream::HangupOp::complete(const io::KernelCompletion& completion, io::Buff
 
 void Stream::start_hangup_watch() noexcept {
   if (!hangup_.is_in_flight() && !hangup_.is_ready()) hangup_.begin(fd_);
+}
+
+Traffic Stream::take_traffic() noexcept {
+  const Traffic total{.received = receive_.total, .sent = send_.total};
+  const Traffic before = std::exchange(taken_, total);
+  return {.received = total.received - before.received, .sent = total.sent - before.sent};
 }
 
 void Stream::shut_down() noexcept {

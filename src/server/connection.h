@@ -81,6 +81,7 @@ class Connection final : public ListLink,
   [[nodiscard]] uint64_t bytes_acknowledged() const noexcept override {
     return stream_.bytes_acknowledged();
   }
+  [[nodiscard]] net::Traffic take_traffic() noexcept override { return stream_.take_traffic(); }
   [[nodiscard]] io::Event& interrupted() noexcept override { return interrupted_; }
   [[nodiscard]] ErrorCode interruption() const noexcept override { return interruption_; }
   void abort() noexcept override;

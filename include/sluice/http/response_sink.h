@@ -7,6 +7,7 @@
 #include <sluice/base/result.h>
 #include <sluice/http/head.h>
 #include <sluice/io/event.h>
+#include <sluice/net/stream.h>
 
 namespace sluice::http {
 
@@ -49,6 +50,9 @@ class ResponseSink {
 
   // Bytes that the client's host has acknowledged so far; dear, for rare looks only.
   [[nodiscard]] virtual uint64_t bytes_acknowledged() const noexcept = 0;
+
+  // Bytes from and to the client since the last call, heads and framing included.
+  [[nodiscard]] virtual net::Traffic take_traffic() noexcept = 0;
 
   // Ready once the client has left, or the shard cuts its streams at the end of a drain.
   [[nodiscard]] virtual io::Event& interrupted() noexcept = 0;

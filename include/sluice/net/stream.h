@@ -25,6 +25,12 @@ class StreamObserver {
   ~StreamObserver() = default;
 };
 
+// Bytes that went through a stream.
+struct Traffic {
+  uint64_t received = 0;
+  uint64_t sent = 0;
+};
+
 // Plain TCP today; TLS takes its place under the same contract.
 //
 // Nothing here suspends but close(). start_*() begins an operation, its event becomes ready,
@@ -68,6 +74,8 @@ class Stream {
   // Bytes that the kernel took so far, over the life of the stream.
   [[nodiscard]] uint64_t bytes_sent() const noexcept { return send_.total; }
   [[nodiscard]] uint64_t bytes_received() const noexcept { return receive_.total; }
+  // What has come and gone since the last call.
+  [[nodiscard]] Traffic take_traffic() noexcept;
 
   // Bytes that the peer's host has acknowledged; a system call, for rare looks only.
   [[nodiscard]] uint64_t bytes_acknowledged() const noexcept {
@@ -140,6 +148,7 @@ class Stream {
   int fd_;
   Side side_;
   bool is_shut_down_ = false;
+  Traffic taken_;  // What take_traffic() has told so far.
   ReceiveOp receive_;
   SendOp send_;
   HangupOp hangup_;

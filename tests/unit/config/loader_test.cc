@@ -392,7 +392,7 @@ TEST(Loader, what_is_unused_or_without_effect_is_warned_of) {
       "x.yaml", FakeEnvironment());
   ASSERT_EQ(outcome.warnings.size(), 2u);
   EXPECT_TRUE(holds(to_string(outcome.warnings[0]), "x.yaml:4: upstreams[1] `idle` is named by"));
-  EXPECT_TRUE(holds(to_string(outcome.warnings[1]), "x.yaml:6: keys[0].weight has no effect yet"));
+  EXPECT_TRUE(holds(to_string(outcome.warnings[1]), "x.yaml:6: keys[0].weight is only logged yet"));
 }
 
 TEST(Loader, no_diagnostic_repeats_a_value_of_the_file) {
