@@ -79,7 +79,8 @@ class ControlThread final : public Operations, public io::TurnHook {
 
  private:
   static constexpr Duration kBusyTick = milliseconds(50);  // While records come, or a drain runs.
-  static constexpr Duration kIdleTick = seconds(1);
+  // Short enough that a shard's ring holds what a burst brings until the first tick sees it.
+  static constexpr Duration kIdleTick = milliseconds(200);
   // A shard whose ring fills up wakes this thread, which then collects at once, but not for every
   // single record of a busy shard.
   static constexpr Duration kCollectGap = milliseconds(5);

@@ -1,4 +1,4 @@
-// The control thread with real lanes and a real ring; the shards are mailboxes that the test empties.
+// The control thread with real lanes and a real ring; the shards are mailboxes that tests empty.
 #include <sluice/control/control_thread.h>
 
 #include <signal.h>
@@ -199,7 +199,7 @@ TEST_F(ControlThreadTest, d124_drain_ends_with_status_0_when_all_shards_are_empt
   EXPECT_EQ(control_->serve(), ControlThread::kExitDrained);
 }
 
-// A shard's mailbox is looked at by the end of the drain's own timer, so the stages are seen in order.
+// Shards that end only when their streams are cut; they are looked at in every turn of the ring.
 class StubbornShards final : public io::TurnHook {
  public:
   StubbornShards(ControlThread& control, FakeShard* shards, uint32_t count, io::Ring& ring)
