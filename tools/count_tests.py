@@ -1,10 +1,10 @@
 #!/usr/bin/python3
 """Counts the test cases of a finished `meson test`: prints `<passed> <failed>`.
 
-A GoogleTest program and a run of node:test count with their cases, any other test as one. A program that failed without a
-failed case (a crash, a timeout, a leak found at its end) counts as one failure more. Cases are read
-from the log and not from the XML reports: those are named after the program alone, so that equal
-names in two suites overwrite each other.
+A GoogleTest program and a run of node:test count with their cases, any other test as one. A
+program that failed without a failed case (a crash, a timeout, a leak found at its end) counts as
+one failure more. GoogleTest's cases are read from the log and not from the XML reports: those are
+named after the program alone, so that equal names in two suites overwrite each other.
 """
 
 import json
@@ -22,7 +22,7 @@ NODE_FIGURE = re.compile(r"^# (pass|fail|cancelled|skipped) (\d+)$", re.M)
 
 
 def node_cases_of(stdout):
-    """(passed, failed, skipped) of one run of node:test; of zeros when it did not come to its end."""
+    """(passed, failed, skipped) of one run of node:test; zeros when it did not come to its end."""
     figures = {name: int(count) for name, count in NODE_FIGURE.findall(stdout)}
     failed = figures.get("fail", 0) + figures.get("cancelled", 0)
     return figures.get("pass", 0), failed, figures.get("skipped", 0)
