@@ -97,6 +97,7 @@ ErrorAnswer answer_for(ErrorCode code) noexcept {
               "Unknown request URL. Check the path and the base_url of your client."};
     case ErrorCode::kMethodNotAllowed:
       return {405, kInvalid, "method_not_allowed", "This URL does not support this HTTP method."};
+    case ErrorCode::kLimit:
     case ErrorCode::kOverloaded:
       return {503, "service_unavailable_error", "server_overloaded",
               "The server is overloaded. Try again in a moment."};

@@ -77,9 +77,12 @@ Result<size_t> Handover::hand_over_verbatim(std::string_view bytes, Batch& batch
                                             bool copy) noexcept {
   size_t at = 0;
   while (at < bytes.size() && span_count_ < kSpansMax && !decoder_.is_finished()) {
+    const size_t begun = at;
     const Result<std::string_view> span = decoder_.next(bytes, at);
     if (!span) {
-      // The framing up to here was right, but what follows cannot be trusted to be framed.
+      // The framing was right up to the byte that broke it. The client gets that much: where it
+      // stands is what the decoder can close.
+      put_whole(bytes.substr(0, decoder_.closing().possible ? at - 1 : begun), batch, copy);
       return std::unexpected(span.error());
     }
     if (!span->empty()) note_span(*span);
@@ -90,7 +93,9 @@ Result<size_t> Handover::hand_over_verbatim(std::string_view bytes, Batch& batch
 }
 
 size_t Handover::hand_over_untouched(std::string_view bytes, Batch& batch, bool copy) noexcept {
-  if (!decoder_.is_between_chunks() || !scanner_.at_event_boundary() || held_bytes_ > 0) return 0;
+  // Without chunks of its own the upstream's body has no framing that could go on.
+  if (!decoder_.is_chunked() || !decoder_.is_between_chunks()) return 0;
+  if (!scanner_.at_event_boundary() || held_bytes_ > 0) return 0;
   BodyDecoder decoder = decoder_;
   http::EventScanner scanner = scanner_;
   size_t at = 0;
@@ -99,6 +104,8 @@ size_t Handover::hand_over_untouched(std::string_view bytes, Batch& batch, bool 
     const Result<std::string_view> span = decoder.next(bytes, at);
     if (!span || filter_->may_drop_within(*span)) return 0;
     for (size_t from = 0; from != http::EventScanner::npos;) from = scanner.next_end(*span, from);
+    // The filter's look at one span says nothing of an event that several share.
+    if (!scanner.at_event_boundary()) return 0;
     if (!span->empty()) spans_[span_count_++] = *span;
   }
   if (!decoder.is_between_chunks() || !scanner.at_event_boundary()) return 0;
@@ -108,6 +115,8 @@ size_t Handover::hand_over_untouched(std::string_view bytes, Batch& batch, bool 
   decoder_ = decoder;
   scanner_ = scanner;
   is_ended_ = decoder_.is_finished();
+  was_dropped_ = false;
+  if (count > 0) ended_in_cr_ = spans_[count - 1].back() == '\r';
   put_whole(bytes.substr(0, at), batch, copy);
   return at;
 }
@@ -144,10 +153,10 @@ Result<size_t> Handover::hand_over_reframed(std::string_view bytes, Batch& batch
 
 bool Handover::filter_span(std::string_view span, Batch& batch, bool copy) noexcept {
   // The LF of a CRLF that was cut behind the CR: its event has gone, so it must not wait for the
-  // next.
+  // next; and where its event was dropped it goes the same way.
   if (ended_in_cr_ && held_bytes_ == 0 && !passes_event_ && span.front() == '\n') {
     ended_in_cr_ = false;
-    if (!put(span.substr(0, 1), batch, copy)) return false;
+    if (!was_dropped_ && !put(span.substr(0, 1), batch, copy)) return false;
     (void)scanner_.next_end(span.substr(0, 1), 0);
     span.remove_prefix(1);
   }
@@ -162,10 +171,13 @@ bool Handover::filter_span(std::string_view span, Batch& batch, bool copy) noexc
       if (!end_held_event(span.substr(from, end - from), batch)) return false;
       kept_from = end;
     } else if (passes_event_) {
-      passes_event_ = false;
+      passes_event_ = was_dropped_ = false;
     } else if (may_drop && !filter_->keeps(span.substr(from, end - from))) {
       if (!put(span.substr(kept_from, from - kept_from), batch, copy)) return false;
       kept_from = end;
+      was_dropped_ = true;
+    } else {
+      was_dropped_ = false;
     }
     from = end;
   }
@@ -180,12 +192,14 @@ bool Handover::end_held_event(std::string_view rest, Batch& batch) noexcept {
     // Too large to be the event that the filter looks for.
     const std::string_view begun(held_.data(), held_bytes_);
     held_bytes_ = 0;
+    was_dropped_ = false;
     return batch.add_copy(begun) && batch.add_copy(rest);
   }
   std::memcpy(held_.data() + held_bytes_, rest.data(), rest.size());
   const std::string_view event(held_.data(), held_bytes_ + rest.size());
   held_bytes_ = 0;
-  return !filter_->keeps(event) || batch.add_copy(event);
+  was_dropped_ = !filter_->keeps(event);
+  return was_dropped_ || batch.add_copy(event);
 }
 
 bool Handover::hold_event_part(std::string_view part, Batch& batch) noexcept {

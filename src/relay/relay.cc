@@ -131,7 +131,8 @@ void Relay::end_input(RelayEnd end) noexcept {
   is_input_over_ = true;
   is_receiving_ = false;
   result_.end = end;
-  input_.release();
+  // Emptied, not given back: a send in flight may read a part of it that was handed over already.
+  input_.remove_prefix(input_.bytes().size());
   if (end == RelayEnd::kFinished && tap_ != nullptr) tap_->on_end();
 }
 

@@ -227,6 +227,11 @@ Task<Result<std::string_view>> Connection::read_by_length(uint64_t length) {
         !worker_.blocks().grow(body_, body_bytes_, std::min(total, body_.capacity() * 2))) {
       co_return fail(ErrorCode::kOverloaded, Side::kSelf, "byte budget is spent");
     }
+    if (stream_.is_receiving() || stream_.received().is_ready()) {
+      const Result<void> taken = co_await take_armed_receive(total, deadline);
+      if (!taken) co_return std::unexpected(taken.error());
+      continue;
+    }
     const size_t room = std::min(body_.capacity(), total) - body_bytes_;
     stream_.start_receive_into(body_.data() + body_bytes_, static_cast<uint32_t>(room));
     const Result<void> arrived = co_await await_received(deadline);
@@ -241,6 +246,22 @@ Task<Result<std::string_view>> Connection::read_by_length(uint64_t length) {
     body_bytes_ += *received;
   }
   co_return std::string_view(body_.data(), total);
+}
+
+Task<Result<void>> Connection::take_armed_receive(size_t total, Deadline deadline) {
+  const Result<void> arrived = co_await await_received(deadline);
+  if (!arrived) co_return arrived;
+  Result<io::Buffer> received = stream_.take_received();
+  if (!received || received->is_empty()) co_return downstream_lost();
+  const size_t count = std::min(received->bytes().size(), total - body_bytes_);
+  const Result<void> added = add_payload(received->bytes().substr(0, count), total);
+  if (!added) co_return added;
+  received->remove_prefix(count);
+  if (received->is_empty()) co_return Result<void>();
+  if (!pipelined_.append(std::move(*received), worker_.blocks(), 64 * 1024)) {
+    co_return fail(ErrorCode::kOverloaded, Side::kSelf, "byte budget is spent");
+  }
+  co_return Result<void>();
 }
 
 Result<void> Connection::add_payload(std::string_view payload, uint64_t bytes_max) noexcept {

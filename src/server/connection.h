@@ -62,6 +62,9 @@ class Connection final : public ListLink,
   Task<Result<std::string_view>> read(uint64_t bytes_max) override;
   void release() noexcept override;
   Task<Result<std::string_view>> read_by_length(uint64_t length);
+  // The receive that watched the client during the exchange before may still be armed, when this
+  // request's head came before that: what it brings is the body's next bytes.
+  Task<Result<void>> take_armed_receive(size_t total, Deadline deadline);
   Task<Result<std::string_view>> read_chunked(uint64_t bytes_max);
   Task<Result<void>> send_continue();
   Task<Result<void>> await_received(Deadline deadline);

@@ -278,5 +278,72 @@ TEST_F(HandoverTest, bad_framing_is_an_error_and_nothing_behind_it_is_passed) {
   EXPECT_EQ(dechunk(flush()), "hello");
 }
 
+// Goal: the error event stands behind what the client really got. Method: the framing breaks at
+// each place where a chunk can break, within one buffer.
+TEST_F(HandoverTest, d103_verbatim_bytes_before_bad_framing_are_passed_and_can_be_closed) {
+  const std::string event = "data: 1\n\n";
+  const std::string good = chunk(event);
+  const std::vector<std::string> breaks = {"x", "5 x", "5\rx", "5;a=b\x01"};
+  for (const std::string& broken : breaks) {
+    Handover handover({.kind = BodyKind::kChunked}, Output::kVerbatim, nullptr, blocks_);
+    io::Buffer input = buffer_of(good + broken);
+    ASSERT_FALSE(handover.hand_over(input, batch_, false).has_value()) << broken;
+    std::string sent = flush();
+    EXPECT_TRUE(sent.starts_with(good)) << broken;
+    ASSERT_TRUE(handover.write_broken_event(batch_, kError)) << broken;
+    sent += flush();
+    EXPECT_TRUE(dechunk(sent).starts_with(event + std::string(kError))) << broken << "\n" << sent;
+    input.release();
+    buffers_.commit();
+  }
+}
+
+TEST_F(HandoverTest, d103_a_chunk_longer_than_its_size_is_closed_before_the_error_event) {
+  const std::string event = "data: 1\n\n";
+  Handover handover({.kind = BodyKind::kChunked}, Output::kVerbatim, nullptr, blocks_);
+  io::Buffer input = buffer_of("9\r\n" + event + "excess");
+  ASSERT_FALSE(handover.hand_over(input, batch_, false).has_value());
+  std::string sent = flush();
+  ASSERT_TRUE(handover.write_broken_event(batch_, kError));
+  sent += flush();
+  EXPECT_EQ(dechunk(sent), event + std::string(kError));
+}
+
+TEST_F(HandoverTest, d021_an_event_spread_over_chunks_is_dropped_at_every_chunk_size) {
+  const std::string kept = "data: 1\n\n";
+  for (size_t size = 1; size <= 20; ++size) {
+    DropFilter filter;
+    Handover handover({.kind = BodyKind::kChunked}, Output::kChunked, &filter, blocks_);
+    const std::string event = "data: drop\n\n";
+    std::string raw = chunk(kept);
+    for (size_t at = 0; at < event.size(); at += size) raw += chunk(event.substr(at, size));
+    raw += chunk(kept);
+    EXPECT_EQ(dechunk(pass(handover, {raw}, false)), kept + kept) << size;
+  }
+}
+
+TEST_F(HandoverTest, d021_the_line_end_of_a_dropped_event_goes_with_it_at_every_cut) {
+  const std::string kept = "data: 1\r\n\r\n";
+  const std::string raw = chunk(kept) + chunk("data: drop\r\n\r\n") + chunk(kept);
+  for (size_t cut = 1; cut < raw.size(); ++cut) {
+    DropFilter filter;
+    Handover handover({.kind = BodyKind::kChunked}, Output::kChunked, &filter, blocks_);
+    const std::string_view text = raw;
+    EXPECT_EQ(dechunk(pass(handover, {text.substr(0, cut), text.substr(cut)}, false)), kept + kept)
+        << cut;
+  }
+}
+
+// A stream that comes without chunks has no framing of its own that could be kept.
+TEST_F(HandoverTest, d018_filtered_streams_without_chunks_are_framed_for_the_client) {
+  const std::string text = "data: 1\n\ndata: 2\n\n";
+  for (const BodyKind kind : {BodyKind::kLength, BodyKind::kUntilClose}) {
+    DropFilter filter;
+    Handover handover({.kind = kind, .length = text.size()}, Output::kChunked, &filter, blocks_);
+    std::string sent = pass(handover, {text}, false);
+    EXPECT_EQ(dechunk(sent), text);
+  }
+}
+
 }  // namespace
 }  // namespace sluice::relay

@@ -1,0 +1,141 @@
+// What must hold of everything that a scene's clients and the shard's records have seen.
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <set>
+
+#include "scene.h"
+
+namespace sluice::sim {
+namespace {
+
+constexpr std::string_view kErrorEvent = "data: {\"error\":{\"message\":";
+
+bool is_between_events(std::string_view text) {
+  return text.empty() || text.ends_with("\n\n") || text.ends_with("\r\n\r\n");
+}
+
+// The answer of last resort, which needs no memory and so carries no id.
+bool is_bare_refusal(const Answer& answer) {
+  return answer.status == 503 && answer.header("content-length") == "0";
+}
+
+// A body that lasts until its connection closes cannot be seen to be cut there.
+bool may_end_early(const Script& script) {
+  return std::ranges::any_of(script.attempts, [](const AttemptScript& attempt) {
+    return attempt.framing == Framing::kUntilClose && attempt.fault == Fault::kCut;
+  });
+}
+
+// Bodies are long and their middle says little.
+std::string shorten(const std::string& text) {
+  if (text.size() <= 400) return text;
+  return text.substr(0, 200) + " ... " + text.substr(text.size() - 200);
+}
+
+}  // namespace
+
+void Scene::play() {
+  bool is_over = false;
+  for (Client* client : clients_) {
+    shard_.world().after(kPatience, [client] {
+      if (client->is_over()) return;
+      ADD_FAILURE() << "a client still waits after " << client->reader().complete_count() << " of "
+                    << client->sent_count() << " answers";
+      client->leave();
+    });
+  }
+  is_over = shard_.run_until([this] {
+    return std::ranges::all_of(clients_, [](const Client* client) { return client->is_over(); });
+  });
+  if (!is_over) return;
+  shard_.expect_clean_end();
+  for (const Client* client : clients_) check_client(*client);
+  check_records();
+}
+
+void Scene::check_client(const Client& client) {
+  const AnswerReader& reader = client.reader();
+  EXPECT_EQ(reader.fault(), "");
+  ASSERT_LE(reader.answers().size(), client.sent_count());
+  for (size_t i = 0; i < reader.answers().size(); ++i) {
+    check_answer(client, client.plan().requests[i], reader.answers()[i]);
+  }
+  if (!is_hostile()) {
+    EXPECT_EQ(reader.complete_count(), client.plan().requests.size());
+  }
+}
+
+void Scene::check_answer(const Client& client, const Request& request, const Answer& answer) {
+  SCOPED_TRACE("request " + request.tag + ", answer's head:\n" + answer.head);
+  answer.is_complete ? ++answered_ : ++broken_;
+  if (is_bare_refusal(answer)) {
+    EXPECT_TRUE(is_hostile());
+    return;
+  }
+  // Answers in order, one for each: each names its request.
+  if (!request.tag.empty() && answer.status != 408) {
+    EXPECT_EQ(answer.header("x-request-id"), request.tag);
+  }
+  const bool is_ours = is_hostile() && (answer.status == 408 || answer.status == 503 ||
+                                        answer.status == 502 || answer.status == 504);
+  if (is_ours) {
+    EXPECT_TRUE(!answer.is_complete || answer.body.starts_with("{\"error\":{\"message\":"));
+  } else if (request.status) {
+    EXPECT_EQ(answer.status, *request.status);
+  } else if (answer.status == 500) {
+    EXPECT_TRUE(playbook_.at(request.tag).had_server_error);
+    EXPECT_TRUE(server_error_body(request.tag).starts_with(answer.body));
+  } else {
+    EXPECT_EQ(answer.status, 200);
+    EXPECT_EQ(answer.header("x-upstream-request-id"), "up-" + request.tag);
+    check_body(request, answer);
+  }
+  (void)client;
+}
+
+void Scene::check_body(const Request& request, const Answer& answer) {
+  const Script& script = playbook_.at(request.tag);
+  const std::string expected = script.payload(request.hears_usage);
+  if (answer.is_complete && !may_end_early(script)) {
+    EXPECT_TRUE(answer.body == expected) << shorten(answer.body) << "\nshould be\n"
+                                         << shorten(expected);
+    EXPECT_TRUE(script.was_sent_whole) << "an answer that nobody finished looks whole";
+    return;
+  }
+  check_broken_body(request.tag, expected, answer);
+}
+
+void Scene::check_broken_body(const std::string& tag, const std::string& expected,
+                              const Answer& answer) {
+  const size_t at = answer.body.find(kErrorEvent);
+  const std::string text = answer.body.substr(0, at);
+  EXPECT_TRUE(expected.starts_with(text)) << tag << " got\n" << shorten(answer.body);
+  if (at == std::string::npos) return;
+  EXPECT_TRUE(is_between_events(text)) << "an error event inside another:\n" << shorten(text);
+  EXPECT_FALSE(answer.is_complete) << "a broken stream looks whole";
+  EXPECT_EQ(answer.body.find("[DONE]", at), std::string::npos);
+}
+
+void Scene::check_records() {
+  std::set<std::string> seen;
+  size_t sent = 0;
+  for (const Settled& settled : shard_.records()) {
+    EXPECT_TRUE(seen.insert(settled.request_id).second)
+        << settled.request_id << " was settled twice";
+  }
+  for (const Client* client : clients_) {
+    sent += client->sent_count();
+    const std::vector<Answer>& answers = client->reader().answers();
+    for (size_t i = 0; i < answers.size(); ++i) {
+      const std::string& tag = client->plan().requests[i].tag;
+      if (tag.empty() || answers[i].status == 408 || is_bare_refusal(answers[i])) continue;
+      const std::vector<Settled> settled = shard_.records_of(tag);
+      ASSERT_EQ(settled.size(), 1u) << tag << " was answered and not settled";
+      EXPECT_EQ(settled[0].record.status, answers[i].status) << tag;
+    }
+  }
+  EXPECT_LE(shard_.records().size(), sent);
+}
+
+}  // namespace sluice::sim

@@ -1,0 +1,209 @@
+#include "shard_world.h"
+
+#include <gtest/gtest.h>
+
+#include <array>
+#include <utility>
+
+#include <sluice/config/loader.h>
+#include <sluice/net/listener.h>
+
+namespace sluice::sim {
+namespace {
+
+// Turns in which a cancel that came late may still end.
+constexpr int kLastTurnsMax = 10'000;
+
+class EmptyEnvironment final : public config::Environment {
+ public:
+  [[nodiscard]] std::optional<std::string> variable(const std::string&) const override {
+    return std::nullopt;
+  }
+  [[nodiscard]] std::expected<config::FileText, std::string> read(const std::string&,
+                                                                  size_t) const override {
+    return std::unexpected("No such file or directory");
+  }
+};
+
+std::unique_ptr<config::Snapshot> load(const std::string& text, uint64_t generation) {
+  const std::string whole = "listen: 127.0.0.1:8080\ndevelopment: true\n" + text;
+  const config::LoadOutcome outcome = config::load_text(whole, "sim.yaml", EmptyEnvironment());
+  for (const config::Diagnostic& error : outcome.errors) ADD_FAILURE() << to_string(error);
+  SLUICE_ASSERT(outcome.snapshot != nullptr);
+  auto snapshot = std::make_unique<config::Snapshot>(*outcome.snapshot);
+  snapshot->generation = generation;
+  return snapshot;
+}
+
+// A name resolves to nothing here: it stands for an upstream that cannot be found.
+std::vector<net::Address> addresses_of(const config::Endpoint& endpoint) {
+  const std::optional<net::Address> address = net::parse_address(endpoint.host, endpoint.port);
+  return address ? std::vector{*address} : std::vector<net::Address>();
+}
+
+int open_listener(support::SimWorld& world) {
+  // The process has its descriptors when it starts; they run out later.
+  const uint32_t no_descriptor = std::exchange(world.faults().no_descriptor, 0);
+  const auto fd = net::open_listener(world.syscalls(), ShardWorld::address(), {});
+  world.faults().no_descriptor = no_descriptor;
+  SLUICE_ASSERT(fd.has_value());
+  return *fd;
+}
+
+}  // namespace
+
+ShardWorld::ShardWorld(ShardOptions options)
+    : world_(options.world),
+      budget_(options.budget_bytes),
+      record_ring_(1024, registry_.shard(ShardId{0}).access_log_dropped),
+      ring_(std::make_unique<io::Ring>(world_.kernel(), world_.syscalls(), world_.clock(),
+                                       options.buffers)) {
+  worker_ = std::make_unique<server::Worker>(
+      *ring_, server::WorkerParts{.shard = ShardId{0},
+                                  .listen_fd = open_listener(world_),
+                                  .link = &link_,
+                                  .budget = &budget_,
+                                  .cells = &cells(),
+                                  .records = &record_ring_,
+                                  .log = &log_,
+                                  .first = prepare(options.config)});
+  ring_->set_hook(*worker_);
+}
+
+ShardWorld::~ShardWorld() {
+  if (worker_ == nullptr) return;
+  // A test that ended early has not drained; its worker would assert instead of reporting that.
+  if (!drain_begun_) begin_drain();
+  kill_streams();
+  (void)run_until([this] { return worker_ == nullptr; });
+}
+
+metrics::UpstreamCells& ShardWorld::upstream_cells(std::string_view name) {
+  for (const auto& named : registry_.upstreams().all()) {
+    if (named->name == name) return *named->by_shard[0];
+  }
+  ADD_FAILURE() << "no upstream " << name;
+  return *registry_.upstreams().all()[0]->by_shard[0];
+}
+
+upstream::AdoptSnapshot ShardWorld::prepare(const std::string& config) {
+  const uint64_t generation = ++generations_;
+  auto snapshot = load(config, generation);
+  std::vector<std::string_view> models, upstreams;
+  std::vector<std::vector<net::Address>> addresses;
+  for (const config::Model& model : snapshot->models) models.push_back(model.name);
+  for (const config::Upstream& upstream : snapshot->upstreams) {
+    upstreams.push_back(upstream.name);
+    addresses.push_back(addresses_of(upstream.endpoint));
+  }
+  upstream::AdoptSnapshot adoption{.snapshot = snapshot.get(),
+                                   .cells = std::move(registry_.bind(models, upstreams)[0]),
+                                   .addresses = std::move(addresses)};
+  snapshots_.emplace(generation, std::move(snapshot));
+  return adoption;
+}
+
+void ShardWorld::adopt(const std::string& config) { command(prepare(config)); }
+
+void ShardWorld::command(upstream::ShardCommand command) {
+  drain_begun_ |= std::holds_alternative<upstream::BeginDrain>(command);
+  if (worker_ == nullptr) return;
+  ASSERT_TRUE(link_.commands.push(std::move(command)));
+  ring_->wake();
+}
+
+void ShardWorld::look() {
+  while (std::optional<upstream::ShardReport> report = link_.reports.pop()) {
+    if (const auto* released = std::get_if<upstream::SnapshotReleased>(&*report)) {
+      EXPECT_EQ(snapshots_.erase(released->generation), 1u)
+          << "generation " << released->generation << " was given back twice";
+    } else if (std::holds_alternative<upstream::ShardDrained>(*report)) {
+      ++drained_;
+    }
+  }
+  record_ring_.drain(1024, [this](const telemetry::AccessRecord& record) {
+    records_.push_back({std::string(record.request_id.view()), record});
+  });
+}
+
+bool ShardWorld::run_until(const std::function<bool()>& is_done, uint64_t turns_max) {
+  const bool is_shard_done = worker_ == nullptr;
+  const auto is_over = [&] {
+    look();
+    return is_done() || is_drained();
+  };
+  if (!is_shard_done) {
+    if (!world_.run_until(*ring_, is_over, turns_max)) return false;
+    if (is_drained()) end_shard();
+  }
+  // The shard's thread has ended; the others' world goes on.
+  std::array<io::KernelCompletion, 1> none;
+  while (worker_ == nullptr && !is_done()) {
+    (void)world_.kernel().wait(std::nullopt, none);
+    if (!world_.kernel().is_stuck()) continue;
+    EXPECT_TRUE(is_done()) << "stuck after the shard's end";
+    return is_done();
+  }
+  return true;
+}
+
+bool ShardWorld::run_for(Duration duration) {
+  bool has_passed = false;
+  world_.after(duration, [&has_passed] { has_passed = true; });
+  return run_until([&has_passed] { return has_passed; });
+}
+
+std::vector<Settled> ShardWorld::records_of(std::string_view request_id) const {
+  std::vector<Settled> found;
+  for (const Settled& settled : records_) {
+    if (settled.request_id == request_id) found.push_back(settled);
+  }
+  return found;
+}
+
+void ShardWorld::expect_idle() {
+  EXPECT_EQ(cells().requests_in_flight.value(), 0);
+  EXPECT_EQ(cells().connections_open.value(), 0);
+  EXPECT_EQ(cells().access_log_dropped.value(), 0u);
+  for (const auto& named : registry_.upstreams().all()) {
+    const metrics::UpstreamCells& cells = *named->by_shard[0];
+    EXPECT_EQ(cells.in_flight.value(), 0) << named->name;
+    EXPECT_EQ(cells.connections_open.value(), cells.connections_idle.value()) << named->name;
+  }
+  EXPECT_EQ(ring_->buffers().in_use(), 0u);
+  EXPECT_EQ(snapshots_.size(), 1u) << "a snapshot that nothing uses was not given back";
+  worker_->blocks().drop_cache();
+  EXPECT_EQ(budget_.used(), 0u);
+}
+
+void ShardWorld::end_shard() {
+  EXPECT_EQ(drained_, 1u);
+  expect_idle();
+  for (const auto& named : registry_.upstreams().all()) {
+    EXPECT_EQ(named->by_shard[0]->connections_open.value(), 0) << named->name;
+  }
+  for (int i = 0; i < kLastTurnsMax && ring_->ops_in_flight() > 1; ++i) ring_->turn(false);
+  EXPECT_EQ(ring_->ops_in_flight(), 1u) << "more than the wake-up read stands";
+  EXPECT_EQ(ring_->figures().stale, 0u);
+  ring_->clear_hook();
+  worker_.reset();
+  ring_.reset();
+  EXPECT_EQ(world_.files().open_count(), 0u) << world_.files().describe();
+  EXPECT_EQ(world_.kernel().ops_armed(), 0u);
+}
+
+void ShardWorld::expect_clean_end() {
+  if (worker_ != nullptr) {
+    const auto is_quiet = [this] {
+      return worker_->connection_count() == 0;
+    };
+    if (!run_until(is_quiet) || !run_for(seconds(5))) return;
+  }
+  if (worker_ != nullptr) expect_idle();
+  if (!drain_begun_) begin_drain();
+  (void)run_until([this] { return worker_ == nullptr; });
+  look();
+  EXPECT_EQ(drained_, 1u);
+}
+
+}  // namespace sluice::sim

@@ -1,0 +1,94 @@
+// One shard in a simulated world: a worker on a ring of the simulated kernel, what control would be
+// to it, and the look at everything it must have given back.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include <sluice/base/log.h>
+#include <sluice/config/snapshot.h>
+#include <sluice/metrics/registry.h>
+#include <sluice/server/worker.h>
+#include <sluice/telemetry/record_ring.h>
+
+#include "sim_world.h"
+
+namespace sluice::sim {
+
+// A record without the storage of the ring, for tests to look at.
+struct Settled {
+  std::string request_id;
+  telemetry::AccessRecord record;
+};
+
+struct ShardOptions {
+  support::SimOptions world;
+  std::string config;  // Without `listen` and `development`, which are added.
+  uint64_t budget_bytes = 256u << 20;
+  io::BufferLimits buffers{.hot = 64, .most = 256};
+};
+
+// Plays the control thread's part: hands snapshots over, collects reports and access records, and
+// destroys a snapshot in the turn in which the shard gives it back.
+class ShardWorld {
+ public:
+  explicit ShardWorld(ShardOptions options);
+  ~ShardWorld();
+  ShardWorld(const ShardWorld&) = delete;
+  ShardWorld& operator=(const ShardWorld&) = delete;
+
+  [[nodiscard]] support::SimWorld& world() noexcept { return world_; }
+  [[nodiscard]] io::Ring& ring() noexcept { return *ring_; }
+  [[nodiscard]] server::Worker& worker() noexcept { return *worker_; }
+  [[nodiscard]] ByteBudget& budget() noexcept { return budget_; }
+  [[nodiscard]] metrics::ShardCells& cells() noexcept { return registry_.shard(ShardId{0}); }
+  [[nodiscard]] metrics::UpstreamCells& upstream_cells(std::string_view name);
+  // Where clients connect to.
+  [[nodiscard]] static net::Address address() { return support::sim_address("10.0.0.1", 8080); }
+
+  void adopt(const std::string& config);
+  void begin_drain() { command(upstream::BeginDrain{}); }
+  void cut_streams() { command(upstream::CutStreams{}); }
+  void kill_streams() { command(upstream::KillStreams{}); }
+
+  // Turns until `is_done()`, as SimWorld::run_until() does.
+  bool run_until(const std::function<bool()>& is_done, uint64_t turns_max = 2'000'000);
+  bool run_for(Duration duration);
+
+  // The shard has said so and has ended; its ring is gone.
+  [[nodiscard]] bool is_drained() const noexcept { return drained_ > 0; }
+  // Access records so far, in the order in which they were settled.
+  [[nodiscard]] const std::vector<Settled>& records() const noexcept { return records_; }
+  [[nodiscard]] std::vector<Settled> records_of(std::string_view request_id) const;
+
+  // Exchanges, connections, bytes and operations must all be gone once every client is; then
+  // drains, if that was not begun, and expects the shard to end with nothing left behind.
+  void expect_clean_end();
+
+ private:
+  void command(upstream::ShardCommand command);
+  [[nodiscard]] upstream::AdoptSnapshot prepare(const std::string& config);
+  void look();
+  // What must be given back when nothing runs, whether the shard goes on or not.
+  void expect_idle();
+  void end_shard();
+
+  support::SimWorld world_;
+  metrics::Registry registry_{1};
+  ByteBudget budget_;
+  telemetry::RecordRing record_ring_;
+  NullLogger log_;
+  server::ControlLink link_;
+  std::unique_ptr<io::Ring> ring_;
+  std::map<uint64_t, std::unique_ptr<config::Snapshot>> snapshots_;
+  std::unique_ptr<server::Worker> worker_;
+  std::vector<Settled> records_;
+  uint64_t generations_ = 0;
+  uint32_t drained_ = 0;
+  bool drain_begun_ = false;
+};
+
+}  // namespace sluice::sim
