@@ -11,9 +11,12 @@ Task<control::SmallAnswer> drain(const AdminParts& parts) {
   control::SmallAnswer answer{.status = 202};
   json::Writer(answer.body)
       .begin_object()
-      .key("draining").boolean(true)
-      .key("began_now").boolean(has_begun)
-      .key("drain_timeout").string(format_duration(parts.operations.snapshot().drain_timeout))
+      .key("draining")
+      .boolean(true)
+      .key("began_now")
+      .boolean(has_begun)
+      .key("drain_timeout")
+      .string(format_duration(parts.operations.snapshot().drain_timeout))
       .end_object();
   co_return answer;
 }

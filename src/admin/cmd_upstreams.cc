@@ -33,14 +33,22 @@ Sums sum_cells(const metrics::Registry& registry, std::string_view name) {
 void write_upstream(json::Writer& writer, const config::Upstream& upstream, const Sums& sums) {
   const bool injects = upstream.stream_usage == config::StreamUsage::kInject;
   writer.begin_object()
-      .key("name").string(upstream.name)
-      .key("authority").string(upstream.endpoint.authority)
-      .key("weight").unsigned_integer(upstream.weight)
-      .key("stream_usage").string(injects ? "inject" : "pass")
-      .key("in_flight").integer(sums.in_flight)
-      .key("connections_open").integer(sums.open)
-      .key("connections_idle").integer(sums.idle)
-      .key("attempts").begin_object();
+      .key("name")
+      .string(upstream.name)
+      .key("authority")
+      .string(upstream.endpoint.authority)
+      .key("weight")
+      .unsigned_integer(upstream.weight)
+      .key("stream_usage")
+      .string(injects ? "inject" : "pass")
+      .key("in_flight")
+      .integer(sums.in_flight)
+      .key("connections_open")
+      .integer(sums.open)
+      .key("connections_idle")
+      .integer(sums.idle)
+      .key("attempts")
+      .begin_object();
   for (size_t i = 0; i < sums.attempts.size(); ++i) {
     writer.key(metrics::kAttemptOutcomeNames[i]).unsigned_integer(sums.attempts[i]);
   }

@@ -11,11 +11,11 @@
 namespace sluice::app {
 namespace {
 
-constexpr uint64_t kLibraries = 32;       // stdio, name look-ups, the files of a scrape.
+constexpr uint64_t kLibraries = 32;  // stdio, name look-ups, the files of a scrape.
 constexpr uint64_t kLogsAndSignals = 8;
 constexpr uint64_t kSmallServers = 2 * 66;  // Admin and metrics: 64 connections and a listener.
-constexpr uint64_t kPerRing = 3;          // The ring, its wake descriptor, a listener.
-constexpr uint64_t kRefusedPerShard = 16; // Accepted above the limit, on their way out.
+constexpr uint64_t kPerRing = 3;            // The ring, its wake descriptor, a listener.
+constexpr uint64_t kRefusedPerShard = 16;   // Accepted above the limit, on their way out.
 
 }  // namespace
 
@@ -39,9 +39,9 @@ std::expected<DescriptorPlan, std::string> plan_descriptors(const DescriptorNeed
   if (needs.least() > hard_limit) {
     // Half of what is left goes to clients, the other half to their upstream connections.
     const uint64_t clients = hard_limit > needs.fixed ? (hard_limit - needs.fixed) / 2 : 0;
-    const std::string lower =
-        clients > 0 ? fmt::format("set limits.connections_max to {} or less", clients)
-                    : std::string("that is too low for any use");
+    const std::string lower = clients > 0
+                                  ? fmt::format("set limits.connections_max to {} or less", clients)
+                                  : std::string("that is too low for any use");
     return std::unexpected(fmt::format(
         "limits.connections_max needs {} file descriptors and the hard limit is {}; {}, or raise "
         "the limit to {} (`ulimit -Hn`, LimitNOFILE= of systemd)",
@@ -62,11 +62,10 @@ std::expected<std::string, std::string> raise_limits(const config::Snapshot& sna
                                                      uint32_t shards) {
   rlimit limit{};
   if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) {
-    return std::unexpected(fmt::format("cannot read the limit of file descriptors: {}",
-                                       std::strerror(errno)));
+    return std::unexpected(
+        fmt::format("cannot read the limit of file descriptors: {}", std::strerror(errno)));
   }
-  auto plan = plan_descriptors(count_descriptors(snapshot, shards), limit.rlim_cur,
-                               limit.rlim_max);
+  auto plan = plan_descriptors(count_descriptors(snapshot, shards), limit.rlim_cur, limit.rlim_max);
   if (!plan) return std::unexpected(std::move(plan.error()));
   if (plan->soft_limit > limit.rlim_cur) {
     limit.rlim_cur = plan->soft_limit;

@@ -35,7 +35,7 @@ struct DescriptorPlan {
 //
 // Locked memory needs no limit: since Linux 5.12 the kernel charges rings to the memory cgroup
 // and not to RLIMIT_MEMLOCK, older kernels are refused anyway, and no buffers are registered.
-[[nodiscard]] std::expected<std::string, std::string> raise_limits(
-    const config::Snapshot& snapshot, uint32_t shards);
+[[nodiscard]] std::expected<std::string, std::string> raise_limits(const config::Snapshot& snapshot,
+                                                                   uint32_t shards);
 
 }  // namespace sluice::app

@@ -26,15 +26,16 @@ void close_all(io::Syscalls& syscalls, const std::vector<int>& fds) {
 
 }  // namespace
 
-std::expected<ShardListeners, std::string> open_shard_listeners(
-    io::Syscalls& syscalls, const config::ListenAddress& where, int backlog, uint32_t shards) {
+std::expected<ShardListeners, std::string> open_shard_listeners(io::Syscalls& syscalls,
+                                                                const config::ListenAddress& where,
+                                                                int backlog, uint32_t shards) {
   const auto address = numeric(where);
   if (!address) return std::unexpected(address.error());
   ShardListeners listeners{.fds = {}, .address = *address};
   // A port that the kernel chooses is free by definition.
   if (where.port != 0) {
-    const auto probe = net::open_listener(syscalls, *address,
-                                          {.backlog = backlog, .share_port = false});
+    const auto probe =
+        net::open_listener(syscalls, *address, {.backlog = backlog, .share_port = false});
     if (!probe) return std::unexpected(probe.error());
     syscalls.close(*probe);
   }

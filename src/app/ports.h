@@ -12,8 +12,8 @@
 namespace sluice::app {
 
 struct ShardListeners {
-  std::vector<int> fds;    // One per shard, all on one address.
-  net::Address address;    // With the port that the kernel chose, if it did.
+  std::vector<int> fds;  // One per shard, all on one address.
+  net::Address address;  // With the port that the kernel chose, if it did.
 };
 
 // One listener per shard. Another process that shares the port by SO_REUSEPORT would silently take

@@ -10,9 +10,9 @@
 #include <sluice/io/uring_kernel.h>
 
 #include "check.h"
+#include "descriptors.h"
 #include "exit_status.h"
 #include "gateway.h"
-#include "descriptors.h"
 #include "signals.h"
 
 namespace sluice::app {
@@ -88,13 +88,13 @@ Gateway::Step Gateway::open_logs() {
   const config::Snapshot& config = *loaded_.snapshot;
   log_file_ = std::make_unique<telemetry::LineFile>(STDERR_FILENO);
   access_file_ = std::make_unique<telemetry::LineFile>(STDOUT_FILENO);
-  for (std::string problem : {log_file_->open(config.log.file),
-                              config.access_log.enabled ? access_file_->open(config.access_log.file)
-                                                        : std::string()}) {
+  for (std::string problem :
+       {log_file_->open(config.log.file),
+        config.access_log.enabled ? access_file_->open(config.access_log.file) : std::string()}) {
     if (!problem.empty()) return std::unexpected(std::move(problem));
   }
-  log_ = std::make_unique<telemetry::LogSink>(clock_, *log_file_, config.log.level,
-                                              config.log.format);
+  log_ =
+      std::make_unique<telemetry::LogSink>(clock_, *log_file_, config.log.level, config.log.format);
   return {};
 }
 
@@ -140,19 +140,19 @@ Gateway::Step Gateway::open_control() {
   returns_ = std::make_unique<io::OffloadReturns>(*ring_);
   config_lane_ = std::make_unique<io::Lane>();
   resolve_lane_ = std::make_unique<io::Lane>();
-  control_ = std::make_unique<control::ControlThread>(
-      control::ControlParts{.ring = *ring_,
-                            .returns = *returns_,
-                            .config_lane = *config_lane_,
-                            .resolve_lane = *resolve_lane_,
-                            .registry = *registry_,
-                            .budget = *budget_,
-                            .log = *log_,
-                            .log_work = *record_logs_,
-                            .environment = environment_,
-                            .config_path = config_path_,
-                            .ports = ports_,
-                            .signal_fd = signal_fd_});
+  control_ =
+      std::make_unique<control::ControlThread>(control::ControlParts{.ring = *ring_,
+                                                                     .returns = *returns_,
+                                                                     .config_lane = *config_lane_,
+                                                                     .resolve_lane = *resolve_lane_,
+                                                                     .registry = *registry_,
+                                                                     .budget = *budget_,
+                                                                     .log = *log_,
+                                                                     .log_work = *record_logs_,
+                                                                     .environment = environment_,
+                                                                     .config_path = config_path_,
+                                                                     .ports = ports_,
+                                                                     .signal_fd = signal_fd_});
   return {};
 }
 
@@ -193,13 +193,13 @@ void Gateway::open_small_servers() {
                                                              *metrics_service_, *log_);
   }
   if (admin_fd_ >= 0) {
-    admin_service_ = std::make_unique<admin::AdminService>(
-        admin::AdminParts{.operations = *control_,
-                          .registry = *registry_,
-                          .shards = shard_seats_,
-                          .version = version_});
-    admin_server_ = std::make_unique<control::SmallServer>(*ring_, admin_fd_, "admin",
-                                                           *admin_service_, *log_);
+    admin_service_ =
+        std::make_unique<admin::AdminService>(admin::AdminParts{.operations = *control_,
+                                                                .registry = *registry_,
+                                                                .shards = shard_seats_,
+                                                                .version = version_});
+    admin_server_ =
+        std::make_unique<control::SmallServer>(*ring_, admin_fd_, "admin", *admin_service_, *log_);
   }
 }
 

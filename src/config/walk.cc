@@ -332,20 +332,23 @@ std::optional<std::string> Walk::secret_of_file(const Node& node, const std::str
     error(node, "must name its file with a full path", "write file:///path/of/the/file");
     return std::nullopt;
   }
+  // What a variable put into the path may be a secret itself, and is not repeated.
+  const bool is_as_written = node.text.find("${") == std::string::npos;
+  const std::string shown = is_as_written ? path : "<path with a variable>";
   auto file = environment_.read(path, kSecretFileBytesMax);
   if (!file) {
-    error(node, fmt::format("names the file {}, which cannot be read: {}", path, file.error()),
+    error(node, fmt::format("names the file {}, which cannot be read: {}", shown, file.error()),
           "create the file, or let this user read it");
     return std::nullopt;
   }
   strip_newline(file->text);
   if (file->text.empty()) {
-    error(node, fmt::format("names the file {}, which is empty", path), "put the secret into it");
+    error(node, fmt::format("names the file {}, which is empty", shown), "put the secret into it");
     return std::nullopt;
   }
   if (file->others_may_read) {
-    warn(node, fmt::format("names the file {}, which every user may read", path),
-         fmt::format("run `chmod 600 {}`", path));
+    warn(node, fmt::format("names the file {}, which every user may read", shown),
+         fmt::format("run `chmod 600 {}`", shown));
   }
   return std::move(file->text);
 }

@@ -63,10 +63,10 @@ void AddressBook::finish(const Key& key, std::expected<Addresses, std::string> o
   const bool had_failed = std::exchange(entry.has_failed, !outcome.has_value());
   if (!outcome) {
     if (had_failed) return;
-    log_.write(LogLevel::kWarn, "resolver",
-               outcome.error() + (entry.addresses.empty()
-                                      ? "; requests to it fail until it resolves"
-                                      : "; the addresses known so far stay in use"));
+    log_.write(
+        LogLevel::kWarn, "resolver",
+        outcome.error() + (entry.addresses.empty() ? "; requests to it fail until it resolves"
+                                                   : "; the addresses known so far stay in use"));
     return;
   }
   if (had_failed) log_.write(LogLevel::kInfo, "resolver", entry.host + " resolves again");
@@ -127,8 +127,7 @@ void AddressBook::refresh(const config::Snapshot& snapshot) {
   });
 }
 
-std::vector<upstream::UpdateAddresses> AddressBook::take_changes(
-    const config::Snapshot& snapshot) {
+std::vector<upstream::UpdateAddresses> AddressBook::take_changes(const config::Snapshot& snapshot) {
   std::vector<upstream::UpdateAddresses> changes;
   for (uint32_t i = 0; i < snapshot.upstreams.size(); ++i) {
     const Entry& entry = entry_of(snapshot.upstreams[i]);

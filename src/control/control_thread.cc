@@ -195,10 +195,9 @@ bool ControlThread::begin_drain(std::string_view asked_by) {
   const auto command = drain_.begin(parts_.ring.now(), timeout);
   if (!command) return false;
   parts_.registry.control().draining.set(1);
-  parts_.log.write(
-      LogLevel::kInfo, "drain",
-      fmt::format("draining, asked by {}: no new work; streams have {:.3g} s to end", asked_by,
-                  std::chrono::duration<double>(timeout).count()));
+  parts_.log.write(LogLevel::kInfo, "drain",
+                   fmt::format("draining, asked by {}: no new work; streams have {:.3g} s to end",
+                               asked_by, std::chrono::duration<double>(timeout).count()));
   send_to_all(*command);
   hurried_.trigger();
   return true;
@@ -263,9 +262,8 @@ Task<ReloadOutcome> ControlThread::load_and_publish() {
                                  "have ended",
                                  publisher_.live_count()));
   }
-  std::optional<config::LoadOutcome> loaded =
-      co_await io::offload(parts_.config_lane, parts_.returns,
-                           LoadJob{&parts_.config_path, &parts_.environment});
+  std::optional<config::LoadOutcome> loaded = co_await io::offload(
+      parts_.config_lane, parts_.returns, LoadJob{&parts_.config_path, &parts_.environment});
   if (!loaded) co_return refuse(ReloadResult::kBusy, "reading files is behind; try again");
 
   ReloadOutcome outcome;
@@ -316,10 +314,10 @@ void ControlThread::report(const ReloadOutcome& outcome, std::string_view asked_
   for (const std::string& problem : outcome.problems) {
     parts_.log.write(LogLevel::kError, "config", problem);
   }
-  parts_.log.write(is_applied ? LogLevel::kInfo : LogLevel::kError, "config",
-                   fmt::format("reload asked by {}: {}; generation {} is in force", asked_by,
-                               is_applied ? "applied" : "refused, nothing has changed",
-                               outcome.generation));
+  parts_.log.write(
+      is_applied ? LogLevel::kInfo : LogLevel::kError, "config",
+      fmt::format("reload asked by {}: {}; generation {} is in force", asked_by,
+                  is_applied ? "applied" : "refused, nothing has changed", outcome.generation));
 }
 
 }  // namespace sluice::control

@@ -117,8 +117,7 @@ Task<SmallServer::Connection::Step> SmallServer::Connection::read_request() {
   co_return step;
 }
 
-Task<SmallServer::Connection::Step> SmallServer::Connection::read_body(
-    http::BodyFraming framing) {
+Task<SmallServer::Connection::Step> SmallServer::Connection::read_body(http::BodyFraming framing) {
   if (framing.kind == http::BodyKind::kChunked) {
     const Step step = co_await read_chunked_body();
     co_return step;

@@ -27,7 +27,8 @@ Exchange::Exchange(Services& services, const http::RequestHead& head, http::Requ
 
 Task<void> Exchange::run() {
   GenerationPin generation(*services_.generation);
-  Settlement settlement(services_, *generation, client_, began_at_);  // Phase 7, whatever happens below.
+  Settlement settlement(services_, *generation, client_,
+                        began_at_);  // Phase 7, whatever happens below.
 
   const Outcome<Endpoint> endpoint = read_head(head_, refused_, settlement);
   if (!endpoint) {

@@ -123,8 +123,8 @@ Task<Outcome<uint16_t>> answer_locally(Services& services, Generation& generatio
                  .model = head.path.substr(std::min(head.path.size(), kModelPrefix.size()))}});
   }
   settlement.note_status(status);
-  co_await reply_json(
-      client, id, status, *text, status == 503 ? std::string_view("1") : std::string_view());
+  co_await reply_json(client, id, status, *text,
+                      status == 503 ? std::string_view("1") : std::string_view());
   co_return status;
 }
 

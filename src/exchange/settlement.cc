@@ -229,7 +229,8 @@ Settlement::~Settlement() {
   settle_metrics(duration);
   if (!generation_.config.access_log.enabled) return;
   record_.duration_us = us(duration);
-  if (record_.is_stream && first_byte_at_ != MonoTime::max()) record_.ttft_us = us(first_byte_at_ - began_at_);
+  if (record_.is_stream && first_byte_at_ != MonoTime::max())
+    record_.ttft_us = us(first_byte_at_ - began_at_);
   record_.overhead_us = us(overhead_);
   if (error_) record_.error = error_->code;
   record_.client_disconnected = client_has_left();

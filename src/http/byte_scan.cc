@@ -36,8 +36,8 @@ const char* scan_sse2(const char* begin, const char* end) noexcept {
   return scan_scalar<kSet>(begin, end);
 }
 
-constexpr ByteScan kSse2 = {scan_sse2<kTokenChar>, scan_sse2<kTargetChar>,
-                            scan_sse2<kValueChar>, scan_sse2<kLineChar>};
+constexpr ByteScan kSse2 = {scan_sse2<kTokenChar>, scan_sse2<kTargetChar>, scan_sse2<kValueChar>,
+                            scan_sse2<kLineChar>};
 
 // A set of ASCII characters as two tables for the byte shuffle: `low` gives, for the low half of
 // a byte, one bit per high half with which it forms a member.
@@ -76,11 +76,11 @@ template <CharClass kSet>
     // A byte above 0x7f selects zero in the first shuffle, so it is never a member.
     const __m256i low =
         _mm256_load_si256(reinterpret_cast<const __m256i*>(kNibbleSet<kSet>.low.data()));
-    const __m256i high = _mm256_setr_epi8(1, 2, 4, 8, 16, 32, 64, -128, 0, 0, 0, 0, 0, 0, 0, 0,
-                                          1, 2, 4, 8, 16, 32, 64, -128, 0, 0, 0, 0, 0, 0, 0, 0);
+    const __m256i high = _mm256_setr_epi8(1, 2, 4, 8, 16, 32, 64, -128, 0, 0, 0, 0, 0, 0, 0, 0, 1,
+                                          2, 4, 8, 16, 32, 64, -128, 0, 0, 0, 0, 0, 0, 0, 0);
     const __m256i upper = _mm256_and_si256(_mm256_srli_epi16(bytes, 4), _mm256_set1_epi8(0x0f));
-    const __m256i member = _mm256_and_si256(_mm256_shuffle_epi8(low, bytes),
-                                            _mm256_shuffle_epi8(high, upper));
+    const __m256i member =
+        _mm256_and_si256(_mm256_shuffle_epi8(low, bytes), _mm256_shuffle_epi8(high, upper));
     bad = _mm256_cmpeq_epi8(member, _mm256_setzero_si256());
   }
   return static_cast<uint32_t>(_mm256_movemask_epi8(bad));
@@ -101,8 +101,8 @@ template <CharClass kSet>
   return bad != 0 ? end - 32 + std::countr_zero(bad) : end;
 }
 
-constexpr ByteScan kAvx2 = {scan_avx2<kTokenChar>, scan_avx2<kTargetChar>,
-                            scan_avx2<kValueChar>, scan_avx2<kLineChar>};
+constexpr ByteScan kAvx2 = {scan_avx2<kTokenChar>, scan_avx2<kTargetChar>, scan_avx2<kValueChar>,
+                            scan_avx2<kLineChar>};
 
 #endif
 

@@ -16,10 +16,10 @@ namespace sluice::http {
 // reads outside [begin, end).
 struct ByteScan {
   using Scan = const char* (*)(const char* begin, const char* end) noexcept;
-  Scan token;     // RFC 9110 token characters.
-  Scan target;    // Characters that RFC 3986 allows in a path or query.
-  Scan value;     // Field values: everything but controls; the tab is allowed.
-  Scan line;      // Everything but CR and LF.
+  Scan token;   // RFC 9110 token characters.
+  Scan target;  // Characters that RFC 3986 allows in a path or query.
+  Scan value;   // Field values: everything but controls; the tab is allowed.
+  Scan line;    // Everything but CR and LF.
 };
 
 namespace detail {
@@ -54,8 +54,7 @@ constexpr bool is_one_of(const char* set, int c) {
 constexpr std::array<uint8_t, 256> make_char_classes() {
   std::array<uint8_t, 256> classes{};
   for (int c = 0; c < 256; ++c) {
-    const bool alnum =
-        (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z');
+    const bool alnum = (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z');
     uint8_t set = 0;
     if (alnum || is_one_of("!#$%&'*+-.^_`|~", c)) set |= kTokenChar;
     if (alnum || is_one_of("-._~!$&'()*+,;=:@/?%", c)) set |= kTargetChar;
@@ -92,16 +91,16 @@ uint32_t outside_sse2(__m128i bytes) noexcept {
     bad = _mm_or_si128(_mm_cmpeq_epi8(bytes, _mm_set1_epi8('\n')),
                        _mm_cmpeq_epi8(bytes, _mm_set1_epi8('\r')));
   } else if constexpr (kSet == kValueChar) {
-    const __m128i control = _mm_andnot_si128(_mm_cmpeq_epi8(bytes, _mm_set1_epi8('\t')),
-                                             in_range(bytes, 0, 0x1f));
+    const __m128i control =
+        _mm_andnot_si128(_mm_cmpeq_epi8(bytes, _mm_set1_epi8('\t')), in_range(bytes, 0, 0x1f));
     bad = _mm_or_si128(control, _mm_cmpeq_epi8(bytes, _mm_set1_epi8(0x7f)));
   } else {
     const __m128i folded = _mm_or_si128(bytes, _mm_set1_epi8(0x20));
     const __m128i letter = in_range(folded, 'a', 'z');
-    const __m128i other = kSet == kTokenChar
-                              ? _mm_or_si128(in_range(bytes, '0', '9'),
-                                             _mm_cmpeq_epi8(bytes, _mm_set1_epi8('-')))
-                              : in_range(bytes, '-', ':');
+    const __m128i other =
+        kSet == kTokenChar
+            ? _mm_or_si128(in_range(bytes, '0', '9'), _mm_cmpeq_epi8(bytes, _mm_set1_epi8('-')))
+            : in_range(bytes, '-', ':');
     const __m128i good = _mm_or_si128(letter, other);
     return static_cast<uint32_t>(_mm_movemask_epi8(good)) ^ 0xffffu;
   }
@@ -114,7 +113,7 @@ constexpr bool is_exact(CharClass set) noexcept { return set == kValueChar || se
 
 // Tests the first bytes in place, since most names and values are short, and calls the widest
 // version for what is left.
-template <CharClass kSet, ByteScan::Scan ByteScan::*kRest>
+template <CharClass kSet, ByteScan::Scan ByteScan::* kRest>
 const char* scan_near(const char* begin, const char* end) noexcept {
 #if defined(__x86_64__)
   for (int block = 0; block < 3 && end - begin >= 16; ++block) {

@@ -32,9 +32,8 @@ std::string_view write_chunk_head(std::span<char, kChunkHeadBytesMax> out,
 }
 
 Unexpected ChunkedDecoder::fail(std::string_view detail) const noexcept {
-  return side_ == Side::kDownstream
-             ? sluice::fail(ErrorCode::kMalformedRequest, side_, detail)
-             : sluice::fail(ErrorCode::kUpstreamProtocol, side_, detail);
+  return side_ == Side::kDownstream ? sluice::fail(ErrorCode::kMalformedRequest, side_, detail)
+                                    : sluice::fail(ErrorCode::kUpstreamProtocol, side_, detail);
 }
 
 Result<std::string_view> ChunkedDecoder::next(std::string_view bytes, size_t& at) noexcept {
@@ -48,9 +47,8 @@ Result<std::string_view> ChunkedDecoder::next(std::string_view bytes, size_t& at
       return payload;
     }
     if (stage_ == Stage::kFinished) break;
-    const std::string_view fault = stage_ == Stage::kTrailers
-                                       ? read_trailers(bytes, at)
-                                       : read_framing_byte(bytes[at++]);
+    const std::string_view fault =
+        stage_ == Stage::kTrailers ? read_trailers(bytes, at) : read_framing_byte(bytes[at++]);
     if (!fault.empty()) return fail(fault);
   }
   return std::string_view();

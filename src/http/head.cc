@@ -19,8 +19,7 @@ struct LinePlaces {
 bool keep(const char* head, LinePlaces line, HeaderList& list, uint32_t count_max) noexcept {
   if (list.size() >= count_max) return false;
   size_t value_end = line.value_end;
-  while (value_end > line.value &&
-         (head[value_end - 1] == ' ' || head[value_end - 1] == '\t')) {
+  while (value_end > line.value && (head[value_end - 1] == ' ' || head[value_end - 1] == '\t')) {
     --value_end;
   }
   const size_t name_bytes = line.colon - line.name;

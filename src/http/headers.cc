@@ -212,10 +212,8 @@ bool is_hop_by_hop(const HeaderField& field, const ConnectionOptions& connection
     case HeaderName::kTe:
     case HeaderName::kTrailer:
     case HeaderName::kTransferEncoding:
-    case HeaderName::kUpgrade:
-      return true;
-    default:
-      return connection.names(field.name);
+    case HeaderName::kUpgrade: return true;
+    default: return connection.names(field.name);
   }
 }
 

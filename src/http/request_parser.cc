@@ -243,8 +243,8 @@ const HeadFault* RequestParser::finish(std::string_view bytes) noexcept {
   if (const auto* fault = read_framing(head_.headers, head_.version, head_.body)) return fault;
   if (const auto* fault = read_expectation(head_)) return fault;
   const ConnectionOptions connection(head_.headers);
-  head_.keep_alive = !connection.close() &&
-                     (head_.version == Version::kHttp11 || connection.keep_alive());
+  head_.keep_alive =
+      !connection.close() && (head_.version == Version::kHttp11 || connection.keep_alive());
   return nullptr;
 }
 

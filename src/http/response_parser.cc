@@ -128,8 +128,8 @@ const HeadFault* ResponseParser::decide_body() noexcept {
   BodyFraming& body = head_.body;
   const bool is_bodiless = head_.is_interim() || head_.status == 204;
   if (is_bodiless) {
-    const bool announces = body.kind == BodyKind::kChunked ||
-                           (body.kind == BodyKind::kLength && body.length > 0);
+    const bool announces =
+        body.kind == BodyKind::kChunked || (body.kind == BodyKind::kLength && body.length > 0);
     if (announces) return &fault::kUnexpectedBody;
   }
   if (is_bodiless || head_.status == 304 || request_ == AnswerTo::kHead) {

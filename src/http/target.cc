@@ -67,9 +67,9 @@ const HeadFault* read_target_form(RequestHead& head, std::string_view& authority
   const size_t authority_end = rest.find_first_of("/?");
   authority = rest.substr(0, authority_end);
   if (!is_host(authority)) return &fault::kTargetForm;
-  split_query(authority_end == std::string_view::npos ? std::string_view()
-                                                      : rest.substr(authority_end),
-              head);
+  split_query(
+      authority_end == std::string_view::npos ? std::string_view() : rest.substr(authority_end),
+      head);
   if (head.path.empty()) head.path = "/";
   return nullptr;
 }

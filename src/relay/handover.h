@@ -82,11 +82,11 @@ class Handover {
   http::EventScanner scanner_;
   bool has_excess_ = false;
   bool input_is_referenced_ = false;  // Slices point into the present input.
-  bool is_ended_ = false;         // The client has got the end of the body.
-  bool ended_in_cr_ = false;      // The last filtered span did.
-  bool was_dropped_ = false;      // The last whole event.
-  bool passes_event_ = false;     // The open event is too large to be held and goes on in pieces.
-  io::Block held_;                // The beginning of an incomplete event.
+  bool is_ended_ = false;             // The client has got the end of the body.
+  bool ended_in_cr_ = false;          // The last filtered span did.
+  bool was_dropped_ = false;          // The last whole event.
+  bool passes_event_ = false;  // The open event is too large to be held and goes on in pieces.
+  io::Block held_;             // The beginning of an incomplete event.
   size_t held_bytes_ = 0;
   uint64_t payload_bytes_ = 0;
   std::array<std::string_view, kSpansMax> spans_;

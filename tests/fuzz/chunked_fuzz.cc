@@ -37,8 +37,8 @@ Decoded decode(std::string_view text, std::vector<size_t> cuts, http::Trailers t
         decoded.consumed += at;
         return decoded;
       }
-      expect(span->empty() || (span->data() >= piece.data() &&
-                               span->data() + span->size() == piece.data() + at),
+      expect(span->empty() ||
+                 (span->data() >= piece.data() && span->data() + span->size() == piece.data() + at),
              "payload is a view that ends where reading stopped");
       decoded.payload += *span;
     }

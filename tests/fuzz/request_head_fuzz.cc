@@ -14,8 +14,8 @@ using fuzz::expect;
 
 std::string describe(const http::RequestHead& head) {
   std::string text;
-  for (const std::string_view view : {head.method_text, head.target, head.path, head.query,
-                                      head.authority}) {
+  for (const std::string_view view :
+       {head.method_text, head.target, head.path, head.query, head.authority}) {
     text.append(view).append("|");
   }
   text += std::to_string(static_cast<int>(head.version)) + std::to_string(head.keep_alive) +

@@ -71,9 +71,9 @@ class Metrics(unittest.TestCase):
                     connection.begin_stream()
                     connection.chunk(delta("a"))
                     step.wait(20)
-                    connection.chunk(USAGE.replace("5}", '5,"prompt_tokens_details":{"cached_tokens"'
-                                                   ':3},"completion_tokens_details":'
-                                                   '{"reasoning_tokens":2}}'))
+                    connection.chunk(USAGE.replace(
+                        "5}", '5,"prompt_tokens_details":{"cached_tokens":3},'
+                        '"completion_tokens_details":{"reasoning_tokens":2}}'))
                     connection.end_stream()
                 elif kind == "cut":
                     connection.begin_stream()
@@ -89,8 +89,9 @@ class Metrics(unittest.TestCase):
 
         extra = "keys: [{name: k, secret: sk-1}]\n"
         key = "api-key: sk-1\r\n"
+        second_route = "}, {upstream: up, model: n, priority: 1"
         with Upstream(script) as upstream, Gateway(
-                config(upstream, extra, model_extra="}, {upstream: up, model: n, priority: 1")) as gateway:
+                config(upstream, extra, model_extra=second_route)) as gateway:
             first = gateway.metrics()
             seen = set()
 

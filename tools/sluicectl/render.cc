@@ -8,8 +8,8 @@ namespace sluice::sluicectl {
 namespace {
 
 bool is_number(std::string_view text) {
-  return !text.empty() && (text == "-" || text.find_first_not_of("0123456789.eE+-") ==
-                                              std::string_view::npos);
+  return !text.empty() &&
+         (text == "-" || text.find_first_not_of("0123456789.eE+-") == std::string_view::npos);
 }
 
 struct Column {

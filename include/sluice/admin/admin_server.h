@@ -14,8 +14,8 @@ namespace sluice::admin {
 
 // One shard as `GET /v1/shards` shows it.
 struct ShardSeat {
-  int cpu = -1;                           // The core it is bound to; negative for none.
-  const shard::Shard* thread = nullptr;   // Null in tests.
+  int cpu = -1;                          // The core it is bound to; negative for none.
+  const shard::Shard* thread = nullptr;  // Null in tests.
 };
 
 // Everything outlives the service.

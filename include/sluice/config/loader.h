@@ -18,8 +18,8 @@ inline constexpr size_t kFileBytesMax = 64u << 20;
 struct LoadOutcome {
   // Null exactly when `errors` is not empty. Its publisher numbers it, then nobody changes it.
   std::unique_ptr<Snapshot> snapshot;
-  std::vector<Diagnostic> errors;            // In the order of the file.
-  std::vector<Diagnostic> warnings;          // To be logged; they do not prevent the start.
+  std::vector<Diagnostic> errors;    // In the order of the file.
+  std::vector<Diagnostic> warnings;  // To be logged; they do not prevent the start.
 };
 
 // Reads `path` through `environment` and loads it; `path` is also the name in diagnostics.

@@ -24,8 +24,7 @@ class AddressBook {
  public:
   using Addresses = std::vector<net::Address>;
   // Blocks; runs on the lane.
-  using Resolve = std::expected<Addresses, std::string> (*)(const std::string& host,
-                                                            uint16_t port);
+  using Resolve = std::expected<Addresses, std::string> (*)(const std::string& host, uint16_t port);
 
   AddressBook(io::Lane& lane, io::OffloadReturns& returns, Logger& log,
               Resolve resolve = net::resolve_blocking) noexcept;
@@ -51,10 +50,10 @@ class AddressBook {
     uint16_t port = 0;
     Addresses addresses;
     bool is_numeric = false;
-    bool is_answered = false;   // One look-up at least has ended.
+    bool is_answered = false;  // One look-up at least has ended.
     bool is_in_flight = false;
-    bool has_failed = false;    // The last look-up did; it has been warned of.
-    bool has_changed = false;   // Since take_changes().
+    bool has_failed = false;   // The last look-up did; it has been warned of.
+    bool has_changed = false;  // Since take_changes().
   };
   using Key = std::pair<std::string, uint16_t>;
 

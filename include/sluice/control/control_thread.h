@@ -113,14 +113,14 @@ class ControlThread final : public Operations, public io::TurnHook {
   Drain drain_;
   shard::Gate gate_;
   io::Timer tick_timer_;
-  io::Event hurried_;       // The tick must run now.
+  io::Event hurried_;  // The tick must run now.
   io::Event signals_over_;
   Deadline next_refresh_;
   MonoTime collected_at_;
   uint32_t quiet_ticks_ = 0;  // In a row without records.
   bool is_reloading_ = false;
   bool reload_again_ = false;
-  int ending_signal_ = 0;   // The second one.
+  int ending_signal_ = 0;  // The second one.
 };
 
 }  // namespace sluice::control

@@ -20,8 +20,8 @@ enum class ReloadResult : uint8_t {
 
 struct ReloadOutcome {
   ReloadResult result = ReloadResult::kApplied;
-  uint64_t generation = 0;             // The one in force afterwards.
-  std::vector<std::string> problems;   // Sentences with place, cause and remedy.
+  uint64_t generation = 0;            // The one in force afterwards.
+  std::vector<std::string> problems;  // Sentences with place, cause and remedy.
   std::vector<std::string> warnings;
 };
 

@@ -19,7 +19,7 @@ class RecordLogs final : public LogWork {
   };
   struct Targets {
     telemetry::LogSink& sink;
-    telemetry::LineFile& log;     // What the sink writes to.
+    telemetry::LineFile& log;  // What the sink writes to.
     telemetry::LineFile& access;
   };
 

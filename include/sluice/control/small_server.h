@@ -24,7 +24,7 @@ struct SmallRequest {
   std::string path;
   std::string content_type;  // As sent; "" when absent.
   std::string body;
-  bool has_origin = false;   // A browser sent it on behalf of some page.
+  bool has_origin = false;  // A browser sent it on behalf of some page.
 };
 
 struct SmallAnswer {

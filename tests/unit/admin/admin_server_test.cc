@@ -75,11 +75,13 @@ TEST_F(AdminTest, shards_show_their_own_figures) {
   registry_.shard(ShardId{1}).connections_open.add(7);
   registry_.shard(ShardId{0}).loop_turns.add(9);
   const std::string body = get("/v1/shards").body;
-  EXPECT_TRUE(body.contains("{\"shard\":0,\"cpu\":6,\"cpu_seconds\":0,\"connections\":0,"
-                            "\"in_flight\":0,\"requests\":0,\"turns\":9,"))
+  EXPECT_TRUE(
+      body.contains("{\"shard\":0,\"cpu\":6,\"cpu_seconds\":0,\"connections\":0,"
+                    "\"in_flight\":0,\"requests\":0,\"turns\":9,"))
       << body;
-  EXPECT_TRUE(body.contains("{\"shard\":1,\"cpu\":null,\"cpu_seconds\":0,\"connections\":7,"
-                            "\"in_flight\":0,\"requests\":3,\"turns\":0,"))
+  EXPECT_TRUE(
+      body.contains("{\"shard\":1,\"cpu\":null,\"cpu_seconds\":0,\"connections\":7,"
+                    "\"in_flight\":0,\"requests\":3,\"turns\":0,"))
       << body;
 }
 
@@ -93,9 +95,10 @@ TEST_F(AdminTest, upstreams_sum_all_shards_and_tell_no_secret) {
   }
   cells[0].upstreams[0]->in_flight.add(1);
   const std::string body = get("/v1/upstreams").body;
-  EXPECT_TRUE(body.contains("{\"name\":\"one\",\"authority\":\"host:81\",\"weight\":3,"
-                            "\"stream_usage\":\"inject\",\"in_flight\":1,\"connections_open\":4,"
-                            "\"connections_idle\":2,\"attempts\":{\"ok\":10,"))
+  EXPECT_TRUE(
+      body.contains("{\"name\":\"one\",\"authority\":\"host:81\",\"weight\":3,"
+                    "\"stream_usage\":\"inject\",\"in_flight\":1,\"connections_open\":4,"
+                    "\"connections_idle\":2,\"attempts\":{\"ok\":10,"))
       << body;
   EXPECT_FALSE(body.contains("hidden"));
 }
@@ -156,10 +159,8 @@ TEST_F(AdminTest, wrong_method_is_405_with_allow_and_has_no_effect) {
 TEST_F(AdminTest, d015_body_that_is_not_json_is_415_and_changes_nothing) {
   for (const char* type : {"", "text/plain", "application/x-www-form-urlencoded",
                            "application/jsonp", "multipart/form-data; x=application/json"}) {
-    const auto answer = send({.method = http::Method::kPost,
-                              .path = "/v1/reload",
-                              .content_type = type,
-                              .body = "{}"});
+    const auto answer = send(
+        {.method = http::Method::kPost, .path = "/v1/reload", .content_type = type, .body = "{}"});
     EXPECT_EQ(answer.status, 415) << type;
   }
   EXPECT_EQ(operations_.reloads, 0);
@@ -171,8 +172,8 @@ TEST_F(AdminTest, d015_body_that_is_not_json_is_415_and_changes_nothing) {
 }
 
 TEST_F(AdminTest, d015_request_of_a_browser_is_403_and_changes_nothing) {
-  const auto answer = send(
-      {.method = http::Method::kPost, .path = "/v1/drain", .has_origin = true});
+  const auto answer =
+      send({.method = http::Method::kPost, .path = "/v1/drain", .has_origin = true});
   EXPECT_EQ(answer.status, 403);
   EXPECT_FALSE(operations_.draining);
 }

@@ -27,8 +27,7 @@ TEST(Check, valid_file_is_summed_up_and_its_warnings_are_marked) {
       "upstreams: [{name: u, url: 'http://127.0.0.1:1'}, {name: v, url: 'http://127.0.0.1:2'}]\n"
       "models: [{name: m, routes: [{upstream: u}, {upstream: v}]}]\n");
   ASSERT_NE(outcome.snapshot, nullptr);
-  EXPECT_EQ(describe_valid(*outcome.snapshot),
-            "a.yaml is valid: 2 upstreams, 1 model, 0 keys\n");
+  EXPECT_EQ(describe_valid(*outcome.snapshot), "a.yaml is valid: 2 upstreams, 1 model, 0 keys\n");
   EXPECT_TRUE(describe_problems(outcome).starts_with("warning: a.yaml:"));
 }
 

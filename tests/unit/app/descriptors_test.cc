@@ -49,14 +49,13 @@ TEST(Descriptors, hard_limit_below_the_clients_alone_is_refused_with_setting_and
   const DescriptorNeeds needs{.fixed = 200, .clients = 16'400, .upstreams = 16'000};
   const auto plan = plan_descriptors(needs, 1024, 4200);
   ASSERT_FALSE(plan);
-  EXPECT_TRUE(plan.error().contains("set limits.connections_max to 2000 or less"))
-      << plan.error();
+  EXPECT_TRUE(plan.error().contains("set limits.connections_max to 2000 or less")) << plan.error();
   EXPECT_TRUE(plan.error().contains("raise the limit to 32600")) << plan.error();
 }
 
 TEST(Descriptors, advice_of_a_refusal_starts) {
-  const auto refused = plan_descriptors(count_descriptors(with_upstreams(3, 100'000), 4), 1024,
-                                        20'000);
+  const auto refused =
+      plan_descriptors(count_descriptors(with_upstreams(3, 100'000), 4), 1024, 20'000);
   ASSERT_FALSE(refused);
   const size_t at = refused.error().find("connections_max to ") + 19;
   const auto advised = static_cast<uint32_t>(std::stoul(refused.error().substr(at)));

@@ -395,6 +395,18 @@ TEST(Loader, what_is_unused_or_without_effect_is_warned_of) {
   EXPECT_TRUE(holds(to_string(outcome.warnings[1]), "x.yaml:6: keys[0].weight is only logged yet"));
 }
 
+TEST(Loader, no_diagnostic_repeats_what_a_variable_put_into_a_path) {
+  FakeEnvironment fake;
+  fake.variables["CANARY"] = "canary";
+  const std::string errors = errors_of(
+      "listen: 127.0.0.1:1\nupstreams: [{name: up, url: 'http://a', credential: "
+      "'file:///run/${CANARY}'}]\nmodels: [{name: m, routes: [{upstream: up}]}]\n"
+      "development: true\n",
+      fake);
+  EXPECT_TRUE(holds(errors, "names the file <path with a variable>, which cannot be read"));
+  EXPECT_FALSE(holds(errors, "canary"));
+}
+
 TEST(Loader, no_diagnostic_repeats_a_value_of_the_file) {
   FakeEnvironment fake;
   fake.variables["CANARY"] = "canary\ncanary";

@@ -86,8 +86,7 @@ const Good kGood[] = {
      "POST|/|||1.0|close|1|"},
     {"POST / HTTP/1.0\r\nExpect: miracles\r\nContent-Length: 1\r\n\r\n", "POST|/|||1.0|close|1|"},
     {"OPTIONS * HTTP/1.1\r\nHost: a\r\n\r\n", "OPTIONS|*||a|1.1|keep|"},
-    {"GET http://a.b:8080/x?y HTTP/1.1\r\nHost: A.b:8080\r\n\r\n",
-     "GET|/x|y|A.b:8080|1.1|keep|"},
+    {"GET http://a.b:8080/x?y HTTP/1.1\r\nHost: A.b:8080\r\n\r\n", "GET|/x|y|A.b:8080|1.1|keep|"},
     {"GET HTTPS://a HTTP/1.1\r\nHost: a\r\n\r\n", "GET|/||a|1.1|keep|"},
     {"GET http://a?q HTTP/1.1\r\nHost: a\r\n\r\n", "GET|/|q|a|1.1|keep|"},
     {"GET http://a/ HTTP/1.0\r\n\r\n", "GET|/||a|1.0|close|"},
@@ -210,11 +209,10 @@ TEST(RequestParser, bad_heads_are_refused_the_same_however_they_are_cut) {
 
 // D65: what two readers could see differently is refused and never forwarded.
 TEST(RequestParser, d065_both_framings_are_refused) {
-  for (const std::string_view fields :
-       {"Content-Length: 5\r\nTransfer-Encoding: chunked\r\n",
-        "Transfer-Encoding: chunked\r\nContent-Length: 5\r\n",
-        "Transfer-Encoding: chunked\r\nContent-Length: 0\r\n",
-        "transfer-encoding: identity\r\ncontent-length: 5\r\n"}) {
+  for (const std::string_view fields : {"Content-Length: 5\r\nTransfer-Encoding: chunked\r\n",
+                                        "Transfer-Encoding: chunked\r\nContent-Length: 5\r\n",
+                                        "Transfer-Encoding: chunked\r\nContent-Length: 0\r\n",
+                                        "transfer-encoding: identity\r\ncontent-length: 5\r\n"}) {
     const std::string input = "POST / HTTP/1.1\r\nHost: a\r\n" + std::string(fields) + "\r\n";
     EXPECT_EQ(outcome_everywhere(input), "400 both Content-Length and Transfer-Encoding");
   }

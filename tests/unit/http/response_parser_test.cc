@@ -52,8 +52,7 @@ TEST(ResponseParser, good_heads_are_read_the_same_however_they_are_cut) {
       {"HTTP/1.1 404 Not \tF\xc3\xa4und\r\nContent-Length: 0\r\n\r\n", "404|1.1|keep|0|"},
       {"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n", "200|1.1|close|0|"},
       {"HTTP/1.0 200 OK\r\nContent-Length: 0\r\n\r\n", "200|1.0|close|0|"},
-      {"HTTP/1.0 200 OK\r\nContent-Length: 0\r\nConnection: keep-alive\r\n\r\n",
-       "200|1.0|keep|0|"},
+      {"HTTP/1.0 200 OK\r\nContent-Length: 0\r\nConnection: keep-alive\r\n\r\n", "200|1.0|keep|0|"},
       {"HTTP/1.1 204 No Content\r\n\r\n", "204|1.1|keep|none|"},
       {"HTTP/1.1 204 No Content\r\nContent-Length: 0\r\n\r\n", "204|1.1|keep|none|"},
       {"HTTP/1.1 304 Not Modified\r\nContent-Length: 7\r\n\r\n", "304|1.1|keep|none|"},
@@ -107,9 +106,9 @@ TEST(ResponseParser, bad_heads_are_refused_the_same_however_they_are_cut) {
 TEST(ResponseParser, a_head_request_is_answered_without_a_body) {
   EXPECT_TRUE(outcome_everywhere("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n", AnswerTo::kHead)
                   .starts_with("200|1.1|keep|none|"));
-  EXPECT_TRUE(outcome_everywhere("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n",
-                                 AnswerTo::kHead)
-                  .starts_with("200|1.1|keep|none|"));
+  EXPECT_TRUE(
+      outcome_everywhere("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", AnswerTo::kHead)
+          .starts_with("200|1.1|keep|none|"));
   EXPECT_TRUE(outcome_everywhere("HTTP/1.1 200 OK\r\n\r\n", AnswerTo::kHead)
                   .starts_with("200|1.1|keep|none|"));
 }

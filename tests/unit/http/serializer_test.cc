@@ -17,8 +17,9 @@ TEST(HeadWriter, writes_a_response_head_that_the_parser_reads) {
   HeadWriter writer(out);
   writer.status_line(429).header("retry-after", 7).header("x-a", "b c").content_length(12).end();
   ASSERT_TRUE(writer.ok());
-  EXPECT_EQ(writer.text(), "HTTP/1.1 429 Too Many Requests\r\nretry-after: 7\r\nx-a: b c\r\n"
-                           "content-length: 12\r\n\r\n");
+  EXPECT_EQ(writer.text(),
+            "HTTP/1.1 429 Too Many Requests\r\nretry-after: 7\r\nx-a: b c\r\n"
+            "content-length: 12\r\n\r\n");
   ResponseParser parser({});
   ASSERT_EQ(parser.parse(writer.text()), ParseState::kDone);
   EXPECT_EQ(parser.head().body.length, 12u);

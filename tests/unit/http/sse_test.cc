@@ -103,7 +103,9 @@ const std::string kCorpus =
     ": comment\n\n"
     "event: x\nid: 7\ndata: one\ndata:two\ndata\n\n"
     "\n\n"
-    "data: " + std::string(100, 'y') + "\n\n"
+    "data: " +
+    std::string(100, 'y') +
+    "\n\n"
     "data: [DONE]\n\n"
     "data: unfinished\n";
 
@@ -128,8 +130,9 @@ TEST(EventScanner, d025_events_are_the_same_for_every_line_ending_cut_at_every_b
 
 TEST(EventScanner, mixed_line_endings_and_random_cuts_agree_with_the_reference) {
   std::mt19937 random(5);
-  const std::string_view pieces[] = {"\n", "\r", "\r\n", "\n\n", "\r\r", "\r\n\r\n", "\n\r",
-                                     "data: x", ":", "\xEF\xBB\xBF", "\xEF\xBB", "é"};
+  const std::string_view pieces[] = {"\n",   "\r",           "\r\n",     "\n\n",
+                                     "\r\r", "\r\n\r\n",     "\n\r",     "data: x",
+                                     ":",    "\xEF\xBB\xBF", "\xEF\xBB", "é"};
   for (int round = 0; round < 20'000; ++round) {
     std::string stream;
     for (size_t i = random() % 20; i > 0; --i) stream += pieces[random() % std::size(pieces)];
@@ -209,7 +212,10 @@ TEST(EventFields, events_without_data_have_none) {
     EXPECT_EQ(data_of(event).lines, 0u);
     EXPECT_EQ(name_of(event), "");
   }
-  EXPECT_EQ(data_of("\xEF\xBB\xBF" "data: x\n\n").first, "x");
+  EXPECT_EQ(data_of("\xEF\xBB\xBF"
+                    "data: x\n\n")
+                .first,
+            "x");
   EXPECT_EQ(data_of("data:x").first, "x");
 }
 

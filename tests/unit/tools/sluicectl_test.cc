@@ -26,8 +26,8 @@ TEST(SluicectlJson, values_of_every_kind_are_read) {
 }
 
 TEST(SluicectlJson, what_is_not_json_is_refused) {
-  for (const char* text : {"", "{", "[1,", "{\"a\"}", "{\"a\":1}x", "\"a", "\"\\x\"", "\"\\ud83d\"",
-                           "{1:2}", "nul"}) {
+  for (const char* text :
+       {"", "{", "[1,", "{\"a\"}", "{\"a\":1}x", "\"a", "\"\\x\"", "\"\\ud83d\"", "{1:2}", "nul"}) {
     EXPECT_FALSE(parse_json(text)) << text;
   }
   EXPECT_FALSE(parse_json(std::string(1000, '[')));
