@@ -14,8 +14,7 @@ namespace {
 
 std::unexpected<std::string> wrong(std::string why) { return std::unexpected(std::move(why)); }
 
-std::expected<Target, std::string> find_target(const std::string& option,
-                                               const std::string& text) {
+std::expected<Target, std::string> find_target(const std::string& option, const std::string& text) {
   auto url = parse_url(text);
   if (!url) return wrong(option + ": " + text + " is not like http://127.0.0.1:8080");
   auto addresses = net::resolve_blocking(url->host, url->port);
@@ -59,11 +58,16 @@ std::string read_rate(const std::string& text, uint64_t& out) {
 }
 
 std::string read_phase(const std::string& text, Phase& out) {
-  if (text == "connect") out = Phase::kConnect;
-  else if (text == "body") out = Phase::kBody;
-  else if (text == "waiting") out = Phase::kWaiting;
-  else if (text == "streaming") out = Phase::kStreaming;
-  else return "--phase: one of connect, body, waiting, streaming";
+  if (text == "connect")
+    out = Phase::kConnect;
+  else if (text == "body")
+    out = Phase::kBody;
+  else if (text == "waiting")
+    out = Phase::kWaiting;
+  else if (text == "streaming")
+    out = Phase::kStreaming;
+  else
+    return "--phase: one of connect, body, waiting, streaming";
   return {};
 }
 

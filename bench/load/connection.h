@@ -59,13 +59,13 @@ class Connection : public ListLink {
   io::Timer timer_;
   http::ResponseParser parser_;
   http::ChunkedDecoder decoder_;
-  io::Buffer buffer_;       // What was received last; unread_ points into it,
-  std::string collected_;   // or into this, while a head comes in pieces.
+  io::Buffer buffer_;      // What was received last; unread_ points into it,
+  std::string collected_;  // or into this, while a head comes in pieces.
   std::string_view unread_;
-  uint64_t left_ = 0;       // Of a body by length.
+  uint64_t left_ = 0;  // Of a body by length.
   bool keeps_alive_ = true;
   bool is_over_ = true;
-  bool at_end_ = false;     // The peer sends no more.
+  bool at_end_ = false;  // The peer sends no more.
   bool is_interrupted_ = false;
 };
 

@@ -87,8 +87,9 @@ void add_events(CLI::App& mode, CommandLine& line) {
 }
 
 void add_streams(CLI::App& app, CommandLine& line) {
-  CLI::App* mode = app.add_subcommand("streams", "streamed answers, one after another on each "
-                                                 "connection");
+  CLI::App* mode = app.add_subcommand("streams",
+                                      "streamed answers, one after another on each "
+                                      "connection");
   add_shared(*mode, line);
   add_events(*mode, line);
   mode->add_option("--connections", line.connections, "at the same time")

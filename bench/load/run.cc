@@ -223,9 +223,9 @@ void Run::print_progress() {
   const uint64_t events = tally_.events - events_before_;
   completed_before_ = tally_.completed;
   events_before_ = tally_.events;
-  const LatencyHistogram& shown =
-      tally_.delay.count() > 0 ? tally_.delay : tally_.gap.count() > 0 ? tally_.gap
-                                                                       : tally_.latency;
+  const LatencyHistogram& shown = tally_.delay.count() > 0 ? tally_.delay
+                                  : tally_.gap.count() > 0 ? tally_.gap
+                                                           : tally_.latency;
   const auto p99_us = std::chrono::duration_cast<microseconds>(shown.quantile(0.99)).count();
   const auto elapsed = std::chrono::duration_cast<seconds>(ring_.now() - started_).count();
   std::fprintf(stderr,

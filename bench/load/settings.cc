@@ -57,7 +57,7 @@ std::string make_body(std::string_view model, bool streams, size_t bytes) {
   }
   writer.key("messages").begin_array().begin_object();
   writer.key("role").string("user").key("content");
-  constexpr size_t kRest = 6;  // Quotes and closing brackets behind the content.
+  constexpr size_t kRest = 5;  // Quotes and closing brackets behind the content.
   const size_t filled = out.size() + kRest;
   std::string content = "Say something. ";
   while (filled + content.size() < bytes) content += "lorem ipsum "[content.size() % 12];

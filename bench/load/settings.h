@@ -41,17 +41,17 @@ struct Settings {
   std::vector<std::pair<std::string, std::string>> headers;
   std::string body;
   uint32_t connections = 1;
-  uint64_t per_connection = 0;       // Requests on each connection; 0 is as many as time allows.
-  Duration duration{0};              // No request starts after it; 0 is no such end.
-  Duration warm_up{0};               // What begins within it is not counted; unary only.
-  Duration spread = seconds(1);      // The first requests start evenly over it.
-  Duration timeout = seconds(60);    // Without a byte; then the request has failed.
-  std::string reference;             // The body that each stream must equal; empty is none.
+  uint64_t per_connection = 0;     // Requests on each connection; 0 is as many as time allows.
+  Duration duration{0};            // No request starts after it; 0 is no such end.
+  Duration warm_up{0};             // What begins within it is not counted; unary only.
+  Duration spread = seconds(1);    // The first requests start evenly over it.
+  Duration timeout = seconds(60);  // Without a byte; then the request has failed.
+  std::string reference;           // The body that each stream must equal; empty is none.
   std::optional<Target> reference_target;
   uint64_t bytes_per_second = 1000;  // Of a slow reader.
   int receive_bytes_max = 256 * 1024;
   Phase phase = Phase::kStreaming;
-  std::optional<Target> stats;       // The simulated server, when it is not the target.
+  std::optional<Target> stats;  // The simulated server, when it is not the target.
   bool shows_progress = false;
 };
 
