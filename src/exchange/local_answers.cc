@@ -123,7 +123,7 @@ Task<Outcome<uint16_t>> answer_locally(Services& services, Generation& generatio
                  .model = head.path.substr(std::min(head.path.size(), kModelPrefix.size()))}});
   }
   settlement.note_status(status);
-  co_await reply_json(client, id, status, *text,
+  co_await reply_json(client, {services.ring, generation.config.timeouts.stall}, id, status, *text,
                       status == 503 ? std::string_view("1") : std::string_view());
   co_return status;
 }

@@ -4,6 +4,7 @@
 #include <charconv>
 #include <cstring>
 
+#include <sluice/io/timer.h>
 #include <sluice/json/writer.h>
 
 namespace sluice::exchange {
@@ -138,10 +139,10 @@ relay::BrokenEvents broken_events() noexcept {
   };
 }
 
-Task<uint64_t> reply_json(http::ResponseSink& sink, std::string_view request_id, uint16_t status,
-                          std::string_view body, std::string_view retry_after,
-                          std::string_view allow) {
-  if (sink.is_sending() || sink.is_committed()) co_return 0;
+Task<void> reply_json(http::ResponseSink& sink, ReplyWait wait, std::string_view request_id,
+                      uint16_t status, std::string_view body, std::string_view retry_after,
+                      std::string_view allow) {
+  if (sink.is_sending() || sink.is_committed()) co_return;
   sink.begin_head(status, 256);
   sink.add_header("content-type", "application/json");
   sink.add_header("x-request-id", request_id);
@@ -155,17 +156,24 @@ Task<uint64_t> reply_json(http::ResponseSink& sink, std::string_view request_id,
   if (!allow.empty()) sink.add_header("allow", allow);
   sink.end_head({.kind = http::BodyKind::kLength, .length = body.size()});
   sink.send({&body, 1});
-  co_await io::first_of(&sink.sent(), &sink.interrupted());
-  if (!sink.sent().is_ready()) {
-    // The body lives in the caller: its send must end first.
-    sink.abort();
-    co_await io::first_of(&sink.sent());
+  io::Timer stall(wait.ring.ready(), wait.ring.timers());
+  stall.set(Deadline::after(wait.ring.now(), wait.stall_max));
+  // The body lives in the caller, so the send must have ended before this returns. A drain's cut
+  // lets a whole answer out.
+  bool is_heard = false;
+  while (!sink.sent().is_ready()) {
+    co_await io::first_of(&sink.sent(), is_heard ? nullptr : &sink.interrupted(), &stall);
+    const bool is_interrupted = !is_heard && sink.interrupted().is_ready();
+    is_heard = is_heard || is_interrupted;
+    if (stall.is_ready() || (is_interrupted && sink.interruption() == ErrorCode::kDownstreamLost)) {
+      stall.clear();
+      sink.abort();
+    }
   }
-  const Result<void> sent = sink.take_sent();
-  co_return sent ? body.size() : 0;
+  [[maybe_unused]] const Result<void> sent = sink.take_sent();
 }
 
-Task<uint16_t> reply_error(http::ResponseSink& sink, io::BlockPool& blocks,
+Task<uint16_t> reply_error(http::ResponseSink& sink, ReplyWait wait, io::BlockPool& blocks,
                            std::string_view request_id, ErrorCode code, ErrorDetails details) {
   if (sink.interrupted().is_ready() && sink.interruption() == ErrorCode::kDownstreamLost) {
     co_return 0;
@@ -187,7 +195,7 @@ Task<uint16_t> reply_error(http::ResponseSink& sink, io::BlockPool& blocks,
   writer.key("code");
   answer.code.empty() ? writer.null() : writer.string(answer.code);
   writer.end_object().end_object();
-  co_await reply_json(sink, request_id, status, writer.text(),
+  co_await reply_json(sink, wait, request_id, status, writer.text(),
                       status == 503 ? kRetryAfterSeconds : std::string_view(), details.allow);
   co_return status;
 }

@@ -235,6 +235,9 @@ Settlement::~Settlement() {
   if (error_) record_.error = error_->code;
   record_.client_disconnected = client_has_left();
   services_.records.push(record_);
+  if (services_.control_ring != nullptr && services_.records.is_due()) {
+    services_.control_ring->wake();
+  }
 }
 
 }  // namespace sluice::exchange

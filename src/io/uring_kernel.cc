@@ -134,6 +134,8 @@ class UringKernel final : public Kernel {
       case OpCode::kRecv:
         io_uring_prep_recv(entry, s.fd, nullptr, 0, 0);
         entry->flags |= IOSQE_BUFFER_SELECT;
+        // Receives are armed ahead of their bytes; a try at once would nearly always find nothing.
+        entry->ioprio |= IORING_RECVSEND_POLL_FIRST;
         entry->buf_group = kBufferGroup;
         return;
       case OpCode::kRecvInto: io_uring_prep_recv(entry, s.fd, address, s.length, 0); return;

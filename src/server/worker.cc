@@ -37,7 +37,8 @@ Worker::Worker(io::Ring& ring, WorkerParts parts)
                 .field_reader = field_reader_,
                 .random = random_,
                 .cells = *parts_.cells,
-                .records = *parts_.records},
+                .records = *parts_.records,
+                .control_ring = parts_.control_ring},
       gate_(ring.ready()),
       listener_(ring, parts_.listen_fd),
       accept_stopped_(ring.ready()) {

@@ -22,6 +22,7 @@ struct Services {
   crypto::RandomSource& random;
   metrics::ShardCells& cells;
   telemetry::RecordRing& records;
+  io::Ring* control_ring = nullptr;  // Woken when many records wait; null in tests.
   Generation* generation = nullptr;  // The present one; exchanges pin it when they begin.
   bool is_draining = false;
 };
