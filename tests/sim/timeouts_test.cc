@@ -14,7 +14,7 @@ TEST_F(Timeouts, d019_a_stream_that_keeps_moving_outlives_every_timeout) {
   StageUpstream& upstream = *upstreams[0];
   upstream.send(std::string(kStreamHead));
   constexpr int kEvents = 40;
-  for (int i = 0; i < kEvents; ++i) upstream.send(chunk(kEvent), seconds(5) * (i > 0));
+  for (int i = 0; i < kEvents; ++i) upstream.send(chunk(kEvent), seconds(5) * i);
   for (int i = 1; i < kEvents; ++i) {
     ASSERT_TRUE(run_for(seconds(5)));
     ASSERT_FALSE(c.is_over()) << i;
