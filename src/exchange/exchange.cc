@@ -9,9 +9,8 @@ namespace {
 Task<void> refuse(Services& services, http::ResponseSink& client, Settlement& settlement,
                   Refusal refusal) {
   settlement.note_error(refusal.error);
-  const uint16_t status = co_await reply_error(
-      client, {services.ring, services.generation->config.timeouts.stall}, services.blocks,
-      settlement.request_id(), refusal.error.code, refusal.details);
+  const uint16_t status = co_await reply_error(services, client, settlement.request_id(),
+                                               refusal.error.code, refusal.details);
   settlement.note_status(status);
 }
 

@@ -123,8 +123,8 @@ Task<Outcome<uint16_t>> answer_locally(Services& services, Generation& generatio
                  .model = head.path.substr(std::min(head.path.size(), kModelPrefix.size()))}});
   }
   settlement.note_status(status);
-  co_await reply_json(client, {services.ring, generation.config.timeouts.stall}, id, status, *text,
-                      status == 503 ? std::string_view("1") : std::string_view());
+  const std::string_view retry_after = status == 503 ? "1" : "";
+  co_await reply_json(services, client, id, status, *text, retry_after);
   co_return status;
 }
 

@@ -4,6 +4,7 @@
 #include <charconv>
 #include <cstring>
 
+#include <sluice/base/deadline.h>
 #include <sluice/io/timer.h>
 #include <sluice/json/writer.h>
 
@@ -63,6 +64,31 @@ void write_message(MessageText& text, ErrorCode code, const ErrorAnswer& answer,
       return;
     default: text.add(answer.message);
   }
+}
+
+// Waits for the end of the send in flight, whose bytes live in the caller. A client that has left or
+// takes nothing is cut; a drain's order to end is not, because this answer is the end.
+Task<void> await_sent(Services& services, http::ResponseSink& sink) {
+  const Duration stall_max = services.generation->config.timeouts.stall;
+  io::Timer timer(services.ring.ready(), services.ring.timers());
+  uint64_t acknowledged = 0;
+  for (;;) {
+    timer.set(Deadline::after(services.ring.now(), stall_max));
+    const bool is_ending =
+        sink.interrupted().is_ready() && sink.interruption() == ErrorCode::kDraining;
+    co_await io::first_of(&sink.sent(), is_ending ? nullptr : &sink.interrupted(), &timer);
+    if (sink.sent().is_ready()) co_return;
+    if (sink.interrupted().is_ready() && !is_ending) {
+      if (sink.interruption() == ErrorCode::kDraining) continue;
+      break;
+    }
+    if (!timer.is_ready()) continue;
+    const uint64_t now_acknowledged = sink.bytes_acknowledged();
+    if (now_acknowledged <= acknowledged) break;
+    acknowledged = now_acknowledged;
+  }
+  sink.abort();
+  co_await io::first_of(&sink.sent());
 }
 
 }  // namespace
@@ -139,10 +165,10 @@ relay::BrokenEvents broken_events() noexcept {
   };
 }
 
-Task<void> reply_json(http::ResponseSink& sink, ReplyWait wait, std::string_view request_id,
-                      uint16_t status, std::string_view body, std::string_view retry_after,
-                      std::string_view allow) {
-  if (sink.is_sending() || sink.is_committed()) co_return;
+Task<uint64_t> reply_json(Services& services, http::ResponseSink& sink,
+                          std::string_view request_id, uint16_t status, std::string_view body,
+                          std::string_view retry_after, std::string_view allow) {
+  if (sink.is_sending() || sink.is_committed()) co_return 0;
   sink.begin_head(status, 256);
   sink.add_header("content-type", "application/json");
   sink.add_header("x-request-id", request_id);
@@ -156,24 +182,12 @@ Task<void> reply_json(http::ResponseSink& sink, ReplyWait wait, std::string_view
   if (!allow.empty()) sink.add_header("allow", allow);
   sink.end_head({.kind = http::BodyKind::kLength, .length = body.size()});
   sink.send({&body, 1});
-  io::Timer stall(wait.ring.ready(), wait.ring.timers());
-  stall.set(Deadline::after(wait.ring.now(), wait.stall_max));
-  // The body lives in the caller, so the send must have ended before this returns. A drain's cut
-  // lets a whole answer out.
-  bool is_heard = false;
-  while (!sink.sent().is_ready()) {
-    co_await io::first_of(&sink.sent(), is_heard ? nullptr : &sink.interrupted(), &stall);
-    const bool is_interrupted = !is_heard && sink.interrupted().is_ready();
-    is_heard = is_heard || is_interrupted;
-    if (stall.is_ready() || (is_interrupted && sink.interruption() == ErrorCode::kDownstreamLost)) {
-      stall.clear();
-      sink.abort();
-    }
-  }
-  [[maybe_unused]] const Result<void> sent = sink.take_sent();
+  co_await await_sent(services, sink);
+  const Result<void> sent = sink.take_sent();
+  co_return sent ? body.size() : 0;
 }
 
-Task<uint16_t> reply_error(http::ResponseSink& sink, ReplyWait wait, io::BlockPool& blocks,
+Task<uint16_t> reply_error(Services& services, http::ResponseSink& sink,
                            std::string_view request_id, ErrorCode code, ErrorDetails details) {
   if (sink.interrupted().is_ready() && sink.interruption() == ErrorCode::kDownstreamLost) {
     co_return 0;
@@ -182,7 +196,7 @@ Task<uint16_t> reply_error(http::ResponseSink& sink, ReplyWait wait, io::BlockPo
   const uint16_t status = details.status != 0 ? details.status : answer.status;
   MessageText message;
   write_message(message, code, answer, details);
-  const io::Block block = blocks.take(4096);
+  const io::Block block = services.blocks.take(4096);
   std::array<char, 1> nothing;
   json::Writer writer(block.is_held()
                           ? std::span<char>(const_cast<char*>(block.data()), block.capacity())
@@ -195,7 +209,7 @@ Task<uint16_t> reply_error(http::ResponseSink& sink, ReplyWait wait, io::BlockPo
   writer.key("code");
   answer.code.empty() ? writer.null() : writer.string(answer.code);
   writer.end_object().end_object();
-  co_await reply_json(sink, wait, request_id, status, writer.text(),
+  co_await reply_json(services, sink, request_id, status, writer.text(),
                       status == 503 ? kRetryAfterSeconds : std::string_view(), details.allow);
   co_return status;
 }

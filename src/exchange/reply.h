@@ -5,6 +5,7 @@
 #include <string_view>
 
 #include <sluice/base/result.h>
+#include <sluice/exchange/services.h>
 #include <sluice/http/response_sink.h>
 #include <sluice/io/block_pool.h>
 #include <sluice/io/ring.h>
@@ -31,20 +32,14 @@ struct ErrorDetails {
   std::string_view allow;  // The allow header of a 405.
 };
 
-// How long a reply may take.
-struct ReplyWait {
-  io::Ring& ring;
-  Duration stall_max;  // For a client that takes nothing; zero is for ever.
-};
-
-// Sends one whole answer and waits until it is written or the client is gone. The sink must not
-// be committed. Suspends.
-Task<void> reply_json(http::ResponseSink& sink, ReplyWait wait, std::string_view request_id,
-                      uint16_t status, std::string_view body, std::string_view retry_after = {},
-                      std::string_view allow = {});
+// Sends one whole answer and waits until it is written, the client is gone, or it takes no byte for
+// its stall timeout. The sink must not be committed. Returns the number of body bytes. Suspends.
+Task<uint64_t> reply_json(Services& services, http::ResponseSink& sink,
+                          std::string_view request_id, uint16_t status, std::string_view body,
+                          std::string_view retry_after = {}, std::string_view allow = {});
 
 // The same for an error. Returns the status that was sent; 0 when the client is gone already.
-Task<uint16_t> reply_error(http::ResponseSink& sink, ReplyWait wait, io::BlockPool& blocks,
+Task<uint16_t> reply_error(Services& services, http::ResponseSink& sink,
                            std::string_view request_id, ErrorCode code, ErrorDetails details);
 
 // The last events of broken streams.

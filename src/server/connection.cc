@@ -179,8 +179,15 @@ Task<Result<void>> Connection::await_received(Deadline deadline) {
 
 Task<Result<void>> Connection::send_continue() {
   const std::array slices = {kContinue};
+  timer_.set(Deadline::after(worker_.ring().now(), worker_.snapshot().timeouts.body));
   stream_.start_send(slices);
-  co_await io::first_of(&stream_.sent());
+  co_await io::first_of(&stream_.sent(), &timer_, &interrupted_);
+  timer_.clear();
+  if (!stream_.sent().is_ready()) {
+    // A client that takes nothing must not hold the connection for ever.
+    stream_.shut_down();
+    co_await io::first_of(&stream_.sent());
+  }
   co_return stream_.take_sent();
 }
 
@@ -416,6 +423,8 @@ void Connection::start_watch() noexcept {
   stream_.set_observer(this);
   stream_.start_receive();
   if (stream_.received().is_ready()) on_received();
+  // Seen by a watch of the exchange before, when nobody was told.
+  if (stream_.hung_up().is_ready()) lose_client();
 }
 
 void Connection::on_received() noexcept {

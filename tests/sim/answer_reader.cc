@@ -42,8 +42,9 @@ void AnswerReader::begin_body() {
   const std::string length = answer.header("content-length");
   answer.is_chunked = answer.header("transfer-encoding") == "chunked";
   if (answer.is_chunked && !length.empty()) fault_ = "two framings:\n" + answer.head;
-  const bool has_no_body = expected_[answers_.size() - 1] || answer.status == 204 ||
-                           answer.status == 304;
+  // Who refuses a head before its end cannot know that it says HEAD.
+  const bool is_head = expected_[answers_.size() - 1] && answer.status != 408;
+  const bool has_no_body = is_head || answer.status == 204 || answer.status == 304;
   if (has_no_body) {
     complete();
   } else if (answer.is_chunked) {

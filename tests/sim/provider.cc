@@ -122,7 +122,8 @@ void ProviderPeer::send_head(const std::string& tag, const Script& script,
     case Framing::kChunked: head += "transfer-encoding: chunked\r\n"; break;
     case Framing::kUntilClose: head += "connection: close\r\n"; break;
   }
-  send(head + "\r\n", attempt.head_delay);
+  sent_after_ = attempt.head_delay;
+  send(head + "\r\n", sent_after_);
 }
 
 void ProviderPeer::send_body(Script& script, const AttemptScript& attempt, bool with_usage) {
@@ -141,8 +142,9 @@ void ProviderPeer::send_body(Script& script, const AttemptScript& attempt, bool 
 
 void ProviderPeer::break_off(const AttemptScript& attempt) {
   switch (attempt.fault) {
-    case Fault::kCut: return close(attempt.piece_delay);
-    case Fault::kReset: return world().after(attempt.piece_delay, [this] { reset(); });
+    case Fault::kCut: return close(sent_after_ + attempt.piece_delay);
+    case Fault::kReset:
+      return world().after(sent_after_ + attempt.piece_delay, [this] { reset(); });
     case Fault::kBadChunk: return send("no chunk at all\r\n");
     default: return;
   }
@@ -161,7 +163,8 @@ void ProviderPeer::send_pieces(const std::vector<std::string>& pieces,
         bytes += chunk_of(std::string_view(piece).substr(at, attempt.chunk_bytes));
       }
     }
-    send(std::move(bytes), attempt.piece_delay);
+    sent_after_ += attempt.piece_delay;
+    send(std::move(bytes), sent_after_);
   }
 }
 

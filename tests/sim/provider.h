@@ -77,6 +77,7 @@ class ProviderPeer final : public support::SimPeer {
 
   Playbook& playbook_;
   std::string pending_;
+  Duration sent_after_{};  // When the last piece leaves, counted from the request.
 };
 
 // Serves at `address` until the world ends.

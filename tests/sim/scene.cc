@@ -171,7 +171,7 @@ Request Scene::plan_refused(const std::string& tag) {
     case 3: post("/v1/models", "{}", 405); break;
     case 4:
       request.head = "POST /v1/chat/completions HTTP/1.1\r\n" + fields + "\r\n";
-      request.status = 411;
+      request.status = 400;
       break;
     default:
       request.tag.clear();

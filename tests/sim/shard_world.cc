@@ -56,8 +56,10 @@ ShardWorld::ShardWorld(ShardOptions options)
     : world_(options.world),
       budget_(options.budget_bytes),
       record_ring_(1024, registry_.shard(ShardId{0}).access_log_dropped),
-      ring_(std::make_unique<io::Ring>(world_.kernel(), world_.syscalls(), world_.clock(),
-                                       options.buffers)) {
+      wrapped_kernel_(options.wrap_kernel ? options.wrap_kernel(world_.kernel()) : nullptr),
+      ring_(std::make_unique<io::Ring>(
+          wrapped_kernel_ != nullptr ? *wrapped_kernel_ : world_.kernel(), world_.syscalls(),
+          world_.clock(), options.buffers)) {
   worker_ = std::make_unique<server::Worker>(
       *ring_, server::WorkerParts{.shard = ShardId{0},
                                   .listen_fd = open_listener(world_),

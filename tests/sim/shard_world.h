@@ -2,6 +2,7 @@
 // to it, and the look at everything it must have given back.
 #pragma once
 
+#include <functional>
 #include <map>
 #include <memory>
 #include <string>
@@ -29,6 +30,8 @@ struct ShardOptions {
   std::string config;  // Without `listen` and `development`, which are added.
   uint64_t budget_bytes = 256u << 20;
   io::BufferLimits buffers{.hot = 64, .most = 256};
+  // What the ring is given in place of the simulated kernel, when set.
+  std::function<std::unique_ptr<io::Kernel>(io::Kernel&)> wrap_kernel;
 };
 
 // Plays the control thread's part: hands snapshots over, collects reports and access records, and
@@ -82,6 +85,7 @@ class ShardWorld {
   telemetry::RecordRing record_ring_;
   NullLogger log_;
   server::ControlLink link_;
+  std::unique_ptr<io::Kernel> wrapped_kernel_;
   std::unique_ptr<io::Ring> ring_;
   std::map<uint64_t, std::unique_ptr<config::Snapshot>> snapshots_;
   std::unique_ptr<server::Worker> worker_;

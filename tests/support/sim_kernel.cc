@@ -355,6 +355,7 @@ size_t SimKernel::wait(std::optional<Duration> timeout,
     clock_.advance_to(*next);
     events_.run_due();
     pump();
+    if (posted_.empty() && stop_ != nullptr && (*stop_)()) return 0;
   }
   const bool is_idle = posted_.empty() && timeout == Duration::zero();
   idle_waits_ = is_idle ? idle_waits_ + 1 : 0;

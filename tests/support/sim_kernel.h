@@ -2,6 +2,7 @@
 #pragma once
 
 #include <deque>
+#include <functional>
 #include <list>
 #include <string>
 #include <vector>
@@ -40,6 +41,9 @@ class SimKernel final : public io::Kernel {
   [[nodiscard]] size_t buffers_provided() const noexcept { return buffers_.size(); }
   // The last wait found that nothing can ever happen again.
   [[nodiscard]] bool is_stuck() const noexcept { return is_stuck_; }
+  // A wait also ends, without a completion, once `stop` is true; null is never. So that a test sees
+  // what a peer does when it does it, not when the ring next has something to do.
+  void set_stop(const std::function<bool()>* stop) noexcept { stop_ = stop; }
   // Armed operations and open descriptors, for reports.
   [[nodiscard]] std::string describe() const;
 
@@ -94,6 +98,7 @@ class SimKernel final : public io::Kernel {
   MonoTime starving_until_{};
   uint64_t idle_waits_ = 0;  // In a row, without a completion and without a timeout.
   bool is_stuck_ = false;
+  const std::function<bool()>* stop_ = nullptr;
 };
 
 }  // namespace sluice::support

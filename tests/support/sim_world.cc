@@ -30,19 +30,23 @@ SimListener& SimWorld::serve(const net::Address& address, MakePeer make) {
 }
 
 bool SimWorld::run_until(io::Ring& ring, const std::function<bool()>& is_done, uint64_t turns_max) {
-  for (uint64_t turns = 0; !is_done(); ++turns) {
+  kernel_.set_stop(&is_done);
+  bool is_over = is_done();
+  for (uint64_t turns = 0; !is_over; ++turns) {
     if (turns > 0 && kernel_.is_stuck()) {
       ADD_FAILURE() << "stuck: nothing is scheduled, and what is armed waits for ever"
                     << kernel_.describe();
-      return false;
+      break;
     }
     if (turns == turns_max) {
       ADD_FAILURE() << "not done after " << turns_max << " turns" << kernel_.describe();
-      return false;
+      break;
     }
     ring.turn();
+    is_over = is_done();
   }
-  return true;
+  kernel_.set_stop(nullptr);
+  return is_over;
 }
 
 bool SimWorld::run_for(io::Ring& ring, Duration duration) {
