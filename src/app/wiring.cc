@@ -23,7 +23,7 @@ constexpr io::BufferLimits kControlBuffers{.hot = 64, .most = 512};
 
 // What a shard can record between two ticks of the control thread: 80,000 requests per second at
 // its idle tick.
-constexpr uint32_t kRecordsMax = 16'384;
+constexpr uint32_t kRecordsMax = 4'096;
 constexpr uint32_t kLinesMax = 256;
 
 int complain(const std::string& sentence) {
