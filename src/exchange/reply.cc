@@ -66,8 +66,8 @@ void write_message(MessageText& text, ErrorCode code, const ErrorAnswer& answer,
   }
 }
 
-// Waits for the end of the send in flight, whose bytes live in the caller. A client that has left or
-// takes nothing is cut; a drain's order to end is not, because this answer is the end.
+// Waits for the end of the send in flight, whose bytes live in the caller. A client that has left
+// or takes nothing is cut; a drain's order to end is not, because this answer is the end.
 Task<void> await_sent(Services& services, http::ResponseSink& sink) {
   const Duration stall_max = services.generation->config.timeouts.stall;
   io::Timer timer(services.ring.ready(), services.ring.timers());
@@ -165,9 +165,9 @@ relay::BrokenEvents broken_events() noexcept {
   };
 }
 
-Task<uint64_t> reply_json(Services& services, http::ResponseSink& sink,
-                          std::string_view request_id, uint16_t status, std::string_view body,
-                          std::string_view retry_after, std::string_view allow) {
+Task<uint64_t> reply_json(Services& services, http::ResponseSink& sink, std::string_view request_id,
+                          uint16_t status, std::string_view body, std::string_view retry_after,
+                          std::string_view allow) {
   if (sink.is_sending() || sink.is_committed()) co_return 0;
   sink.begin_head(status, 256);
   sink.add_header("content-type", "application/json");

@@ -34,9 +34,9 @@ struct ErrorDetails {
 
 // Sends one whole answer and waits until it is written, the client is gone, or it takes no byte for
 // its stall timeout. The sink must not be committed. Returns the number of body bytes. Suspends.
-Task<uint64_t> reply_json(Services& services, http::ResponseSink& sink,
-                          std::string_view request_id, uint16_t status, std::string_view body,
-                          std::string_view retry_after = {}, std::string_view allow = {});
+Task<uint64_t> reply_json(Services& services, http::ResponseSink& sink, std::string_view request_id,
+                          uint16_t status, std::string_view body, std::string_view retry_after = {},
+                          std::string_view allow = {});
 
 // The same for an error. Returns the status that was sent; 0 when the client is gone already.
 Task<uint16_t> reply_error(Services& services, http::ResponseSink& sink,

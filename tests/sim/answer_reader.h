@@ -37,7 +37,15 @@ class AnswerReader {
   [[nodiscard]] const std::string& fault() const noexcept { return fault_; }
 
  private:
-  enum class Stage : uint8_t { kHead, kLength, kChunkHead, kChunk, kChunkEnd, kTrailer, kUntilClose };
+  enum class Stage : uint8_t {
+    kHead,
+    kLength,
+    kChunkHead,
+    kChunk,
+    kChunkEnd,
+    kTrailer,
+    kUntilClose
+  };
 
   // False when more bytes are needed.
   bool step();

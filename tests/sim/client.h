@@ -11,9 +11,9 @@
 namespace sluice::sim {
 
 struct Request {
-  std::string tag;   // Its x-request-id; empty when it cannot carry one.
-  std::string head;  // With its blank line.
-  std::string body;  // As it goes over the wire, chunked framing included.
+  std::string tag;                 // Its x-request-id; empty when it cannot carry one.
+  std::string head;                // With its blank line.
+  std::string body;                // As it goes over the wire, chunked framing included.
   bool is_head = false;            // The method is HEAD.
   bool awaits_continue = false;    // The body follows the interim answer, or a second later.
   Duration think_time{};           // Before it is sent.
@@ -23,11 +23,11 @@ struct Request {
 
 struct ClientPlan {
   std::vector<Request> requests;
-  size_t depth = 1;                  // Requests on the way at one time.
-  std::optional<Duration> leaves;    // Leaves that long after it connected, whatever happens.
+  size_t depth = 1;                // Requests on the way at one time.
+  std::optional<Duration> leaves;  // Leaves that long after it connected, whatever happens.
   bool leaves_by_reset = false;
-  Duration stall_every{};            // Stops reading so often ...
-  Duration stall_for{};              // ... and for so long. Zero never stalls.
+  Duration stall_every{};  // Stops reading so often ...
+  Duration stall_for{};    // ... and for so long. Zero never stalls.
 };
 
 class Client final : public support::SimPeer {

@@ -9,13 +9,15 @@ class Pipelining : public Stage {};
 // Goal: a head that came with the request before it, without its body, meets a receive that is
 // still armed. Method: the second body follows only after the first answer.
 TEST_F(Pipelining, d065_a_head_that_came_early_waits_for_its_body) {
-  for (const std::string fields : {"content-length: 13\r\n\r\n", "transfer-encoding: chunked\r\n\r\n"}) {
+  for (const std::string fields :
+       {"content-length: 13\r\n\r\n", "transfer-encoding: chunked\r\n\r\n"}) {
     const bool is_chunked = fields.starts_with("t");
     StageClient& c = client();
     const size_t asked = upstreams.size();
     if (asked == 0) serve(a());
-    c.ask("GET /livez HTTP/1.1\r\nhost: x\r\n\r\nPOST /v1/chat/completions HTTP/1.1\r\nhost: x\r\n" +
-          fields);
+    c.ask(
+        "GET /livez HTTP/1.1\r\nhost: x\r\n\r\nPOST /v1/chat/completions HTTP/1.1\r\nhost: x\r\n" +
+        fields);
     c.reader.expect();
     ASSERT_TRUE(run_until([&] { return c.reader.complete_count() == 1; }));
     ASSERT_TRUE(run_for(milliseconds(10)));

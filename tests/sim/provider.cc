@@ -96,15 +96,16 @@ void ProviderPeer::answer_by(const std::string& tag, Script& script, bool with_u
   switch (attempt.fault) {
     case Fault::kSilence: return;
     case Fault::kCloseUnanswered: return close(attempt.head_delay);
-    case Fault::kResetUnanswered:
-      return world().after(attempt.head_delay, [this] { reset(); });
+    case Fault::kResetUnanswered: return world().after(attempt.head_delay, [this] { reset(); });
     case Fault::kGarbage: return send("SSH-2.0-OpenSSH_9.6\r\n\r\n", attempt.head_delay);
     case Fault::kServerError: {
       script.had_server_error = true;
       const std::string body = server_error_body(tag);
-      return send("HTTP/1.1 500 Internal Server Error\r\ncontent-type: application/json\r\n"
-                  "content-length: " + std::to_string(body.size()) + "\r\n\r\n" + body,
-                  attempt.head_delay);
+      return send(
+          "HTTP/1.1 500 Internal Server Error\r\ncontent-type: application/json\r\n"
+          "content-length: " +
+              std::to_string(body.size()) + "\r\n\r\n" + body,
+          attempt.head_delay);
     }
     default: break;
   }

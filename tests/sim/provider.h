@@ -41,8 +41,8 @@ struct AttemptScript {
 // One request's part of the play, and what became of it.
 struct Script {
   bool is_event_stream = false;
-  std::vector<std::string> pieces;  // Of the payload; events of an event stream.
-  std::string usage_event;          // Sent before the last piece when the request asks for it.
+  std::vector<std::string> pieces;      // Of the payload; events of an event stream.
+  std::string usage_event;              // Sent before the last piece when the request asks for it.
   std::vector<AttemptScript> attempts;  // The last one repeats.
 
   uint32_t calls = 0;

@@ -21,7 +21,8 @@ ShardOptions options_of(uint64_t seed, Weather weather, uint32_t upstreams) {
                 .faults = is_hostile ? FaultPlan::hostile(prng) : FaultPlan::rough(prng)},
       .config = scene_config(prng, upstreams, is_hostile)};
   options.buffers = {.hot = 64, .most = prng.chance(300) ? 64u : 256u};
-  if (is_hostile && prng.chance(50)) options.budget_bytes = 300'000;  // Refusals for want of memory.
+  if (is_hostile && prng.chance(50))
+    options.budget_bytes = 300'000;  // Refusals for want of memory.
   return options;
 }
 
@@ -117,15 +118,15 @@ Request Scene::plan_request(const std::string& tag, bool is_pipelined) {
   if (chance(80)) {
     const bool is_head = chance(300);
     request.is_head = is_head;
-    request.head = (is_head ? "HEAD" : "GET") + std::string(" /v1/models HTTP/1.1\r\n") + fields +
-                   "\r\n";
+    request.head =
+        (is_head ? "HEAD" : "GET") + std::string(" /v1/models HTTP/1.1\r\n") + fields + "\r\n";
     request.status = 200;
     return request;
   }
   const bool is_event_stream = chance(500);
   const bool is_embedding = !is_event_stream && chance(200);
-  std::string json = "{\"model\":\"" + std::string(chance(300) ? "other" : "m") + "\",\"user\":\"" +
-                     tag + "\"";
+  std::string json =
+      "{\"model\":\"" + std::string(chance(300) ? "other" : "m") + "\",\"user\":\"" + tag + "\"";
   if (is_event_stream) {
     json += ",\"stream\":true";
     request.hears_usage = chance(300);
@@ -187,15 +188,15 @@ Script Scene::plan_script(const std::string& tag, bool is_event_stream) {
     const size_t events = chance(100) ? prng_.between(60, 300) : prng_.between(0, 20);
     const char* line_end = chance(100) ? "\r\n" : "\n";
     for (size_t i = 0; i < events; ++i) {
-      script.pieces.push_back("data: {\"id\":\"" + tag + "\",\"choices\":[{\"n\":" +
-                              std::to_string(i) + ",\"t\":\"" +
-                              std::string(prng_.below(chance(20) ? 20'000 : 60), 'x') +
-                              "\"}]}" + line_end + line_end);
+      script.pieces.push_back(
+          "data: {\"id\":\"" + tag + "\",\"choices\":[{\"n\":" + std::to_string(i) + ",\"t\":\"" +
+          std::string(prng_.below(chance(20) ? 20'000 : 60), 'x') + "\"}]}" + line_end + line_end);
     }
     script.pieces.push_back(std::string("data: [DONE]") + line_end + line_end);
     script.usage_event = "data: {\"id\":\"" + tag +
                          "\",\"choices\":[],\"usage\":{\"prompt_tokens\":3,"
-                         "\"completion_tokens\":4,\"total_tokens\":7}}" + line_end + line_end;
+                         "\"completion_tokens\":4,\"total_tokens\":7}}" +
+                         line_end + line_end;
   } else {
     const size_t length = prng_.below(chance(100) ? 150'000 : 800);
     script.pieces.push_back("{\"id\":\"" + tag + "\",\"text\":\"" + std::string(length / 2, 'a'));

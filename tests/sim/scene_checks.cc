@@ -38,8 +38,8 @@ std::string shorten(const std::string& text) {
 // Where the event begins in which `body` leaves `expected`.
 size_t last_event_within(const std::string& body, const std::string& expected) {
   const size_t length = std::min(body.size(), expected.size());
-  const auto differs = std::mismatch(body.begin(), body.begin() + static_cast<ptrdiff_t>(length),
-                                     expected.begin());
+  const auto differs =
+      std::mismatch(body.begin(), body.begin() + static_cast<ptrdiff_t>(length), expected.begin());
   const auto common = static_cast<size_t>(differs.first - body.begin());
   for (size_t at = common; at > 0; --at) {
     if (is_between_events(std::string_view(body).substr(0, at))) return at;
@@ -131,7 +131,8 @@ void Scene::check_broken_body(const std::string& tag, const std::string& expecte
   const std::string event = answer.body.substr(at);
   EXPECT_TRUE(expected.starts_with(text)) << tag << " got\n" << shorten(answer.body);
   EXPECT_TRUE(event.starts_with(kErrorEvent) || kErrorEvent.starts_with(event))
-      << tag << " got\n" << shorten(answer.body);
+      << tag << " got\n"
+      << shorten(answer.body);
   EXPECT_TRUE(is_between_events(text)) << "an error event inside another:\n" << shorten(text);
   EXPECT_FALSE(answer.is_complete) << "a broken stream looks whole";
   EXPECT_EQ(event.find("[DONE]"), std::string::npos);

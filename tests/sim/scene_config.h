@@ -17,8 +17,8 @@ inline std::string scene_config(support::Prng& prng, uint32_t upstreams, bool is
   const auto pick = [&](uint64_t low, uint64_t high) {
     return std::to_string(prng.between(low, high));
   };
-  std::string text = "limits: {held_bytes_max: " + pick(4, 64) + "KiB, attempts: " + pick(1, 3) +
-                     "}\n";
+  std::string text =
+      "limits: {held_bytes_max: " + pick(4, 64) + "KiB, attempts: " + pick(1, 3) + "}\n";
   if (is_hostile) {
     text += "timeouts: {head: " + pick(500, 5000) + "ms, body: " + pick(500, 5000) +
             "ms, keep_alive: " + pick(50, 5000) + "ms, stall: " + pick(500, 5000) + "ms}\n";

@@ -60,15 +60,15 @@ ShardWorld::ShardWorld(ShardOptions options)
       ring_(std::make_unique<io::Ring>(
           wrapped_kernel_ != nullptr ? *wrapped_kernel_ : world_.kernel(), world_.syscalls(),
           world_.clock(), options.buffers)) {
-  worker_ = std::make_unique<server::Worker>(
-      *ring_, server::WorkerParts{.shard = ShardId{0},
-                                  .listen_fd = open_listener(world_),
-                                  .link = &link_,
-                                  .budget = &budget_,
-                                  .cells = &cells(),
-                                  .records = &record_ring_,
-                                  .log = &log_,
-                                  .first = prepare(options.config)});
+  worker_ = std::make_unique<server::Worker>(*ring_,
+                                             server::WorkerParts{.shard = ShardId{0},
+                                                                 .listen_fd = open_listener(world_),
+                                                                 .link = &link_,
+                                                                 .budget = &budget_,
+                                                                 .cells = &cells(),
+                                                                 .records = &record_ring_,
+                                                                 .log = &log_,
+                                                                 .first = prepare(options.config)});
   ring_->set_hook(*worker_);
 }
 
@@ -196,9 +196,7 @@ void ShardWorld::end_shard() {
 
 void ShardWorld::expect_clean_end() {
   if (worker_ != nullptr) {
-    const auto is_quiet = [this] {
-      return worker_->connection_count() == 0;
-    };
+    const auto is_quiet = [this] { return worker_->connection_count() == 0; };
     if (!run_until(is_quiet) || !run_for(seconds(5))) return;
   }
   if (worker_ != nullptr) expect_idle();

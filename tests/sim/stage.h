@@ -80,9 +80,7 @@ class Stage : public testing::Test {
       return upstream;
     });
   }
-  StageClient& client() {
-    return shard.world().connect<StageClient>(ShardWorld::address());
-  }
+  StageClient& client() { return shard.world().connect<StageClient>(ShardWorld::address()); }
   [[nodiscard]] MonoTime now() { return shard.world().clock().now(); }
   bool run_until(const std::function<bool()>& is_done) { return shard.run_until(is_done); }
   bool run_for(Duration duration) { return shard.run_for(duration); }

@@ -81,7 +81,8 @@ TEST_F(Timeouts, a_connection_without_a_request_is_closed_in_silence) {
 }
 
 TEST_F(Timeouts, a_body_that_does_not_end_is_answered_408) {
-  for (const std::string framing : {"content-length: 100\r\n\r\n{", "transfer-encoding: chunked\r\n\r\n5\r\n{"}) {
+  for (const std::string framing :
+       {"content-length: 100\r\n\r\n{", "transfer-encoding: chunked\r\n\r\n5\r\n{"}) {
     StageClient& c = client();
     const MonoTime begun = now();
     c.ask("POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\n" + framing);
