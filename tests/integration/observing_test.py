@@ -132,16 +132,17 @@ class Metrics(unittest.TestCase):
             step.set()
             self.assertEqual(gateway.admin("POST", "/v1/reload")[0], 200)
             now = look(now)
+            step.clear()
             with gateway.connect() as held:
-                # A request under way keeps the process up while it drains.
-                body = ask(kind="unary")
-                held.send("POST /v1/chat/completions HTTP/1.1\r\nhost: t\r\n" + key +
-                          f"content-length: {len(body)}\r\n\r\n{body[:5]}")
-                held.socket.settimeout(20)
+                # A stream under way keeps the process up while it drains.
+                held.post(ask(kind="hold", stream=True), headers=key)
+                held.read_head()
+                held.read_chunk()
                 self.assertEqual(gateway.admin("POST", "/v1/drain")[0], 202)
                 look(now)
-                held.send(body[5:])
-                held.read_answer()
+                step.set()
+                while held.read_chunk():
+                    pass
             self.assertEqual(gateway.wait(), 0)
         constant = {"sluice_build_info", "process_start_time_seconds",
                     "sluice_byte_budget_ceiling_bytes",
