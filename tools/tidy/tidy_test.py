@@ -404,7 +404,7 @@ class Modules(RuleTest):
 
 
 class Links(RuleTest):
-    def test_dangling_links_anchors_and_paths(self):
+    def test_d080_dangling_links_anchors_and_paths(self):
         self.assert_broken(tree_rules.links, {
             "docs/a.md": "[x](b.md)\n[y](#nowhere)\n`src/io/gone.cc`\n[z](../../out.md)\n"},
             "docs/a.md:1: b.md does not exist", "docs/a.md:2: docs/a.md has no heading #nowhere",
@@ -416,6 +416,19 @@ class Links(RuleTest):
                          "[w](https://a.example/x)\n```\n[z](gone.md) `src/gone.cc`\n```\n"
                          "`src/io/*.cc` `docs/b.md` `tools/`\n",
             "docs/b.md": "## Two words\n", "tools/x": ""})
+
+
+class SecretArguments(RuleTest):
+    def test_d079_a_secret_on_a_command_line(self):
+        self.assert_broken(tree_rules.secret_arguments, {
+            "docs/a.md": "```sh\nsluice run x.yaml --key abc\n"
+                         "$ build/sluicectl --token=x top\n```\n"},
+            "docs/a.md:2: a secret on a command line", "docs/a.md:3: a secret on a command line")
+
+    def test_d079_references_and_headers_pass(self):
+        self.assert_kept(tree_rules.secret_arguments, {
+            "docs/a.md": "sluice run x.yaml\n    secret: env://KEY\n"
+                         "curl -H 'authorization: Bearer sk-x' http://127.0.0.1\n"})
 
 
 class Skipped(RuleTest):

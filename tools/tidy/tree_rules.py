@@ -149,3 +149,19 @@ def links(tree):
             if not _exists(tree, match.group(1)):
                 yield Finding(page.path, page.line_of(match.start()), "link",
                               f"{match.group(1)} does not exist")
+
+
+# What looks like a key's text, or an option that would take one, in an example of our programs.
+SECRET_ARGUMENT = re.compile(
+    r"^\s*(?:\$ )?(?:\S*/)?(?:sluice|sluicectl|sluice-sim)\b[^\n]*?"
+    r"(?:\bsk-\w|--?(?:key|secret|password|token)[= ])", re.M)
+
+
+def secret_arguments(tree):
+    """No example puts a secret on a command line, where every user of the machine can read it."""
+    for page in tree.sources:
+        if not page.path.endswith(".md"):
+            continue
+        for match in SECRET_ARGUMENT.finditer(page.text):
+            yield Finding(page.path, page.line_of(match.end()), "secret-argument",
+                          "a secret on a command line; use env:// or file:// in the configuration")
