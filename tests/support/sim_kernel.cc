@@ -9,7 +9,7 @@
 #include <cstring>
 #include <utility>
 
-#include "poison.h"
+#include "sim_poison.h"
 
 namespace sluice::support {
 namespace {
