@@ -1,3 +1,5 @@
+#include <fcntl.h>
+
 #include <cstdio>
 #include <string>
 
@@ -6,8 +8,21 @@
 #include "gateway.h"
 #include "options.h"
 
+namespace {
+
+// Started with standard streams closed, a socket would get their numbers, and 0 means "none" to a
+// listener.
+void claim_standard_descriptors() {
+  for (int fd = 0; fd <= 2; ++fd) {
+    if (::fcntl(fd, F_GETFD) < 0) ::open("/dev/null", O_RDWR);
+  }
+}
+
+}  // namespace
+
 int main(int argc, char** argv) {
   using namespace sluice::app;
+  claim_standard_descriptors();
   const ParsedOptions parsed = parse_options(argc, argv);
   if (!parsed.is_complete) return parsed.status;
   switch (parsed.options.verb) {
