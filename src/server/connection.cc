@@ -43,7 +43,8 @@ Task<void> Connection::serve() {
 }
 
 Task<Connection::HeadRead> Connection::read_head() {
-  const config::ClientTimeouts& timeouts = worker_.snapshot().timeouts;
+  // A copy: an idle connection pins no snapshot, and a reload may free the present one meanwhile.
+  const config::ClientTimeouts timeouts = worker_.snapshot().timeouts;
   const MonoTime idle_since = worker_.ring().now();
   head_began_at_ = idle_since;
   timer_.set(Deadline::after(idle_since, requests_ == 0 ? timeouts.head : timeouts.keep_alive));

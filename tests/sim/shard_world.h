@@ -35,7 +35,7 @@ struct ShardOptions {
 };
 
 // Plays the control thread's part: hands snapshots over, collects reports and access records, and
-// destroys a snapshot in the turn in which the shard gives it back.
+// spoils a snapshot in the turn in which the shard gives it back.
 class ShardWorld {
  public:
   explicit ShardWorld(ShardOptions options);
@@ -88,6 +88,7 @@ class ShardWorld {
   std::unique_ptr<io::Kernel> wrapped_kernel_;
   std::unique_ptr<io::Ring> ring_;
   std::map<uint64_t, std::unique_ptr<config::Snapshot>> snapshots_;
+  std::vector<std::unique_ptr<config::Snapshot>> spoiled_;  // Given back; kept to be spotted.
   std::unique_ptr<server::Worker> worker_;
   std::vector<Settled> records_;
   uint64_t generations_ = 0;

@@ -105,6 +105,22 @@ TEST_F(Timeouts, an_idle_connection_is_closed_after_keep_alive) {
   shard.expect_clean_end();
 }
 
+// An idle connection holds no snapshot, so one that it has looked at may be gone when it goes on.
+TEST_F(Timeouts, an_idle_connection_outlives_the_snapshot_that_it_began_with) {
+  StageClient& c = client();
+  c.ask("GET /livez HTTP/1.1\r\nhost: x\r\n\r\n");
+  ASSERT_TRUE(run_until([&] { return c.reader.complete_count() == 1; }));
+  shard.adopt(std::string(kConfig));
+  ASSERT_TRUE(run_for(milliseconds(10)));
+  const MonoTime begun = now();
+  c.ask("GET /livez HTTP/1.1\r\n");
+  ASSERT_TRUE(run_until([&] { return c.reader.complete_count() == 2; }));
+  expect_about(now() - begun, seconds(1));
+  EXPECT_EQ(c.reader.answers()[1].status, 408);
+  ASSERT_TRUE(run_until([&] { return c.is_over(); }));
+  shard.expect_clean_end();
+}
+
 TEST_F(Timeouts, a_client_that_takes_no_byte_is_cut_and_its_upstream_with_it) {
   serve(a());
   StageClient& c = client();
