@@ -8,7 +8,7 @@
 #include <sluice/config/loader.h>
 #include <sluice/net/listener.h>
 
-#include "sim_poison.h"
+#include "poison.h"
 
 namespace sluice::sim {
 namespace {

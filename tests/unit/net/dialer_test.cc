@@ -1,0 +1,91 @@
+#include <sluice/net/dialer.h>
+
+#include "net_world.h"
+
+namespace sluice::net {
+namespace {
+
+class DialerTest : public NetWorld {
+ protected:
+  // The wake-up's descriptor alone is left.
+  void expect_nothing_open() {
+    ring_.turn(false);
+    EXPECT_EQ(world_.files().open_count(), 1u);
+    EXPECT_EQ(ring_.ops_in_flight(), 1u);
+  }
+};
+
+TEST_F(DialerTest, connects_to_the_first_address) {
+  serve(a());
+  serve(b());
+  start_dial({a(), b()});
+  ASSERT_TRUE(run_until([this] { return dialled_.has_value(); }));
+  ASSERT_TRUE(dialled_->has_value());
+  EXPECT_EQ(peers_.size(), 1u);
+  ring_.close(**dialled_);
+  expect_nothing_open();
+}
+
+TEST_F(DialerTest, a_refused_address_leads_to_the_next) {
+  serve(b());
+  start_dial({a(), b()});
+  ASSERT_TRUE(run_until([this] { return dialled_.has_value(); }));
+  ASSERT_TRUE(dialled_->has_value());
+  ring_.close(**dialled_);
+  expect_nothing_open();
+}
+
+TEST_F(DialerTest, when_all_refuse_the_last_reason_is_given) {
+  start_dial({a(), b()});
+  ASSERT_TRUE(run_until([this] { return dialled_.has_value(); }));
+  ASSERT_FALSE(dialled_->has_value());
+  EXPECT_EQ(dialled_->error().code, ErrorCode::kUpstreamConnect);
+  EXPECT_EQ(dialled_->error().retry, Retry::kYes);
+  EXPECT_EQ(dialled_->error().detail, "connection refused");
+  expect_nothing_open();
+}
+
+TEST_F(DialerTest, no_address_is_a_name_that_did_not_resolve) {
+  start_dial({});
+  ASSERT_TRUE(dialled_.has_value());
+  EXPECT_EQ(dialled_->error().code, ErrorCode::kUpstreamConnect);
+  EXPECT_EQ(dialled_->error().detail, "name not resolved");
+}
+
+TEST_F(DialerTest, the_deadline_ends_an_attempt_that_hangs) {
+  world_.net().make_black_hole(a());
+  serve(b());
+  const MonoTime begun = ring_.now();
+  start_dial({a(), b()}, milliseconds(300));
+  ASSERT_TRUE(run_until([this] { return dialled_.has_value(); }));
+  ASSERT_FALSE(dialled_->has_value());
+  EXPECT_EQ(dialled_->error().detail, "connect timed out");
+  EXPECT_GE(ring_.now() - begun, milliseconds(300));
+  EXPECT_LE(ring_.now() - begun, milliseconds(303));
+  expect_nothing_open();
+}
+
+TEST_F(DialerTest, d109_a_client_that_leaves_ends_the_attempt_at_once) {
+  world_.net().make_black_hole(a());
+  io::Event gone(ring_.ready());
+  start_dial({a(), b()}, seconds(10), &gone);
+  ASSERT_TRUE(world_.run_for(ring_, milliseconds(10)));
+  EXPECT_FALSE(dialled_.has_value());
+  const MonoTime left = ring_.now();
+  gone.trigger();
+  ASSERT_TRUE(run_until([this] { return dialled_.has_value(); }));
+  EXPECT_EQ(dialled_->error().code, ErrorCode::kDownstreamLost);
+  EXPECT_LE(ring_.now() - left, milliseconds(2));
+  expect_nothing_open();
+}
+
+TEST_F(DialerTest, without_a_descriptor_nothing_is_tried) {
+  serve(a());
+  world_.faults().no_descriptor = 1000;
+  start_dial({a(), b()});
+  ASSERT_TRUE(dialled_.has_value());
+  EXPECT_EQ(dialled_->error().code, ErrorCode::kLimit);
+}
+
+}  // namespace
+}  // namespace sluice::net
