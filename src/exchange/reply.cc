@@ -1,5 +1,6 @@
 #include "reply.h"
 
+#include <algorithm>
 #include <array>
 #include <charconv>
 #include <cstring>
@@ -24,7 +25,7 @@ class MessageText {
  public:
   MessageText& add(std::string_view text) noexcept {
     const size_t count = std::min(text.size(), text_.size() - length_);
-    std::memcpy(text_.data() + length_, text.data(), count);
+    std::copy_n(text.data(), count, text_.data() + length_);  // An empty view may be null.
     length_ += count;
     return *this;
   }

@@ -8,8 +8,6 @@
 #include <sluice/config/loader.h>
 #include <sluice/net/listener.h>
 
-#include "poison.h"
-
 namespace sluice::sim {
 namespace {
 
@@ -136,7 +134,7 @@ void ShardWorld::look() {
       spoil(*found->second);
       spoiled_.push_back(std::move(found->second));
       snapshots_.erase(found);
-#ifdef SLUICE_HAS_ASAN
+#ifdef SLUICE_FREES_SNAPSHOTS
       spoiled_.clear();
 #endif
     } else if (std::holds_alternative<upstream::ShardDrained>(*report)) {
