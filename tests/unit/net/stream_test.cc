@@ -155,7 +155,8 @@ TEST_F(StreamTest, shut_down_ends_what_is_in_flight_and_tells_the_peer) {
 }
 
 TEST_F(StreamTest, close_waits_for_everything_in_flight) {
-  const std::string much(1'000'000, 'x');
+  // The fixture closes the stream after this function: its bytes must live until then.
+  static const std::string much(1'000'000, 'x');
   const std::string_view slice = much;
   peer().stall_reading();
   stream_->start_send({&slice, 1});
