@@ -96,6 +96,7 @@ size_t Handover::hand_over_untouched(std::string_view bytes, Batch& batch, bool 
   // Without chunks of its own the upstream's body has no framing that could go on.
   if (!decoder_.is_chunked() || !decoder_.is_between_chunks()) return 0;
   if (!scanner_.at_event_boundary() || held_bytes_ > 0) return 0;
+  if (ended_in_cr_ && was_dropped_) return 0;  // Its LF may come, and is to be dropped too.
   BodyDecoder decoder = decoder_;
   http::EventScanner scanner = scanner_;
   size_t at = 0;

@@ -334,6 +334,18 @@ TEST_F(HandoverTest, d021_the_line_end_of_a_dropped_event_goes_with_it_at_every_
   }
 }
 
+TEST_F(HandoverTest, d021_the_line_end_of_a_dropped_event_goes_also_in_a_chunk_of_its_own) {
+  const std::string kept = "data: 1\r\n\r\n";
+  const std::string raw = chunk(kept) + chunk("data: drop\r\n\r") + chunk("\n") + chunk(kept);
+  for (size_t cut = 1; cut < raw.size(); ++cut) {
+    DropFilter filter;
+    Handover handover({.kind = BodyKind::kChunked}, Output::kChunked, &filter, blocks_);
+    const std::string_view text = raw;
+    EXPECT_EQ(dechunk(pass(handover, {text.substr(0, cut), text.substr(cut)}, false)), kept + kept)
+        << cut;
+  }
+}
+
 // A stream that comes without chunks has no framing of its own that could be kept.
 TEST_F(HandoverTest, d018_filtered_streams_without_chunks_are_framed_for_the_client) {
   const std::string text = "data: 1\n\ndata: 2\n\n";
