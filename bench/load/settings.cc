@@ -41,7 +41,7 @@ std::string render_request(const Settings& settings, const Url& url) {
   if (!settings.body.empty()) {
     writer.header("content-type", "application/json").content_length(settings.body.size());
   }
-  for (const auto& [name, value] : settings.headers) writer.header(name, value);
+  for (const auto& [name, value] : settings.headers) writer.any_header(name, value);
   writer.end();
   return std::string(writer.text()) + (writer.ok() ? settings.body : std::string());
 }

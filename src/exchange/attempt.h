@@ -22,7 +22,7 @@ struct OutgoingRequest {
   upstream::Pool* pool = nullptr;
   const http::RequestHead* head = nullptr;       // The client's.
   std::span<const std::string> forward_headers;  // Names, in lower case.
-  std::string_view authorization;                // Our credential there; empty when none is needed.
+  std::string_view fields;                       // Lines of every request there.
   std::string_view request_id;
   uint32_t priority = 0;  // Sent on when not 0.
   json::BodyPlan body;
@@ -62,7 +62,10 @@ class Attempt {
 
   Task<Result<void>> obtain_connection(const OutgoingRequest& request, http::ResponseSink& client,
                                        bool fresh);
-  [[nodiscard]] Result<std::string_view> write_head(const OutgoingRequest& request) noexcept;
+  // The head, and the body behind it when that is small.
+  [[nodiscard]] Result<std::string_view> write_message(const OutgoingRequest& request) noexcept;
+  [[nodiscard]] std::string_view append_body(std::string_view head,
+                                             const json::BodyPlan& body) noexcept;
   Task<Result<void>> await_head(const OutgoingRequest& request, http::ResponseSink& client);
   // Takes in received bytes; true once the head is whole.
   [[nodiscard]] Result<bool> take_bytes() noexcept;

@@ -1,8 +1,30 @@
 #include <sluice/exchange/generation.h>
 
+#include <sluice/http/serializer.h>
 #include <sluice/json/writer.h>
 
 namespace sluice::exchange {
+namespace {
+
+std::string write_request_fields(const config::Upstream& upstream) {
+  constexpr size_t kOwnFieldsMax = 256;
+  size_t bytes = kOwnFieldsMax + upstream.endpoint.authority.size() + upstream.credential.size();
+  for (const config::Header& header : upstream.headers) {
+    bytes += header.name.size() + header.value.size() + 4;
+  }
+  std::string text(bytes, '\0');
+  http::HeadWriter writer(text);
+  writer.header("host", upstream.endpoint.authority);
+  writer.header("content-type", "application/json").header("accept", "*/*");
+  if (!upstream.credential.empty()) writer.header("authorization", "Bearer " + upstream.credential);
+  for (const config::Header& header : upstream.headers) {
+    writer.any_header(header.name, header.value);
+  }
+  text.resize(writer.text().size());
+  return text;
+}
+
+}  // namespace
 
 Generation::Generation(const config::Snapshot& snapshot, metrics::SnapshotCells snapshot_cells,
                        ShardId shard)
@@ -17,8 +39,7 @@ Generation::Generation(const config::Snapshot& snapshot, metrics::SnapshotCells 
     }
   }
   for (const config::Upstream& upstream : snapshot.upstreams) {
-    authorizations.push_back(upstream.credential.empty() ? std::string()
-                                                         : "Bearer " + upstream.credential);
+    request_fields.push_back(write_request_fields(upstream));
   }
 }
 

@@ -18,24 +18,36 @@ bool is_withheld(const http::HeaderField& field) noexcept {
   }
 }
 
+// Fields go on as the lines they came in, runs of them together: the parser has found them right.
+void pass_fields(const http::ResponseHead& head, http::ResponseSink& client) noexcept {
+  const http::ConnectionOptions connection(head.headers);
+  const char* run = nullptr;  // Where the lines begin that go on together.
+  const auto end_run = [&run, &client](const char* end) {
+    if (run != nullptr) client.add_lines({run, static_cast<size_t>(end - run)});
+    run = nullptr;
+  };
+  for (const http::HeaderField field : head.headers) {
+    if (!is_withheld(field) && !http::is_hop_by_hop(field, connection)) {
+      if (run == nullptr) run = field.name.data();
+      continue;
+    }
+    end_run(field.name.data());
+    if (field.id == http::HeaderName::kXRequestId) {
+      client.add_header("x-upstream-request-id", field.value);
+    }
+  }
+  end_run(head.headers.lines_end(head.head_bytes));
+}
+
 void write_head(const http::ResponseHead& head, bool is_event_stream, http::BodyFraming framing,
                 std::string_view request_id, http::ResponseSink& client) noexcept {
   client.begin_head(head.status, head.head_bytes + 256);
   client.add_header("x-request-id", request_id);
-  const http::ConnectionOptions connection(head.headers);
-  bool has_cache_control = false;
-  for (const http::HeaderField field : head.headers) {
-    if (is_withheld(field) || http::is_hop_by_hop(field, connection)) {
-      if (field.id == http::HeaderName::kXRequestId) {
-        client.add_header("x-upstream-request-id", field.value);
-      }
-      continue;
-    }
-    has_cache_control = has_cache_control || field.id == http::HeaderName::kCacheControl;
-    client.add_header(field.name, field.value);
-  }
+  pass_fields(head, client);
   if (is_event_stream) {
-    if (!has_cache_control) client.add_header("cache-control", "no-cache");
+    if (!head.headers.has(http::HeaderName::kCacheControl)) {
+      client.add_header("cache-control", "no-cache");
+    }
     // Keeps an nginx in front of us from buffering the stream.
     client.add_header("x-accel-buffering", "no");
   }

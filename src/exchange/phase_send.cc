@@ -36,7 +36,7 @@ OutgoingRequest build_request(Generation& generation, const config::Route& route
       .pool = generation.pools[route.upstream.value],
       .head = &head,
       .forward_headers = config.forward_headers,
-      .authorization = generation.authorizations[route.upstream.value],
+      .fields = generation.request_fields[route.upstream.value],
       .request_id = request_id,
       .priority = admission.priority,
       .body = json::plan_body(admission.body, admission.envelope,

@@ -85,12 +85,28 @@ HeadWriter& HeadWriter::append(std::string_view text) noexcept {
   return *this;
 }
 
+HeadWriter& HeadWriter::append_field(std::string_view name, std::string_view value) noexcept {
+  if (state_ != State::kOk) return *this;
+  if (name.size() + value.size() + 4 > out_.size() - bytes_) {
+    state_ = State::kOverflow;
+    return *this;
+  }
+  char* to = out_.data() + bytes_;
+  std::memcpy(to, name.data(), name.size());
+  std::memcpy(to += name.size(), ": ", 2);
+  if (!value.empty()) std::memcpy(to + 2, value.data(), value.size());
+  std::memcpy(to + 2 + value.size(), "\r\n", 2);
+  bytes_ += name.size() + value.size() + 4;
+  return *this;
+}
+
 HeadWriter& HeadWriter::refuse() noexcept {
   if (state_ == State::kOk) state_ = State::kInvalid;
   return *this;
 }
 
 HeadWriter& HeadWriter::status_line(uint16_t status) noexcept {
+  if (status == 200) return append("HTTP/1.1 200 OK\r\n");
   if (status < 100 || status > 999) return refuse();
   const char digits[3] = {static_cast<char>('0' + status / 100),
                           static_cast<char>('0' + status / 10 % 10),
@@ -104,15 +120,18 @@ HeadWriter& HeadWriter::request_line(std::string_view method, std::string_view t
   return append(method).append(" ").append(target).append(" HTTP/1.1\r\n");
 }
 
-HeadWriter& HeadWriter::header(std::string_view name, std::string_view value) noexcept {
-  if (!is_token(name) || !is_value(value)) return refuse();
-  return append(name).append(": ").append(value).append("\r\n");
+HeadWriter& HeadWriter::header(FieldName name, std::string_view value) noexcept {
+  return is_value(value) ? append_field(name.text(), value) : refuse();
 }
 
-HeadWriter& HeadWriter::header(std::string_view name, uint64_t value) noexcept {
+HeadWriter& HeadWriter::header(FieldName name, uint64_t value) noexcept {
   char digits[20];
   const auto end = std::to_chars(digits, digits + sizeof digits, value).ptr;
-  return header(name, std::string_view(digits, static_cast<size_t>(end - digits)));
+  return append_field(name.text(), {digits, static_cast<size_t>(end - digits)});
+}
+
+HeadWriter& HeadWriter::any_header(std::string_view name, std::string_view value) noexcept {
+  return is_token(name) && is_value(value) ? append_field(name, value) : refuse();
 }
 
 }  // namespace sluice::http

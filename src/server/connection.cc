@@ -1,6 +1,7 @@
 #include "connection.h"
 
 #include <array>
+#include <cstring>
 
 #include <sluice/http/chunked.h>
 #include <sluice/server/worker.h>
@@ -357,10 +358,20 @@ void Connection::begin_head(uint16_t status, size_t bytes_hint) noexcept {
   head_writer_.status_line(status);
 }
 
-bool Connection::add_header(std::string_view name, std::string_view value) noexcept {
-  const size_t left = head_block_.capacity() - head_writer_.text().size();
-  if (!head_block_.is_held() || name.size() + value.size() + kHeadReserve / 2 > left) return false;
+bool Connection::has_head_room(size_t bytes) const noexcept {
+  const size_t used = head_writer_.text().size();
+  return head_block_.is_held() && bytes + kHeadReserve / 2 <= head_block_.capacity() - used;
+}
+
+bool Connection::add_header(http::FieldName name, std::string_view value) noexcept {
+  if (!has_head_room(name.text().size() + value.size())) return false;
   head_writer_.header(name, value);
+  return true;
+}
+
+bool Connection::add_lines(std::string_view lines) noexcept {
+  if (!has_head_room(lines.size())) return false;
+  head_writer_.lines(lines);
   return true;
 }
 
@@ -392,6 +403,23 @@ void Connection::end_head(http::BodyFraming framing) noexcept {
   SLUICE_ASSERT(!head_text_.empty());
 }
 
+// Copies a small answer behind its head: one slice in one plain send costs the kernel less than a
+// message of several does, by more than the copy. Returns how many slices are left.
+size_t Connection::join_head(std::span<std::string_view> slices) noexcept {
+  size_t bytes = 0;
+  for (const std::string_view slice : slices) bytes += slice.size();
+  if (slices.size() == 1 || bytes > kJoinBelow || bytes > head_block_.capacity()) {
+    return slices.size();
+  }
+  char* to = head_block_.data() + head_text_.size();
+  for (const std::string_view slice : slices.subspan(1)) {
+    if (!slice.empty()) std::memcpy(to, slice.data(), slice.size());
+    to += slice.size();
+  }
+  slices[0] = {head_block_.data(), bytes};
+  return 1;
+}
+
 void Connection::send(std::span<const std::string_view> slices) noexcept {
   std::array<std::string_view, http::ResponseSink::kSlicesMax + 1> all;
   size_t count = 0;
@@ -401,6 +429,7 @@ void Connection::send(std::span<const std::string_view> slices) noexcept {
     for (const std::string_view slice : slices) all[count++] = slice;
   }
   if (count == 0) all[count++] = "\r\n";  // Only behind a bare refusal, whose connection closes.
+  if (head_goes_out_) count = join_head({all.data(), count});
   stream_.start_send({all.data(), count});
 }
 

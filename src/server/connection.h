@@ -49,6 +49,7 @@ class Connection final : public ListLink,
 
   // Kept free in a head's block for the fields that end_head() adds.
   static constexpr size_t kHeadReserve = 512;
+  static constexpr size_t kJoinBelow = 2048;
 
   // --- reading -----------------------------------------------------------------------------
   enum class HeadRead : uint8_t { kDone, kMalformed, kTimeout, kClosed };
@@ -74,7 +75,8 @@ class Connection final : public ListLink,
   [[nodiscard]] Framing stream_framing() const noexcept override;
   [[nodiscard]] bool is_head_only() const noexcept override;
   void begin_head(uint16_t status, size_t bytes_hint) noexcept override;
-  bool add_header(std::string_view name, std::string_view value) noexcept override;
+  bool add_header(http::FieldName name, std::string_view value) noexcept override;
+  bool add_lines(std::string_view lines) noexcept override;
   void end_head(http::BodyFraming framing) noexcept override;
   [[nodiscard]] bool is_committed() const noexcept override { return is_committed_; }
   void send(std::span<const std::string_view> slices) noexcept override;
@@ -92,6 +94,8 @@ class Connection final : public ListLink,
   // --- net::StreamObserver -----------------------------------------------------------------
   void on_received() noexcept override;
   void on_hung_up() noexcept override { lose_client(); }
+  [[nodiscard]] bool has_head_room(size_t bytes) const noexcept;
+  [[nodiscard]] size_t join_head(std::span<std::string_view> slices) noexcept;
   void start_watch() noexcept;
   void lose_client() noexcept;
 

@@ -33,7 +33,7 @@ class RecordLogs final : public LogWork {
 
  private:
   // Of one ring in one call, so that a busy shard does not hold up the tick.
-  static constexpr uint32_t kBatchesMost = 4;
+  static constexpr uint32_t kBatchesMost = 16;
 
   void note_losses();
 

@@ -26,7 +26,9 @@ struct Generation {
   // By ModelId, then by route: the name sent upstream as a JSON string; empty when it is the
   // client's own.
   std::vector<std::vector<std::string>> model_names;
-  std::vector<std::string> authorizations;  // By UpstreamId: "Bearer ..." or empty.
+  // By UpstreamId: the field lines that every request to it carries; empty when they could not be
+  // written, which the loader prevents.
+  std::vector<std::string> request_fields;
   uint32_t pins = 0;
 };
 

@@ -111,6 +111,11 @@ class HeaderList {
   // Whether the field stands there twice or more. Not for kOther.
   [[nodiscard]] bool repeats(HeaderName id) const noexcept { return (repeated_ & bit(id)) != 0; }
 
+  // Behind the last field's line of a head of `head_bytes`: where its empty line begins.
+  [[nodiscard]] const char* lines_end(size_t head_bytes) const noexcept {
+    return base_ + head_bytes - 2;
+  }
+
   // Says that the head's bytes stand at `base` now.
   void rebase(const char* base) noexcept { base_ = base; }
 

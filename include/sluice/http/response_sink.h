@@ -6,6 +6,7 @@
 
 #include <sluice/base/result.h>
 #include <sluice/http/head.h>
+#include <sluice/http/serializer.h>
 #include <sluice/io/event.h>
 #include <sluice/net/stream.h>
 
@@ -32,10 +33,11 @@ class ResponseSink {
 
   // `bytes_hint` is about how long the fields will be.
   virtual void begin_head(uint16_t status, size_t bytes_hint) noexcept = 0;
-  // `name` in lower case. Fields of the connection (connection, keep-alive, content-length,
-  // transfer-encoding) are the sink's own and are not passed here. False when the head is full: the
-  // field is left out.
-  virtual bool add_header(std::string_view name, std::string_view value) noexcept = 0;
+  // Fields of the connection (connection, keep-alive, content-length, transfer-encoding) are the
+  // sink's own and are not passed here. False when the head is full: the field is left out.
+  virtual bool add_header(FieldName name, std::string_view value) noexcept = 0;
+  // The same for whole lines of a head that was parsed, as they came.
+  virtual bool add_lines(std::string_view lines) noexcept = 0;
   // kLength or kNone, or kChunked for "as stream_framing() says".
   virtual void end_head(BodyFraming framing) noexcept = 0;
   // True once end_head() was called: the commit point has passed.

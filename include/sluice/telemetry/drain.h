@@ -10,7 +10,7 @@
 namespace sluice::telemetry {
 
 // The most that one call takes, so that a busy shard does not hold up the control thread's tick.
-inline constexpr uint32_t kDrainCountMax = 1024;
+inline constexpr uint32_t kDrainCountMax = 256;
 
 // Writes what the shard has recorded; throws it away when `file` is null (access log off). Returns
 // the number of records; kDrainCountMax means that there may be more.

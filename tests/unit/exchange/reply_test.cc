@@ -21,8 +21,12 @@ class FakeSink final : public http::ResponseSink {
   [[nodiscard]] Framing stream_framing() const noexcept override { return Framing::kChunked; }
   [[nodiscard]] bool is_head_only() const noexcept override { return false; }
   void begin_head(uint16_t new_status, size_t) noexcept override { status = new_status; }
-  bool add_header(std::string_view name, std::string_view value) noexcept override {
-    head += std::string(name) + ": " + std::string(value) + "\n";
+  bool add_header(http::FieldName name, std::string_view value) noexcept override {
+    head += std::string(name.text()) + ": " + std::string(value) + "\n";
+    return true;
+  }
+  bool add_lines(std::string_view lines) noexcept override {
+    head += lines;
     return true;
   }
   void end_head(http::BodyFraming framing) noexcept override {

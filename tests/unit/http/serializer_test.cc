@@ -69,7 +69,7 @@ TEST(HeadWriter, text_that_would_break_the_head_is_refused) {
     EXPECT_EQ(state_of([&](HeadWriter& writer) { writer.header("x", value); }), invalid);
   }
   for (const std::string_view name : {""sv, "a b"sv, "a:"sv, "a\r\n"sv, "a\0"sv}) {
-    EXPECT_EQ(state_of([&](HeadWriter& writer) { writer.header(name, "v"); }), invalid);
+    EXPECT_EQ(state_of([&](HeadWriter& writer) { writer.any_header(name, "v"); }), invalid);
   }
   for (const std::string_view target : {""sv, "/a b"sv, "/a\r\n"sv, "/\x80"sv}) {
     EXPECT_EQ(state_of([&](HeadWriter& writer) { writer.request_line("GET", target); }), invalid);
@@ -77,6 +77,23 @@ TEST(HeadWriter, text_that_would_break_the_head_is_refused) {
   EXPECT_EQ(state_of([&](HeadWriter& writer) { writer.request_line("G T", "/"); }), invalid);
   EXPECT_EQ(state_of([&](HeadWriter& writer) { writer.status_line(99); }), invalid);
   EXPECT_EQ(state_of([&](HeadWriter& writer) { writer.status_line(1000); }), invalid);
+}
+
+TEST(HeadWriter, any_header_takes_a_name_that_is_a_token_in_any_case) {
+  std::array<char, 64> out;
+  HeadWriter writer(out);
+  writer.any_header("X-Custom_1", "v").end();
+  EXPECT_EQ(writer.text(), "X-Custom_1: v\r\n\r\n");
+}
+
+TEST(HeadWriter, lines_go_in_as_they_are_or_not_at_all) {
+  std::array<char, 8> out;
+  HeadWriter fits(out);
+  fits.lines("a: b\r\n").end();
+  EXPECT_EQ(fits.text(), "a: b\r\n\r\n");
+  HeadWriter overflows(out);
+  overflows.lines("a: bcde\r\n");
+  EXPECT_EQ(overflows.state(), HeadWriter::State::kOverflow);
 }
 
 TEST(HeadWriter, values_may_hold_tabs_and_bytes_above_ascii) {
