@@ -1,6 +1,7 @@
 #include <sluice/usage/token_tap.h>
 #include <sluice/usage/usage_filter.h>
 
+#include "block_room.h"
 #include "phases.h"
 
 namespace sluice::exchange {
@@ -97,8 +98,11 @@ Task<void> relay_answer(Services& services, Generation& generation, Answer answe
   answer.attempt.reset();
   body.release();
 
+  BlockRoom event_room(services.blocks);
+  BlockRoom object_room(services.blocks);
   usage::TokenTap tap(services.field_reader,
-                      is_event_stream ? usage::BodyKind::kEventStream : usage::BodyKind::kJson);
+                      is_event_stream ? usage::BodyKind::kEventStream : usage::BodyKind::kJson,
+                      event_room, object_room);
   usage::UsageFilter filter(services.field_reader);
   const bool is_tapped = config.usage_accounting && settlement.status() == kOk;
   const relay::RelayResult result = co_await relay::relay_body(

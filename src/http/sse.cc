@@ -8,7 +8,6 @@ namespace sluice::http {
 namespace {
 
 constexpr std::string_view kBom = "\xEF\xBB\xBF";
-constexpr uint8_t kNoBom = 4;
 
 size_t find_line_end(std::string_view text, size_t from) noexcept {
   const char* end = text.data() + text.size();

@@ -1,13 +1,18 @@
 #include <sluice/usage/token_tap.h>
 
-#include <algorithm>
 #include <cstring>
 
+#include "event_marks.h"
 #include "needle.h"
 
 namespace sluice::usage {
 
 namespace {
+
+constexpr size_t npos = std::string_view::npos;
+constexpr std::string_view kUsageKey = "\"usage\"";
+constexpr std::string_view kDeltaKey = "\"delta\"";
+constexpr std::string_view kFinishKey = "\"finish_reason\"";
 
 // True for a value that is a string of at least one character.
 bool is_text(std::string_view value) noexcept {
@@ -32,38 +37,115 @@ bool has_content(std::string_view delta) noexcept {
 bool has_finish_reason(std::string_view text) noexcept {
   size_t at = 0;
   while (at != std::string_view::npos) {
-    if (find_value(text, "\"finish_reason\"", at, &at).starts_with('"')) return true;
+    if (find_value(text, kFinishKey, at, &at).starts_with('"')) return true;
   }
   return false;
 }
 
-}  // namespace
-
-void TokenTap::on_span(std::string_view dechunked_span) noexcept {
-  finder_.feed(dechunked_span);
-  if (kind_ == BodyKind::kJson) return;
-  size_t begin = 0;
-  while (true) {
-    const size_t end = scanner_.next_end(dechunked_span, begin);
-    if (end == http::EventScanner::npos) break;
-    const std::string_view event = dechunked_span.substr(begin, end - begin);
-    if (carry_length_ == 0) {
-      judge(event);
-    } else {
-      carry(event);
-      judge({carry_.data(), carry_length_});
-      carry_length_ = 0;
-    }
-    begin = end;
-  }
-  carry(dechunked_span.substr(begin));
+// Whether `word` stands in `text` at `at`. Of a constant length, so that it is compared in place.
+template <size_t kSize>
+bool stands_at(std::string_view text, size_t at, const char (&word)[kSize]) noexcept {
+  return text.size() >= at + (kSize - 1) && std::memcmp(text.data() + at, word, kSize - 1) == 0;
 }
 
-void TokenTap::carry(std::string_view part) noexcept {
-  const size_t length = std::min(part.size(), carry_.size() - carry_length_);
-  if (length == 0) return;
-  std::memcpy(carry_.data() + carry_length_, part.data(), length);
-  carry_length_ = static_cast<uint16_t>(carry_length_ + length);
+// Whether the member whose key ends before `at` is null, written as servers write it.
+bool is_null_at(std::string_view text, size_t at) noexcept {
+  return stands_at(text, at, ":n") || stands_at(text, at, ": n");
+}
+
+// Whether a delta's value, which begins at `at`, begins with a content that is not empty.
+bool is_content_at(std::string_view text, size_t at) noexcept {
+  return stands_at(text, at, "{\"content\":\"") && !stands_at(text, at, "{\"content\":\"\"");
+}
+
+}  // namespace
+
+// What one pass over an event has seen of it.
+struct TokenTap::Walked {
+  size_t begin;
+  size_t delta = npos;  // Behind the first such key.
+  size_t usage = npos;  // Where the first such key begins whose value is not null.
+  bool may_finish = false;
+  uint32_t lines = 0;
+
+  void note_key(std::string_view span, size_t at) noexcept {
+    if (stands_at(span, at, "\"delta\"")) {
+      if (delta == npos) delta = at + kDeltaKey.size();
+    } else if (stands_at(span, at, "\"finish_reason\"")) {
+      if (!is_null_at(span, at + kFinishKey.size())) may_finish = true;
+    } else if (stands_at(span, at, "\"usage\"")) {
+      if (usage == npos && !is_null_at(span, at + kUsageKey.size())) usage = at;
+    }
+  }
+  // An event of one data line with content, as nearly all are.
+  [[nodiscard]] bool is_plain(std::string_view span) const noexcept {
+    return lines == 1 && delta != npos && !may_finish && stands_at(span, begin, "data:") &&
+           stands_at(span, delta, ":") && is_content_at(span, delta + 1);
+  }
+};
+
+void TokenTap::on_span(std::string_view dechunked_span) noexcept {
+  if (kind_ == BodyKind::kJson) {
+    finder_.feed(dechunked_span);
+    return;
+  }
+  for (size_t at = 0; at < dechunked_span.size();) {
+    if (scanner_.is_between_events() && !carry_.is_open()) at = walk_events(dechunked_span, at);
+    if (at < dechunked_span.size()) at = take_event(dechunked_span, at);
+  }
+}
+
+size_t TokenTap::walk_events(std::string_view span, size_t begin) noexcept {
+  EventMarks marks(span, begin);
+  Walked event{.begin = begin};
+  size_t line = begin;
+  size_t at;
+  while ((at = marks.next()) != npos) {
+    switch (span[at]) {
+      case '"': event.note_key(span, at); break;
+      case '\n':
+        if (at == line) {
+          end_walked(span, event, at + 1);
+          event = {.begin = at + 1};
+        } else {
+          ++event.lines;
+        }
+        line = at + 1;
+        break;
+      case '\r': return event.begin;
+      default: break;
+    }
+  }
+  return event.begin;
+}
+
+void TokenTap::end_walked(std::string_view span, const Walked& event, size_t end) noexcept {
+  const std::string_view text = span.substr(event.begin, end - event.begin);
+  if (!finder_.is_idle()) {
+    finder_.feed(text);
+  } else if (event.usage != npos) {
+    finder_.feed(span.substr(event.usage, end - event.usage));
+  }
+  if (event.is_plain(span)) {
+    ++content_events_;
+  } else {
+    judge(text);
+  }
+}
+
+size_t TokenTap::take_event(std::string_view span, size_t begin) noexcept {
+  const size_t end = scanner_.next_end(span, begin);
+  const std::string_view part = span.substr(begin, end == npos ? npos : end - begin);
+  finder_.feed(part);
+  if (end != npos && !carry_.is_open()) {
+    judge(part);
+    return end;
+  }
+  has_lost_ = !carry_.append(part) || has_lost_;
+  if (end == npos) return span.size();
+  if (!carry_.is_lost()) judge(carry_.text());
+  carry_.clear();
+  return end;
 }
 
 void TokenTap::judge(std::string_view event) noexcept {
@@ -74,10 +156,9 @@ void TokenTap::judge(std::string_view event) noexcept {
     return;
   }
   const std::string_view text = data.lines == 1 ? data.first : event;
-  const std::string_view delta = find_value(text, "\"delta\"");
-  // Nearly every event of a chat stream looks like this, and then needs no further search but one.
-  constexpr std::string_view kPlainDelta = "{\"content\":\"";
-  if (delta.starts_with(kPlainDelta) && !delta.substr(kPlainDelta.size()).starts_with('"')) {
+  const std::string_view delta = find_value(text, kDeltaKey);
+  // An event with content needs no further search but one.
+  if (is_content_at(delta, 0)) {
     ++content_events_;
     if (has_finish_reason(delta)) has_finished_ = true;
     return;
@@ -117,6 +198,7 @@ Usage TokenTap::usage() const noexcept {
   Usage usage;
   const bool is_stream = kind_ == BodyKind::kEventStream;
   usage.partial = is_stream ? has_error_ || !(is_done_ || has_finished_) : !has_ended_;
+  usage.partial = usage.partial || has_lost_ || finder_.has_lost();
   if (const auto& found = finder_.found()) {
     usage.source = UsageSource::kReported;
     usage.input = found->input;

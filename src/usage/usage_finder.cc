@@ -1,6 +1,7 @@
 #include <sluice/usage/usage_finder.h>
 
 #include <algorithm>
+#include <array>
 #include <cstring>
 
 #include "needle.h"
@@ -12,6 +13,16 @@ namespace {
 constexpr std::string_view kKey = "\"usage\"";
 
 bool is_space(char c) noexcept { return c == ' ' || c == '\t' || c == '\n' || c == '\r'; }
+
+// How many bytes of the key `text` ends in, without the key's last one. The key's quotes stand only
+// at its ends, so the last quote is where it begins.
+uint8_t key_bytes_at_end(std::string_view text) noexcept {
+  const size_t from = text.size() - std::min(text.size(), kKey.size() - 1);
+  const size_t quote = text.substr(from).rfind('"');
+  if (quote == std::string_view::npos) return 0;
+  const std::string_view end = text.substr(from + quote);
+  return kKey.starts_with(end) ? static_cast<uint8_t>(end.size()) : uint8_t{0};
+}
 
 }  // namespace
 
@@ -28,36 +39,24 @@ void UsageFinder::feed(std::string_view span) noexcept {
 }
 
 size_t UsageFinder::seek_key(std::string_view span, size_t at) noexcept {
-  if (tail_length_ > 0) {
-    // The tail is shorter than the key, so a key found here ends within the span.
-    std::array<char, 2 * sizeof(tail_)> joint;
-    const size_t fresh = std::min(span.size() - at, tail_.size());
-    std::memcpy(joint.data(), tail_.data(), tail_length_);
-    std::memcpy(joint.data() + tail_length_, span.data() + at, fresh);
-    const size_t found = find_needle({joint.data(), tail_length_ + fresh}, kKey);
-    if (found != std::string_view::npos) {
-      at += found + kKey.size() - tail_length_;
-      tail_length_ = 0;
+  for (; key_matched_ > 0 && at < span.size(); ++at) {
+    if (span[at] == kKey[key_matched_]) {
+      if (++key_matched_ < kKey.size()) continue;
+      key_matched_ = 0;
       seeking_ = Seeking::kColon;
-      return at;
+      return at + 1;
     }
+    key_matched_ = 0;
+    break;  // The byte may begin a key.
   }
+  if (at == span.size()) return at;
   const size_t found = find_needle(span, kKey, at);
   if (found == std::string_view::npos) {
-    keep_tail(span.substr(at));
+    key_matched_ = key_bytes_at_end(span.substr(at));
     return span.size();
   }
-  tail_length_ = 0;
   seeking_ = Seeking::kColon;
   return found + kKey.size();
-}
-
-void UsageFinder::keep_tail(std::string_view span) noexcept {
-  const size_t fresh = std::min(span.size(), tail_.size());
-  const size_t kept = std::min<size_t>(tail_length_, tail_.size() - fresh);
-  std::memmove(tail_.data(), tail_.data() + tail_length_ - kept, kept);
-  std::memcpy(tail_.data() + kept, span.data() + span.size() - fresh, fresh);
-  tail_length_ = static_cast<uint8_t>(kept + fresh);
 }
 
 size_t UsageFinder::seek_token(std::string_view span, size_t at, char token,
@@ -70,17 +69,37 @@ size_t UsageFinder::seek_token(std::string_view span, size_t at, char token,
   }
   seeking_ = next;
   if (next != Seeking::kObjectEnd) return at + 1;
-  object_length_ = 0;
   depth_ = 0;
   in_string_ = is_escaped_ = false;
   return at;  // The brace is the object's first byte.
 }
 
 size_t UsageFinder::seek_object_end(std::string_view span, size_t at) noexcept {
-  const size_t end = at + std::min(span.size() - at, object_.size() - object_length_);
-  for (; at < end; ++at) {
-    const char c = span[at];
-    object_[object_length_++] = c;
+  const std::string_view part = span.substr(at, object_.room_left());
+  const size_t end = scan_object(part);
+  if (end == std::string_view::npos) {
+    const bool is_kept = object_.append(part);
+    has_lost_ = has_lost_ || !is_kept;
+    if (!is_kept || object_.room_left() == 0) {
+      object_.clear();
+      seeking_ = Seeking::kKey;
+    }
+    return at + part.size();
+  }
+  if (object_.is_open()) {
+    object_.append(part.substr(0, end));
+    finish_object(object_.text());
+    object_.clear();
+  } else {
+    finish_object(part.substr(0, end));
+  }
+  seeking_ = Seeking::kKey;
+  return at + end;
+}
+
+size_t UsageFinder::scan_object(std::string_view part) noexcept {
+  for (size_t at = 0; at < part.size(); ++at) {
+    const char c = part[at];
     if (in_string_) {
       if (is_escaped_)
         is_escaped_ = false;
@@ -92,23 +111,22 @@ size_t UsageFinder::seek_object_end(std::string_view span, size_t at) noexcept {
     }
     if (c == '"') in_string_ = true;
     if (c == '{' || c == '[') ++depth_;
-    if ((c == '}' || c == ']') && --depth_ == 0) {
-      finish_object();
-      return at + 1;
-    }
+    if ((c == '}' || c == ']') && --depth_ == 0) return at + 1;
   }
-  if (object_length_ == object_.size()) seeking_ = Seeking::kKey;
-  return at;
+  return std::string_view::npos;
 }
 
-void UsageFinder::finish_object() noexcept {
-  seeking_ = Seeking::kKey;
+void UsageFinder::finish_object(std::string_view object) noexcept {
   // An event may spread its JSON over several data lines; a line end cannot stand in a string.
   constexpr std::string_view kNextLine = "\ndata:";
-  const std::string_view object(object_.data(), object_length_);
-  for (size_t at = object.find(kNextLine); at != std::string_view::npos;
-       at = object.find(kNextLine, at)) {
-    std::memset(object_.data() + at, ' ', kNextLine.size());
+  std::array<char, kObjectBytesMax> joined;
+  size_t at = object.find(kNextLine);
+  if (at != std::string_view::npos) {
+    std::memcpy(joined.data(), object.data(), object.size());
+    object = {joined.data(), object.size()};
+    for (; at != std::string_view::npos; at = object.find(kNextLine, at)) {
+      std::memset(joined.data() + at, ' ', kNextLine.size());
+    }
   }
   const auto usage = reader_->read_usage(object);
   if (usage && !usage->is_empty()) found_ = *usage;

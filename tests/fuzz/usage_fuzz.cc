@@ -8,8 +8,11 @@
 #include <sluice/usage/token_tap.h>
 #include <sluice/usage/usage_filter.h>
 
+#include "../unit/usage/array_room.h"
+
 namespace {
 
+using sluice::usage::ArrayRoom;
 using sluice::usage::BodyKind;
 using sluice::usage::TokenTap;
 
@@ -38,9 +41,13 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* bytes, size_t size) {
   // Within what the tap carries, because of a longer event it judges what came uncut.
   const std::string_view body(reinterpret_cast<const char*>(bytes) + 1,
                               size - 1 < 1024 ? size - 1 : 1024);
-  TokenTap whole(reader, kind);
+  ArrayRoom event_room;
+  ArrayRoom object_room;
+  TokenTap whole(reader, kind, event_room, object_room);
   whole.on_span(body);
-  TokenTap cut(reader, kind);
+  ArrayRoom other_event_room;
+  ArrayRoom other_object_room;
+  TokenTap cut(reader, kind, other_event_room, other_object_room);
   for (size_t at = 0; at < body.size(); at += span_bytes) {
     const std::string span(body.substr(at, span_bytes));
     cut.on_span(span);

@@ -25,8 +25,15 @@ class EventScanner {
 
   // Whether everything seen so far belongs to complete events.
   [[nodiscard]] bool at_event_boundary() const noexcept { return !is_open_; }
+  // Whether the next byte begins an event, whatever it is. From here a caller may find the ends of
+  // events by itself, and leave whole events that end in LF out of what is searched.
+  [[nodiscard]] bool is_between_events() const noexcept {
+    return !is_open_ && !after_cr_ && bom_bytes_ == kNoBom;
+  }
 
  private:
+  static constexpr uint8_t kNoBom = 4;
+
   // Returns the offset behind a line end whose first byte is span[at].
   size_t end_line(std::string_view span, size_t at) noexcept;
 

@@ -20,7 +20,7 @@ struct Usage {
   std::optional<uint64_t> output;
   std::optional<uint64_t> cached;     // Part of `input`.
   std::optional<uint64_t> reasoning;  // Part of `output`.
-  bool partial = false;               // The answer was cut, so more may have been used.
+  bool partial = false;  // The answer was cut, or not all of it seen; more may have been used.
 };
 
 // The source's name in logs and metrics: "unknown", "counted" or "reported". Static storage.

@@ -1,7 +1,6 @@
 // Reads what an answer used while it passes.
 #pragma once
 
-#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <string_view>
@@ -9,6 +8,7 @@
 #include <sluice/http/event_tap.h>
 #include <sluice/http/sse.h>
 #include <sluice/json/field_reader.h>
+#include <sluice/usage/carry.h>
 #include <sluice/usage/record.h>
 #include <sluice/usage/usage_finder.h>
 
@@ -18,12 +18,15 @@ enum class BodyKind : uint8_t { kJson, kEventStream };
 
 // Takes the usage from whichever event or place of the body has it, and beside that counts the
 // events with content, so that a stream that is cut is settled by what went out. Events are
-// judged by a few exact searches in their bytes and not parsed.
+// judged by exact searches in their bytes, nearly all of them in one pass, and not parsed.
 //
-// Allocates nothing. Lives in its exchange; `reader` is the shard's and must outlive it.
+// Borrows memory of `event_room` and `object_room` only while an event or a usage object is cut.
+// Lives in its exchange; the rooms and `reader`, which is the shard's, must outlive it.
 class TokenTap final : public http::EventTap {
  public:
-  TokenTap(json::FieldReader& reader, BodyKind kind) noexcept : kind_(kind), finder_(reader) {}
+  TokenTap(json::FieldReader& reader, BodyKind kind, CarryRoom& event_room,
+           CarryRoom& object_room) noexcept
+      : kind_(kind), finder_(reader, object_room), carry_(event_room, kCarryBytesMax) {}
 
   void on_span(std::string_view dechunked_span) noexcept override;
   void on_end() noexcept override { has_ended_ = true; }
@@ -41,9 +44,15 @@ class TokenTap final : public http::EventTap {
 
  private:
   // The front of an event that was cut; what is behind it does not change how it is judged.
-  static constexpr size_t kCarryBytesMax = 1024;
+  static constexpr uint32_t kCarryBytesMax = 1024;
+  struct Walked;
 
-  void carry(std::string_view part) noexcept;
+  // Takes the whole events of `span` from `begin` on for as long as their lines end in LF, and
+  // returns where the first other one begins.
+  size_t walk_events(std::string_view span, size_t begin) noexcept;
+  // Takes one event, or its part in `span`, with its end as the scanner sees it.
+  size_t take_event(std::string_view span, size_t begin) noexcept;
+  void end_walked(std::string_view span, const Walked& event, size_t end) noexcept;
   void judge(std::string_view event) noexcept;
   void judge_chat(std::string_view text, std::string_view delta) noexcept;
   void judge_response(std::string_view type, std::string_view delta) noexcept;
@@ -53,11 +62,11 @@ class TokenTap final : public http::EventTap {
   bool has_finished_ = false;
   bool is_done_ = false;
   bool has_error_ = false;
-  uint16_t carry_length_ = 0;
-  uint64_t content_events_ = 0;
+  bool has_lost_ = false;  // There was no memory to carry an event.
   http::EventScanner scanner_;
+  uint64_t content_events_ = 0;
   UsageFinder finder_;
-  std::array<char, kCarryBytesMax> carry_;
+  Carry carry_;
 };
 
 }  // namespace sluice::usage

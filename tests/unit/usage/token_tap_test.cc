@@ -6,6 +6,7 @@
 #include <gtest/gtest.h>
 
 #include "../../support/counted_new.h"
+#include "array_room.h"
 
 namespace sluice::usage {
 namespace {
@@ -29,7 +30,9 @@ class TokenTapTest : public ::testing::Test {
   // Spans may be empty, so one without a block behind it comes first.
   TokenTap tap_of(const std::string& body, size_t span_bytes = 1 << 20, bool ends = true,
                   BodyKind kind = BodyKind::kEventStream) {
-    TokenTap tap(reader_, kind);
+    event_room_.give_back();  // A tap before may have ended with it.
+    object_room_.give_back();
+    TokenTap tap(reader_, kind, event_room_, object_room_);
     tap.on_span({});
     for (size_t at = 0; at < body.size(); at += span_bytes) {
       const std::string span = body.substr(at, span_bytes);
@@ -40,6 +43,8 @@ class TokenTapTest : public ::testing::Test {
   }
   uint64_t counted(const std::string& body) { return tap_of(body).content_events(); }
   json::FieldReader reader_;
+  ArrayRoom event_room_;
+  ArrayRoom object_room_;
 };
 
 TEST_F(TokenTapTest, d135_reads_a_whole_stream_in_any_cuts_and_line_ends) {
@@ -200,7 +205,7 @@ TEST_F(TokenTapTest, reads_json_answers_and_flags_cut_ones) {
 TEST_F(TokenTapTest, d020_a_long_stream_costs_no_allocation) {
   const std::string body =
       kRole + delta(R"({"content":")" + std::string(3000, 'a') + "\"}") + kUsage;
-  TokenTap tap(reader_, BodyKind::kEventStream);
+  TokenTap tap(reader_, BodyKind::kEventStream, event_room_, object_room_);
   const uint64_t before = support::allocations;
   for (int round = 0; round < 1000; ++round) {
     for (size_t at = 0; at < body.size(); at += 777) {
@@ -209,6 +214,72 @@ TEST_F(TokenTapTest, d020_a_long_stream_costs_no_allocation) {
   }
   EXPECT_EQ(support::allocations, before);
   EXPECT_EQ(tap.content_events(), 1000u);
+}
+
+TEST_F(TokenTapTest, d020_whole_events_and_idle_streams_hold_no_memory) {
+  static_assert(sizeof(TokenTap) <= 256);
+  TokenTap tap(reader_, BodyKind::kEventStream, event_room_, object_room_);
+  const std::string body = kRole + delta(R"({"content":"a"})") + kUsage + kDone;
+  tap.on_span(body);
+  EXPECT_EQ(event_room_.loans, 0u);
+  EXPECT_EQ(object_room_.loans, 0u);
+  const size_t inside = kUsage.find("completion_tokens");
+  tap.on_span(kUsage.substr(0, inside));
+  EXPECT_TRUE(event_room_.is_lent && object_room_.is_lent);
+  tap.on_span(kUsage.substr(inside));
+  EXPECT_FALSE(event_room_.is_lent || object_room_.is_lent);
+}
+
+TEST_F(TokenTapTest, without_memory_a_cut_event_is_not_judged_and_the_usage_is_partial) {
+  event_room_.refuses = true;
+  const std::string first = delta(R"({"content":"a"})");
+  TokenTap tap(reader_, BodyKind::kEventStream, event_room_, object_room_);
+  tap.on_span(kRole + first.substr(0, 40));
+  tap.on_span(first.substr(40) + first + kStop + kDone);
+  tap.on_end();
+  EXPECT_EQ(tap.content_events(), 1u);
+  EXPECT_TRUE(tap.is_done() && tap.has_finished());
+  EXPECT_TRUE(tap.usage().partial);
+}
+
+// The one pass and the searches of a cut event must see the same.
+TEST_F(TokenTapTest, judges_odd_events_alike_whole_and_cut) {
+  const std::string plain = delta(R"({"content":"a"})");
+  const std::string odd[] = {
+      "\n\n\n",
+      ": comment\n\n",
+      "event: x\n" + plain,
+      "data:" + plain.substr(6),
+      "id: \"delta\":{\"content\":\"a\"}\n\n",
+      "data: \t" + plain.substr(6),
+      event(R"({"delta" : {"content":"a"}})"),
+      event(R"({"delta","delta":{"content":"a"}})"),
+      event(R"({"delta":{"content":"a"},"finish_reason":"stop"})"),
+      event(R"({"finish_reason":"stop","delta":{"content":"a"}})"),
+      event(R"({"delta":{"content":"a"},"finish_reason": null,"finish_reason":"x"})"),
+      event(R"({"delta":{"content":"a"},"usage": null,"usage":{"output_tokens":5}})"),
+      event(R"({"delta":{"content":"a"},"usage"usage":{"output_tokens":5}})"),
+      event(R"({"delta":{"content":"a"},"finish_reason"finish_reason":"x"})"),
+      event(R"({"delta":{"content":"a"},"usage":{"x":)") + event(R"("y","output_tokens":5}})"),
+      event(R"({"delta":{"content":"a"},"usage")") + event(R"(:{"output_tokens":6}})"),
+      event(R"({"delta":{"content":")"),
+      "data: {\"delta\":{\"content\":\"a\"}}\r\n\n",
+      "data: {\"delta\":\ndata: {\"content\":\"a\"}}\n\n",
+  };
+  for (const std::string& middle : odd) {
+    for (const std::string& last : odd) {
+      const std::string body = plain + middle + last + plain;
+      const TokenTap whole = tap_of(body);
+      for (const size_t span_bytes : {1u, 3u, 64u}) {
+        const TokenTap cut = tap_of(body, span_bytes);
+        ASSERT_EQ(whole.content_events(), cut.content_events()) << body;
+        EXPECT_EQ(whole.has_finished(), cut.has_finished()) << body;
+        EXPECT_EQ(whole.has_error(), cut.has_error()) << body;
+        EXPECT_EQ(whole.usage().source, cut.usage().source) << body;
+        EXPECT_EQ(whole.usage().output, cut.usage().output) << body;
+      }
+    }
+  }
 }
 
 }  // namespace

@@ -4,13 +4,16 @@
 
 #include <gtest/gtest.h>
 
+#include "array_room.h"
+
 namespace sluice::usage {
 namespace {
 
 class UsageFinderTest : public ::testing::Test {
  protected:
   std::optional<json::UsageFields> find(std::string_view body, size_t span_bytes = 1 << 20) {
-    UsageFinder finder(reader_);
+    room_.give_back();  // A finder before may have ended with it.
+    UsageFinder finder(reader_, room_);
     for (size_t at = 0; at < body.size(); at += span_bytes) {
       // A copy of its own, because a span is dead after the call.
       const std::string span(body.substr(at, span_bytes));
@@ -19,6 +22,7 @@ class UsageFinderTest : public ::testing::Test {
     return finder.found();
   }
   json::FieldReader reader_;
+  ArrayRoom room_;
 };
 
 const std::string kAnswer =
@@ -35,7 +39,7 @@ TEST_F(UsageFinderTest, d135_finds_a_usage_split_across_reads_at_any_byte) {
     EXPECT_EQ(usage->cached, 3u);
   }
   for (size_t cut = 0; cut <= kAnswer.size(); ++cut) {
-    UsageFinder finder(reader_);
+    UsageFinder finder(reader_, room_);
     finder.feed(std::string_view(kAnswer).substr(0, cut));
     finder.feed({});
     finder.feed(std::string_view(kAnswer).substr(cut));
@@ -77,6 +81,42 @@ TEST_F(UsageFinderTest, reads_an_object_over_several_data_lines) {
           "data: {\"usage\": {\ndata: \"prompt_tokens\": 3,\r\ndata:\"completion_tokens\":4 }}\n\n")
           ->output,
       4u);
+}
+
+TEST_F(UsageFinderTest, agrees_with_a_search_of_the_whole_on_keys_that_almost_begin) {
+  for (const char* before :
+       {"\"", "\"u", "\"\"", "\"usage", "\"usa\"usag", "\"usage\"", "usage\""}) {
+    const std::string body = std::string(before) + R"("usage":{"prompt_tokens":4}})";
+    const auto whole = find(body);
+    for (size_t span_bytes = 1; span_bytes <= body.size(); ++span_bytes) {
+      EXPECT_EQ(find(body, span_bytes).has_value(), whole.has_value()) << before << span_bytes;
+    }
+  }
+}
+
+TEST_F(UsageFinderTest, borrows_memory_only_while_an_object_is_cut) {
+  UsageFinder finder(reader_, room_);
+  finder.feed(kAnswer);
+  EXPECT_EQ(room_.loans, 0u);
+  const size_t inside = kAnswer.find("22");
+  finder.feed(std::string_view(kAnswer).substr(0, inside));
+  EXPECT_TRUE(room_.is_lent);
+  finder.feed(std::string_view(kAnswer).substr(inside));
+  EXPECT_FALSE(room_.is_lent);
+  finder.feed(R"({"usage":{"x":")" + std::string(UsageFinder::kObjectBytesMax, 'x'));
+  EXPECT_FALSE(room_.is_lent);
+  EXPECT_FALSE(finder.has_lost());
+}
+
+TEST_F(UsageFinderTest, without_memory_a_cut_object_is_lost_and_a_whole_one_is_not) {
+  room_.refuses = true;
+  UsageFinder finder(reader_, room_);
+  finder.feed(kAnswer.substr(0, kAnswer.find("22")));
+  finder.feed(kAnswer.substr(kAnswer.find("22")));
+  EXPECT_FALSE(finder.found().has_value());
+  EXPECT_TRUE(finder.has_lost());
+  finder.feed(kAnswer);
+  EXPECT_EQ(finder.found()->output, 22u);
 }
 
 }  // namespace
