@@ -16,7 +16,8 @@ const char* scan_scalar(const char* begin, const char* end) noexcept {
 }
 
 constexpr ByteScan kScalar = {scan_scalar<kTokenChar>, scan_scalar<kTargetChar>,
-                              scan_scalar<kValueChar>, scan_scalar<kLineChar>};
+                              scan_scalar<kValueChar>, scan_scalar<kLineChar>,
+                              scan_scalar<kHostChar>};
 
 #if defined(__x86_64__)
 
@@ -37,7 +38,7 @@ const char* scan_sse2(const char* begin, const char* end) noexcept {
 }
 
 constexpr ByteScan kSse2 = {scan_sse2<kTokenChar>, scan_sse2<kTargetChar>, scan_sse2<kValueChar>,
-                            scan_sse2<kLineChar>};
+                            scan_sse2<kLineChar>, scan_sse2<kHostChar>};
 
 // A set of ASCII characters as two tables for the byte shuffle: `low` gives, for the low half of
 // a byte, one bit per high half with which it forms a member.
@@ -102,7 +103,7 @@ template <CharClass kSet>
 }
 
 constexpr ByteScan kAvx2 = {scan_avx2<kTokenChar>, scan_avx2<kTargetChar>, scan_avx2<kValueChar>,
-                            scan_avx2<kLineChar>};
+                            scan_avx2<kLineChar>, scan_avx2<kHostChar>};
 
 #endif
 

@@ -1,4 +1,4 @@
-// Finds the first byte that ends or breaks a token, a target, a field value or a line.
+// Finds the first byte that ends or breaks a token, a target, a host, a field value or a line.
 #pragma once
 
 #include <array>
@@ -20,6 +20,7 @@ struct ByteScan {
   Scan target;  // Characters that RFC 3986 allows in a path or query.
   Scan value;   // Field values: everything but controls; the tab is allowed.
   Scan line;    // Everything but CR and LF.
+  Scan host;    // Registered names: RFC 3986 without the comma, which would hide a list.
 };
 
 namespace detail {
@@ -40,7 +41,7 @@ enum CharClass : uint8_t {
   kTargetChar = 2,
   kValueChar = 4,
   kLineChar = 8,
-  kHostChar = 16,  // Registered names: RFC 3986 without the comma, which would hide a list.
+  kHostChar = 16,
 };
 
 namespace detail {
@@ -97,10 +98,16 @@ uint32_t outside_sse2(__m128i bytes) noexcept {
   } else {
     const __m128i folded = _mm_or_si128(bytes, _mm_set1_epi8(0x20));
     const __m128i letter = in_range(folded, 'a', 'z');
-    const __m128i other =
-        kSet == kTokenChar
-            ? _mm_or_si128(in_range(bytes, '0', '9'), _mm_cmpeq_epi8(bytes, _mm_set1_epi8('-')))
-            : in_range(bytes, '-', ':');
+    const __m128i dash = _mm_cmpeq_epi8(bytes, _mm_set1_epi8('-'));
+    __m128i other;
+    if constexpr (kSet == kTargetChar) {
+      other = in_range(bytes, '-', ':');
+    } else if constexpr (kSet == kHostChar) {
+      other = _mm_or_si128(in_range(bytes, '0', '9'),
+                           _mm_or_si128(dash, _mm_cmpeq_epi8(bytes, _mm_set1_epi8('.'))));
+    } else {
+      other = _mm_or_si128(in_range(bytes, '0', '9'), dash);
+    }
     const __m128i good = _mm_or_si128(letter, other);
     return static_cast<uint32_t>(_mm_movemask_epi8(good)) ^ 0xffffu;
   }
@@ -138,6 +145,9 @@ const char* scan_near(const char* begin, const char* end) noexcept {
 }
 [[nodiscard]] inline const char* scan_target(const char* begin, const char* end) noexcept {
   return detail::scan_near<kTargetChar, &ByteScan::target>(begin, end);
+}
+[[nodiscard]] inline const char* scan_host(const char* begin, const char* end) noexcept {
+  return detail::scan_near<kHostChar, &ByteScan::host>(begin, end);
 }
 [[nodiscard]] inline const char* scan_value(const char* begin, const char* end) noexcept {
   return detail::scan_near<kValueChar, &ByteScan::value>(begin, end);

@@ -69,28 +69,54 @@ constexpr bool names_are_in_order() {
 }
 static_assert(names_are_in_order());
 
-constexpr size_t kNameBytesMax = 25;
-
-// The known names by length: those of length n are `order[first[n]]` up to `order[first[n + 1]]`.
-struct LengthIndex {
-  std::array<uint8_t, kNameBytesMax + 2> first{};
-  std::array<uint8_t, kKnownNames.size()> order{};
+// A place for each name in a table that is searched in one look: length and ends tell all known
+// names apart, and the factors below give no two of them the same place.
+constexpr size_t kSlotCount = 128;
+struct SlotFactors {
+  uint32_t first;
+  uint32_t last;
 };
 
-constexpr LengthIndex make_length_index() {
-  LengthIndex index;
-  uint8_t next = 0;
-  for (size_t length = 0; length <= kNameBytesMax; ++length) {
-    index.first[length] = next;
-    for (size_t i = 0; i < kKnownNames.size(); ++i) {
-      if (kKnownNames[i].text.size() == length) index.order[next++] = static_cast<uint8_t>(i);
+constexpr size_t slot_of(size_t size, char first, char last, SlotFactors factors) {
+  return (size + static_cast<uint8_t>(first | 0x20) * factors.first +
+          static_cast<uint8_t>(last | 0x20) * factors.last) %
+         kSlotCount;
+}
+
+constexpr size_t slot_of(std::string_view name, SlotFactors factors) {
+  return slot_of(name.size(), name.front(), name.back(), factors);
+}
+
+constexpr bool spreads_all(SlotFactors factors) {
+  std::array<bool, kSlotCount> is_taken{};
+  for (const KnownName& known : kKnownNames) {
+    bool& slot = is_taken[slot_of(known.text, factors)];
+    if (slot) return false;
+    slot = true;
+  }
+  return true;
+}
+
+constexpr SlotFactors find_factors() {
+  for (uint32_t first = 1; first < kSlotCount; ++first) {
+    for (uint32_t last = 1; last < kSlotCount; ++last) {
+      if (spreads_all({first, last})) return {first, last};
     }
   }
-  index.first[kNameBytesMax + 1] = next;
-  return index;
+  return {};
 }
-constexpr LengthIndex kLengthIndex = make_length_index();
-static_assert(kLengthIndex.first[kNameBytesMax + 1] == kKnownNames.size());
+constexpr SlotFactors kFactors = find_factors();
+static_assert(spreads_all(kFactors), "a larger table is needed");
+
+// Positions in kKnownNames plus one; zero where no name is.
+constexpr std::array<uint8_t, kSlotCount> make_slots() {
+  std::array<uint8_t, kSlotCount> slots{};
+  for (size_t i = 0; i < kKnownNames.size(); ++i) {
+    slots[slot_of(kKnownNames[i].text, kFactors)] = static_cast<uint8_t>(i + 1);
+  }
+  return slots;
+}
+constexpr std::array<uint8_t, kSlotCount> kSlots = make_slots();
 
 uint64_t load64(const char* from) noexcept {
   uint64_t word;
@@ -133,14 +159,12 @@ bool is_known(const char* token, std::string_view known) noexcept {
 }  // namespace
 
 HeaderName known_name_of_token(std::string_view token) noexcept {
-  const size_t size = token.size();
-  if (size == 0 || size > kNameBytesMax) return HeaderName::kOther;
-  const char first = static_cast<char>(token[0] | 0x20);
-  for (uint8_t i = kLengthIndex.first[size]; i != kLengthIndex.first[size + 1]; ++i) {
-    const KnownName& known = kKnownNames[kLengthIndex.order[i]];
-    if (known.text[0] == first && is_known(token.data(), known.text)) return known.id;
-  }
-  return HeaderName::kOther;
+  if (token.empty()) return HeaderName::kOther;
+  const size_t slot = kSlots[slot_of(token, kFactors)];
+  if (slot == 0) return HeaderName::kOther;
+  const KnownName& known = kKnownNames[slot - 1];
+  if (known.text.size() != token.size()) return HeaderName::kOther;
+  return is_known(token.data(), known.text) ? known.id : HeaderName::kOther;
 }
 
 HeaderName header_name(std::string_view text) noexcept {
@@ -178,17 +202,24 @@ size_t HeaderList::count(HeaderName id) const noexcept {
 
 ConnectionOptions::ConnectionOptions(const HeaderList& headers) noexcept : headers_(headers) {
   if (!headers.has(HeaderName::kConnection)) return;
+  if (!headers.repeats(HeaderName::kConnection)) {
+    note(headers.find(HeaderName::kConnection));
+    return;
+  }
   for (const HeaderField field : headers) {
-    if (field.id != HeaderName::kConnection) continue;
-    ListItems items(field.value);
-    for (std::string_view item = items.next(); !item.empty(); item = items.next()) {
-      if (equals_ignoring_case(item, "close")) {
-        close_ = true;
-      } else if (equals_ignoring_case(item, "keep-alive")) {
-        keep_alive_ = true;
-      } else {
-        names_fields_ = true;
-      }
+    if (field.id == HeaderName::kConnection) note(field.value);
+  }
+}
+
+void ConnectionOptions::note(std::string_view value) noexcept {
+  ListItems items(value);
+  for (std::string_view item = items.next(); !item.empty(); item = items.next()) {
+    if (equals_ignoring_case(item, "close")) {
+      close_ = true;
+    } else if (equals_ignoring_case(item, "keep-alive")) {
+      keep_alive_ = true;
+    } else {
+      names_fields_ = true;
     }
   }
 }
@@ -219,6 +250,7 @@ bool is_hop_by_hop(const HeaderField& field, const ConnectionOptions& connection
 
 bool equals_ignoring_case(std::string_view left, std::string_view right) noexcept {
   if (left.size() != right.size()) return false;
+  if (left == right) return true;
   for (size_t i = 0; i < left.size(); ++i) {
     if (lower(left[i]) != lower(right[i])) return false;
   }

@@ -82,15 +82,11 @@ bool is_host(std::string_view value) noexcept {
     const std::string_view rest = value.substr(close + 1);
     return rest.empty() || (rest.front() == ':' && is_port(rest.substr(1)));
   }
-  const size_t colon = value.find(':');
-  const std::string_view name = value.substr(0, colon);
-  bool has_escapes = false;
-  for (const char c : name) {
-    if (!is_in(kHostChar, c)) return false;
-    has_escapes |= c == '%';
-  }
-  if (name.empty() || (has_escapes && !escapes_are_whole(name))) return false;
-  return colon == std::string_view::npos || is_port(value.substr(colon + 1));
+  const char* const end = value.data() + value.size();
+  const auto name_bytes = static_cast<size_t>(scan_host(value.data(), end) - value.data());
+  if (name_bytes == 0 || !escapes_are_whole(value.substr(0, name_bytes))) return false;
+  if (name_bytes == value.size()) return true;
+  return value[name_bytes] == ':' && is_port(value.substr(name_bytes + 1));
 }
 
 }  // namespace sluice::http

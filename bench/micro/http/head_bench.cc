@@ -1,4 +1,5 @@
-// What does reading a typical head cost? Bound: 250 ns for a request of 12 fields and 500 bytes.
+// What does reading or writing a typical head cost? Bounds: 250 ns to read a request of 12 fields
+// and 500 bytes, 200 ns to write one to the upstream.
 #include <sluice/http/request_parser.h>
 #include <sluice/http/response_parser.h>
 #include <sluice/http/serializer.h>
@@ -58,7 +59,8 @@ void parse_response_head(benchmark::State& state) {
 }
 BENCHMARK(parse_response_head);
 
-void write_request_head(benchmark::State& state) {
+// Every field of the client that may go on.
+void forward_request_head(benchmark::State& state) {
   RequestParser parser({});
   if (parser.parse(kRequest) != ParseState::kDone) state.SkipWithError("refused");
   std::array<char, 1024> out;
@@ -74,7 +76,35 @@ void write_request_head(benchmark::State& state) {
     benchmark::DoNotOptimize(writer.text().data());
   }
 }
-BENCHMARK(write_request_head);
+BENCHMARK(forward_request_head);
+
+// The fields that exchange itself sends to an upstream.
+void write_upstream_head(benchmark::State& state) {
+  std::array<char, 1024> out;
+  for (auto _ : state) {
+    HeadWriter writer(out);
+    writer.request_line("POST", "/v1/chat/completions").header("host", "gpu-rack-7.internal:8000");
+    writer.header("content-type", "application/json").header("accept", "*/*").content_length(1834);
+    writer.header("authorization", "Bearer sk-0123456789abcdef0123456789abcdef0123456789");
+    writer.header("x-request-id", "7b0e6c1e-8d6f-4f0a-9f6b-2d9c1e3a5b7c").end();
+    if (!writer.ok()) return state.SkipWithError("refused");
+    benchmark::DoNotOptimize(writer.text().data());
+  }
+}
+BENCHMARK(write_upstream_head);
+
+void write_response_head(benchmark::State& state) {
+  std::array<char, 1024> out;
+  for (auto _ : state) {
+    HeadWriter writer(out);
+    writer.status_line(200).header("x-request-id", "7b0e6c1e-8d6f-4f0a-9f6b-2d9c1e3a5b7c");
+    writer.header("content-type", "text/event-stream; charset=utf-8");
+    writer.header("cache-control", "no-cache").header("x-accel-buffering", "no").chunked().end();
+    if (!writer.ok()) return state.SkipWithError("refused");
+    benchmark::DoNotOptimize(writer.text().data());
+  }
+}
+BENCHMARK(write_response_head);
 
 }  // namespace
 }  // namespace sluice::http

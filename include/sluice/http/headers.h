@@ -167,6 +167,8 @@ class ConnectionOptions {
   [[nodiscard]] bool names(std::string_view field_name) const noexcept;
 
  private:
+  void note(std::string_view value) noexcept;
+
   const HeaderList& headers_;
   bool close_ = false;
   bool keep_alive_ = false;

@@ -19,6 +19,7 @@ void expect_same(const ByteScan& fast, const std::string& text) {
   ASSERT_EQ(fast.token(begin, end) - begin, slow.token(begin, end) - begin) << text;
   ASSERT_EQ(fast.target(begin, end) - begin, slow.target(begin, end) - begin) << text;
   ASSERT_EQ(fast.value(begin, end) - begin, slow.value(begin, end) - begin) << text;
+  ASSERT_EQ(fast.host(begin, end) - begin, slow.host(begin, end) - begin) << text;
   ASSERT_EQ(fast.line(begin, end) - begin, slow.line(begin, end) - begin) << text;
 }
 
