@@ -3,6 +3,7 @@
 #include <charconv>
 #include <cstring>
 
+#include <sluice/base/raw_array.h>
 #include <sluice/config/upstream_path.h>
 #include <sluice/http/serializer.h>
 #include <sluice/io/timer.h>
@@ -44,14 +45,18 @@ Attempt::Attempt(Services& services) noexcept : services_(services), parser_(kHe
 
 Task<Result<void>> Attempt::run(const OutgoingRequest& request, http::ResponseSink& client,
                                 bool fresh) {
-  const Result<void> connected = co_await obtain_connection(request, client, fresh);
-  if (!connected) co_return connected;
+  if (client.interrupted().is_ready()) co_return client_gone(client);
+  if (!fresh) lease_ = request.pool->take_idle();
+  if (!lease_.is_held()) {
+    const Result<void> connected = co_await dial(request, client);
+    if (!connected) co_return connected;
+  }
   const Result<std::string_view> head = write_message(request);
   if (!head) {
     lease_.cut();
     co_return std::unexpected(head.error());
   }
-  std::array<std::string_view, json::BodyPlan::kPiecesMax + 1> slices;
+  RawArray<std::string_view, json::BodyPlan::kPiecesMax + 1> slices;
   size_t count = 0;
   slices[count++] = *head;
   if (request.body.total_length() >= kCopyBodyBelow) {
@@ -67,11 +72,7 @@ Task<Result<void>> Attempt::run(const OutgoingRequest& request, http::ResponseSi
   co_return answered;
 }
 
-Task<Result<void>> Attempt::obtain_connection(const OutgoingRequest& request,
-                                              http::ResponseSink& client, bool fresh) {
-  if (client.interrupted().is_ready()) co_return client_gone(client);
-  if (!fresh) lease_ = request.pool->take_idle();
-  if (lease_.is_held()) co_return Result<void>();
+Task<Result<void>> Attempt::dial(const OutgoingRequest& request, http::ResponseSink& client) {
   const MonoTime started = services_.ring.now();
   Result<upstream::Lease> dialled = co_await request.pool->dial(
       Deadline::after(started, request.upstream->timeouts.connect), &client.interrupted());

@@ -60,8 +60,7 @@ class Attempt {
                                                 .header_count_max = 100};
   static constexpr int kInterimHeadsMax = 8;
 
-  Task<Result<void>> obtain_connection(const OutgoingRequest& request, http::ResponseSink& client,
-                                       bool fresh);
+  Task<Result<void>> dial(const OutgoingRequest& request, http::ResponseSink& client);
   // The head, and the body behind it when that is small.
   [[nodiscard]] Result<std::string_view> write_message(const OutgoingRequest& request) noexcept;
   [[nodiscard]] std::string_view append_body(std::string_view head,

@@ -38,7 +38,7 @@ Task<void> Exchange::run() {
   const bool is_probe = *endpoint == Endpoint::kLivez || *endpoint == Endpoint::kReadyz;
   Outcome<auth::Principal> principal = auth::Principal{};
   if (!is_probe) {
-    principal = identify(*generation, head_, settlement, services_.ring.clock().wall());
+    principal = identify(*generation, head_, settlement, services_.ring.wall());
     if (!principal) {
       co_await refuse(services_, client_, settlement, principal.error());
       co_return;

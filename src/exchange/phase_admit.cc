@@ -50,10 +50,11 @@ Task<Outcome<Admission>> admit(Services& services, Generation& generation,
     co_return std::unexpected(
         Refusal{{ErrorCode::kLengthRequired, Side::kDownstream, Retry::kNever, "no body"}, {}});
   }
-  const Result<std::string_view> bytes = co_await body.read(config.limits.body_bytes_max);
-  if (!bytes) {
-    co_return std::unexpected(Refusal{bytes.error(), {.limit = config.limits.body_bytes_max}});
-  }
+  const uint64_t bytes_max = config.limits.body_bytes_max;
+  std::optional<Result<std::string_view>> read = body.take_at_hand(bytes_max);
+  if (!read) read = co_await body.read(bytes_max);
+  const Result<std::string_view>& bytes = *read;
+  if (!bytes) co_return std::unexpected(Refusal{bytes.error(), {.limit = bytes_max}});
   settlement.note_body();
   const Outcome<json::Envelope> envelope = read_envelope(services, config, *bytes);
   if (!envelope) co_return std::unexpected(envelope.error());

@@ -76,7 +76,7 @@ Settlement::Settlement(Services& services, Generation& generation, http::Respons
                        MonoTime began_at) noexcept
     : services_(services), generation_(generation), client_(client), began_at_(began_at) {
   services_.cells.requests_in_flight.add();
-  record_.at = services_.ring.clock().wall();
+  record_.at = services_.ring.wall();
 }
 
 void Settlement::note_request(Endpoint endpoint, std::string_view client_request_id) noexcept {

@@ -121,10 +121,12 @@ size_t check_block(std::string_view text, size_t block, uint64_t starts, size_t&
 
 size_t find_bad_escape(std::string_view text) noexcept {
   static const ClassifyEscapes classify = choose_classify_escapes();
+  const size_t first = text.find('\\');
+  if (first == std::string_view::npos) return first;  // Short texts mostly hold none.
   std::array<EscapeMasks, kStrip> strip;
   size_t bad = std::string_view::npos;
   size_t reached = 0;  // Bytes of this block that belong to an escape begun in the last one.
-  for (size_t begin = 0; begin < text.size(); begin += kStrip * kBlock) {
+  for (size_t begin = first / kBlock * kBlock; begin < text.size(); begin += kStrip * kBlock) {
     const size_t blocks = std::min((text.size() - begin + kBlock - 1) / kBlock, kStrip);
     classify(text.data() + begin, blocks, strip.data());
     for (size_t i = 0; i < blocks; ++i) {

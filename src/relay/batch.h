@@ -7,6 +7,7 @@
 #include <string_view>
 
 #include <sluice/base/assert.h>
+#include <sluice/base/raw_array.h>
 #include <sluice/http/chunked.h>
 #include <sluice/http/response_sink.h>
 #include <sluice/io/block_pool.h>
@@ -64,7 +65,7 @@ class Batch {
   static constexpr size_t kCopyBlockBytes = 16 * 1024;
 
   io::BlockPool* blocks_;
-  std::array<std::string_view, http::ResponseSink::kSlicesMax> slices_;
+  RawArray<std::string_view, http::ResponseSink::kSlicesMax> slices_;
   std::array<io::Buffer, 8> buffers_;
   std::array<io::Block, 4> owned_;
   std::array<std::array<char, http::kChunkHeadBytesMax>, 4> heads_;

@@ -6,6 +6,7 @@
 #include <span>
 #include <string_view>
 
+#include <sluice/base/raw_array.h>
 #include <sluice/http/event_filter.h>
 #include <sluice/http/response_sink.h>
 #include <sluice/http/sse.h>
@@ -89,7 +90,7 @@ class Handover {
   io::Block held_;             // The beginning of an incomplete event.
   size_t held_bytes_ = 0;
   uint64_t payload_bytes_ = 0;
-  std::array<std::string_view, kSpansMax> spans_;
+  RawArray<std::string_view, kSpansMax> spans_;
   size_t span_count_ = 0;
   // The last bytes of the payload, to tell whether it stands between events.
   std::array<char, 4> tail_{'\n', '\n', '\n', '\n'};

@@ -3,6 +3,7 @@
 #include <array>
 #include <cstring>
 
+#include <sluice/base/raw_array.h>
 #include <sluice/http/chunked.h>
 #include <sluice/server/worker.h>
 
@@ -193,13 +194,25 @@ Task<Result<void>> Connection::send_continue() {
   co_return stream_.take_sent();
 }
 
-Task<Result<std::string_view>> Connection::read(uint64_t bytes_max) {
+std::optional<Result<std::string_view>> Connection::take_at_hand(uint64_t bytes_max) noexcept {
   const http::RequestHead& head = parser_.head();
-  if (head.body.kind == http::BodyKind::kNone) co_return std::string_view();
-  if (head.body.kind == http::BodyKind::kLength && head.body.length > bytes_max) {
-    co_return fail(ErrorCode::kRequestTooLarge, Side::kDownstream,
-                   "content-length above the limit");
+  if (head.body.kind == http::BodyKind::kNone) return std::string_view();
+  if (head.body.kind != http::BodyKind::kLength) return std::nullopt;
+  if (head.body.length > bytes_max) {
+    return fail(ErrorCode::kRequestTooLarge, Side::kDownstream, "content-length above the limit");
   }
+  const std::string_view present = input_.bytes().substr(head.head_bytes);
+  if (present.size() < head.body.length) return std::nullopt;
+  const auto length = static_cast<size_t>(head.body.length);
+  consumed_ = head.head_bytes + length;
+  body_is_read_ = true;
+  start_watch();
+  return present.substr(0, length);
+}
+
+Task<Result<std::string_view>> Connection::read(uint64_t bytes_max) {
+  if (const auto at_hand = take_at_hand(bytes_max)) co_return *at_hand;
+  const http::RequestHead& head = parser_.head();
   if (head.expect_continue && input_.bytes().size() == head.head_bytes) {
     const Result<void> sent = co_await send_continue();
     if (!sent) co_return std::unexpected(sent.error());
@@ -220,10 +233,6 @@ Task<Result<std::string_view>> Connection::read(uint64_t bytes_max) {
 Task<Result<std::string_view>> Connection::read_by_length(uint64_t length) {
   const size_t head_bytes = parser_.head().head_bytes;
   const std::string_view present = input_.bytes().substr(head_bytes);
-  if (present.size() >= length) {
-    consumed_ = head_bytes + static_cast<size_t>(length);
-    co_return present.substr(0, static_cast<size_t>(length));
-  }
   const Deadline deadline = Deadline::after(worker_.ring().now(), worker_.snapshot().timeouts.body);
   consumed_ = input_.bytes().size();
   const auto total = static_cast<size_t>(length);
@@ -421,7 +430,7 @@ size_t Connection::join_head(std::span<std::string_view> slices) noexcept {
 }
 
 void Connection::send(std::span<const std::string_view> slices) noexcept {
-  std::array<std::string_view, http::ResponseSink::kSlicesMax + 1> all;
+  RawArray<std::string_view, http::ResponseSink::kSlicesMax + 1> all;
   size_t count = 0;
   head_goes_out_ = !head_text_.empty();
   if (head_goes_out_) all[count++] = head_text_;

@@ -61,6 +61,8 @@ class Connection final : public ListLink,
 
   // --- http::RequestBody -------------------------------------------------------------------
   Task<Result<std::string_view>> read(uint64_t bytes_max) override;
+  [[nodiscard]] std::optional<Result<std::string_view>> take_at_hand(
+      uint64_t bytes_max) noexcept override;
   void release() noexcept override;
   Task<Result<std::string_view>> read_by_length(uint64_t length);
   // The receive that watched the client during the exchange before may still be armed, when this

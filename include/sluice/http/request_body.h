@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string_view>
 
 #include <sluice/base/result.h>
@@ -18,6 +19,11 @@ class RequestBody {
   // kOverloaded (byte budget), kRequestTimeout, kMalformedRequest (chunk syntax), kDownstreamLost.
   // Suspends. Once.
   virtual Task<Result<std::string_view>> read(uint64_t bytes_max) = 0;
+
+  // The same without suspending, when every byte of the body came with the head, as nearly all do;
+  // empty when it must be read, and then nothing has changed. Once, instead of or before read().
+  [[nodiscard]] virtual std::optional<Result<std::string_view>> take_at_hand(
+      uint64_t bytes_max) noexcept = 0;
 
   // Gives the memory of head and body back; every view into either is dead. For long answers: an
   // open stream must not hold what was asked.

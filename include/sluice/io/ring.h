@@ -57,6 +57,14 @@ class Ring {
 
   // The time of this turn; does not advance within it.
   [[nodiscard]] MonoTime now() const noexcept { return now_; }
+  // The wall clock's time of this turn, asked for once.
+  [[nodiscard]] WallTime wall() noexcept {
+    if (wall_turn_ != figures_.turns) {
+      wall_ = clock_.wall();
+      wall_turn_ = figures_.turns;
+    }
+    return wall_;
+  }
   [[nodiscard]] Clock& clock() noexcept { return clock_; }
   [[nodiscard]] Syscalls& syscalls() noexcept { return syscalls_; }
   [[nodiscard]] ReadyQueue& ready() noexcept { return ready_; }
@@ -117,6 +125,8 @@ class Ring {
   Syscalls& syscalls_;
   Clock& clock_;
   MonoTime now_;
+  WallTime wall_;
+  uint64_t wall_turn_ = UINT64_MAX;  // The turn in which it was read.
   ReadyQueue ready_;
   TimerWheel timers_;
   Slots slots_;
