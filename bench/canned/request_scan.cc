@@ -69,6 +69,7 @@ Request scan_request(std::string_view bytes) noexcept {
   const std::string_view body = bytes.substr(head, searched);
   request.state = Request::State::kComplete;
   request.is_post = bytes.starts_with("POST ");
+  request.is_stats = bytes.starts_with("GET /stats ");
   request.wants_stream = is_true(body, R"("stream":)");
   request.wants_usage = request.wants_stream && is_true(body, R"("include_usage":)");
   request.bytes = head + *length;

@@ -16,6 +16,7 @@ struct Request {
 
   State state = State::kPartial;
   bool is_post = false;
+  bool is_stats = false;  // GET /stats
   bool wants_stream = false;
   bool wants_usage = false;
   uint64_t bytes = 0;  // Head and body.

@@ -109,7 +109,9 @@ void Server::answer(Connection& connection) {
     connection.is_ending = true;
     return send(connection, refusal_);
   }
+  if (request.is_stats) return send_stats(connection);
   if (!request.is_post) return send(connection, small_);
+  ++requests_;
   if (!request.wants_stream) return send(connection, unary_);
   if (manner_.period_ns == 0) return send(connection, bursts_[request.wants_usage ? 1 : 0]);
   begin_stream(connection);
@@ -129,6 +131,7 @@ void Server::send_next_event(Connection& connection) {
     return send(connection, ends_[connection.request.wants_usage ? 1 : 0]);
   }
   --connection.events_left;
+  ++events_;
   event_.render(static_cast<uint64_t>(now_ns()), connection.chunk);
   send(connection, {connection.chunk.data(), connection.chunk.size()});
 }
@@ -145,6 +148,12 @@ void Server::begin_next(Connection& connection) {
   const std::string bytes = std::move(connection.held);
   connection.held.clear();
   take_bytes(connection, bytes);
+}
+
+void Server::send_stats(Connection& connection) {
+  connection.stats = render_small("200 OK", "{\"requests\":" + std::to_string(requests_) +
+                                                ",\"events\":" + std::to_string(events_) + "}");
+  send(connection, connection.stats);
 }
 
 void Server::send(Connection& connection, std::string_view bytes) {

@@ -34,6 +34,7 @@ class Server {
     StampedEvent::Chunk chunk{};
     uint32_t events_left = 0;
     uint32_t sending = 0;  // Bytes of the send under way.
+    std::string stats;
     bool is_paced = false;
     bool is_ending = false;
   };
@@ -48,6 +49,7 @@ class Server {
   void begin_stream(Connection& connection);
   void send_next_event(Connection& connection);
   void begin_next(Connection& connection);
+  void send_stats(Connection& connection);
   void send(Connection& connection, std::string_view bytes);
   void close(Connection& connection);
 
@@ -56,6 +58,8 @@ class Server {
   Manner manner_;
   Wheel wheel_;
   StampedEvent event_;
+  uint64_t requests_ = 0;  // POSTs answered.
+  uint64_t events_ = 0;    // Of paced streams.
   const std::string unary_, small_, refusal_, head_;
   const std::array<std::string, 2> bursts_, ends_;  // Without and with the usage event.
 };
