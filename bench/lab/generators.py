@@ -58,6 +58,29 @@ def run_wrk(lab, url, connections, seconds, script):
     return parse_wrk(done.stdout)
 
 
+class WrkLoad:
+    """wrk from the start of the object until finish()."""
+
+    def __init__(self, lab, url, connections, script):
+        command = ["wrk", "-t1", f"-c{connections}", "-d3600s", "-s", str(script),
+                   url + "/v1/chat/completions"]
+        self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                                        text=True, cwd=lab.folder,
+                                        preexec_fn=lab.prepare(LOAD_CORE))
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        if self.process.poll() is None:
+            self.process.kill()
+            self.process.communicate()
+
+    def finish(self):
+        self.process.send_signal(signal.SIGINT)
+        return parse_wrk(self.process.communicate()[0])
+
+
 class PacedLoad:
     """`streams` streams on one peer, from the start of the object until finish()."""
 

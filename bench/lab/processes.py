@@ -75,6 +75,16 @@ class Lab:
             time.sleep(0.01)
         fail(f"nothing listens on {port}: {process.args[0]}: {last_words(log)}")
 
+    @contextlib.contextmanager
+    def scope(self):
+        """What is started within it ends with it."""
+        outer, self.stack = self.stack, contextlib.ExitStack()
+        try:
+            yield
+        finally:
+            inner, self.stack = self.stack, outer
+            inner.close()
+
     def start_announced(self, command, core):
         """Starts one of our own servers, which name their port in the first line; gives both."""
         command = [str(each) for each in command]

@@ -119,10 +119,10 @@ def result_path(folder, machine):
     return folder / f"{machine['date']}-{cpu}-{machine['commit']}.json"
 
 
-def save(folder, machine, result):
-    """Adds the work to the file of this date, machine and commit; others' works there stay."""
+def save(folder, machine, section, name, figures_of):
+    """Adds to the file of this date, machine and commit; what else is there stays."""
     folder.mkdir(parents=True, exist_ok=True)
     path = result_path(folder, machine)
-    whole = json.loads(path.read_text()) if path.exists() else {"machine": machine, "works": {}}
-    whole["works"][result.work.name] = as_dict(result)
+    whole = json.loads(path.read_text()) if path.exists() else {"machine": machine}
+    whole.setdefault(section, {})[name] = figures_of
     path.write_text(json.dumps(whole, indent=1) + "\n")

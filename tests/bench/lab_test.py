@@ -9,7 +9,8 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "bench"))
 
-from lab import comparison, figures, generators, peers, readings, report  # noqa: E402
+from lab import callgrind, clients, comparison, costs, figures  # noqa: E402
+from lab import generators, peers, readings, report  # noqa: E402
 from lab.figures import Row, Spread  # noqa: E402
 
 
@@ -157,6 +158,43 @@ class ComparisonTests(unittest.TestCase):
             self.assertNotIn("{{", filled)
 
 
+class CostTests(unittest.TestCase):
+    def cost(self, values, unit="KiB", at_most=12, goal=6):
+        return costs.Cost("P9", "memory", unit, values, at_most, goal)
+
+    def test_times_are_judged_by_their_median_and_all_else_by_its_most(self):
+        self.assertEqual(self.cost([5, 5, 13]).word, "missed")
+        self.assertEqual(self.cost([5, 5, 13], "ms").word, "goal")
+        self.assertEqual(self.cost([7]).word, "pass")
+
+    def test_what_was_not_measured_counts_as_missed(self):
+        cost = self.cost([])
+        self.assertEqual((cost.word, cost.is_missed), ("not measured", True))
+        self.assertIn("memory", report.columns(costs.rows_of([cost])))
+
+    def test_a_figure_without_a_budget_is_only_told(self):
+        cost = self.cost([5], at_most=None, goal=None)
+        self.assertEqual((cost.word, cost.is_missed), ("", False))
+
+    def test_profiles_and_what_a_unit_costs(self):
+        self.assertEqual(callgrind.parse_profile("events: Ir\nsummary: 4166\n\ntotals: 4166\n"),
+                         4166)
+        self.assertEqual(callgrind.per_unit([1000, 1900], [10, 20]), [100, 90])
+
+    def test_a_large_configuration_holds_what_it_says(self):
+        text = costs.large_config("a", keys=3, deployments=4, routes=2).format(
+            port=0, upstream=1, folder="f", key="k", model="m", shards=1)
+        self.assertEqual(text.count("- {name: key-a-"), 3)
+        self.assertEqual(text.count("- {name: up-"), 4)
+        self.assertEqual(text.count("{upstream: up-"), 4)
+        self.assertIn("{name: bench, secret: k}", text)
+        self.assertNotIn("{{", text)
+
+    def test_recorded_requests_are_whole(self):
+        request = clients.request_bytes("{}", {"a": "b"})
+        self.assertTrue(request.endswith(b"a: b\r\ncontent-length: 2\r\n\r\n{}"))
+
+
 class ReportTests(unittest.TestCase):
     MACHINE = {"date": "2026-01-02", "cpu": "AMD EPYC", "cores": 2, "kernel": "6", "commit": "abc"}
 
@@ -191,7 +229,8 @@ class ReportTests(unittest.TestCase):
     def test_works_of_one_commit_share_a_file(self):
         with tempfile.TemporaryDirectory() as folder:
             for name in ("unary_32", "unary_256", "unary_32"):
-                report.save(Path(folder), self.MACHINE, self.result(name))
+                report.save(Path(folder), self.MACHINE, "works", name,
+                            report.as_dict(self.result(name)))
             path, = Path(folder).iterdir()
             self.assertEqual(path.name, "2026-01-02-amd-epyc-abc.json")
             whole = json.loads(path.read_text())
