@@ -3,6 +3,7 @@
 import contextlib
 import dataclasses
 import http.client
+import re
 import sys
 import time
 
@@ -57,7 +58,7 @@ def read_variants(texts):
     variants = {}
     for text in texts:
         path, equals, name = text.rpartition("=")
-        if not equals or not path or not name:
+        if not equals or not path or not re.fullmatch(r"[\w.+-]+", name):
             raise ValueError(f"--sluice: {text} is not PATH=NAME")
         if name in variants or name in PEERS[1:] or name == AGAIN:
             raise ValueError(f"--sluice: {name} is taken")

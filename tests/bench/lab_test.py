@@ -148,7 +148,7 @@ class ComparisonTests(unittest.TestCase):
     def test_variants(self):
         self.assertEqual(comparison.read_variants(["a/b=x", "c=y"]), {"x": "a/b", "y": "c"})
         self.assertEqual(comparison.read_variants([]), {"sluice": None})
-        for texts in (["a"], ["=x"], ["a="], ["a=floor"], ["a=x", "b=x"]):
+        for texts in (["a"], ["=x"], ["a="], ["a=floor"], ["a=x/y"], ["a=x", "b=x"]):
             with self.assertRaises(ValueError):
                 comparison.read_variants(texts)
 
