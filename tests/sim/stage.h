@@ -66,7 +66,7 @@ class Stage : public testing::Test {
   explicit Stage(ShardOptions options) : shard(with_config(std::move(options))) {}
 
   static ShardOptions with_config(ShardOptions options) {
-    options.config = kConfig;
+    if (options.config.empty()) options.config = kConfig;
     return options;
   }
   static net::Address a() { return support::sim_address("10.0.1.1", 8000); }

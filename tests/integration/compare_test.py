@@ -1,0 +1,69 @@
+#!/usr/bin/env python3
+"""bench/compare/compare with windows of a fifth of a second: every peer serves every work."""
+
+import json
+import shutil
+import subprocess
+import sys
+import tempfile
+import unittest
+from pathlib import Path
+
+COMPARE, BUILD = sys.argv[1:3]
+PEERS = ("floor", "nginx", "haproxy", "sluice-off", "sluice")
+ON_PATH = "/usr/sbin:/usr/local/sbin"
+
+
+@unittest.skipUnless(shutil.which("wrk"), "wrk is not installed")
+class CompareSmoke(unittest.TestCase):
+    def compare(self, *arguments):
+        with tempfile.TemporaryDirectory() as folder:
+            done = subprocess.run(
+                [sys.executable, "-B", COMPARE, "--build", BUILD, "--rounds", "1", "--seconds",
+                 "0.2", "--results", folder, *arguments], capture_output=True, text=True)
+            self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+            path, = Path(folder).iterdir()
+            return done.stdout, json.loads(path.read_text())["works"]
+
+    def expect_served(self, works, names, peers):
+        self.assertEqual(set(works), set(names))
+        for name, work in works.items():
+            for peer in set(peers) - set(work["skipped"]):
+                row, = work["peers"][peer]["rows"]
+                self.assertGreater(row["count"], 0, (name, peer))
+                self.assertEqual(row["errors"], 0, (name, peer))
+
+    def test_requests_and_bursts_pass_every_peer(self):
+        works = ("unary_32", "burst_32", "large")
+        said, figures = self.compare("--only", ",".join(works))
+        self.expect_served(figures, works, PEERS)
+        self.assertIn("A/A", said)
+        for peer in ("nginx", "haproxy"):
+            if not (shutil.which(peer) or shutil.which(peer, path=ON_PATH)):
+                self.assertIn(f"{peer}: skipped", said)
+
+    def test_paced_streams_are_counted_by_event(self):
+        _, figures = self.compare("--only", "paced", "--peers", "sluice,floor", "--no-again")
+        self.expect_served(figures, ["paced"], ["sluice", "floor"])
+        self.assertIn("p50", figures["paced"]["peers"]["sluice"]["rows"][0]["delay_us"])
+
+    def test_shards_and_two_programs_are_compared(self):
+        _, figures = self.compare("--only", "shards")
+        self.expect_served(figures, ["shards"], ["sluice", "sluice-2", "floor", "floor-2"])
+        program = Path(BUILD) / "src/app/sluice"
+        said, figures = self.compare("--only", "unary_32", "--peers", "sluice", "--no-again",
+                                     "--sluice", f"{program}=before", "--sluice",
+                                     f"{program}=after")
+        self.expect_served(figures, ["unary_32"], ["before", "after"])
+        self.assertIn("after / before", said)
+
+    def test_what_is_not_known_is_named(self):
+        for arguments in (["--only", "unry"], ["--peers", "apache"], ["--sluice", "x"]):
+            done = subprocess.run([sys.executable, "-B", COMPARE, *arguments],
+                                  capture_output=True, text=True)
+            self.assertEqual(done.returncode, 2, arguments)
+            self.assertIn(arguments[0], done.stderr)
+
+
+if __name__ == "__main__":
+    unittest.main(argv=sys.argv[:1])
