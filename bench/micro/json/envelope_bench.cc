@@ -47,6 +47,23 @@ BENCHMARK(read_envelope)
     ->Args({300 * 1024, 400})
     ->Args({300 * 1024, 300 * 1024});
 
+// Text outside of ASCII as many clients write it: every character an escape of six bytes.
+void read_unicode_escapes(benchmark::State& state) {
+  std::string body = R"({"model":"gpt-4o","messages":[{"role":"user","content":")";
+  while (body.size() < static_cast<size_t>(state.range(0))) body += "\\u4f60\\u597d";
+  body += "\"}]}";
+  const size_t size = body.size();
+  body.append(EnvelopeReader::kPadding, '\0');
+  EnvelopeReader reader;
+  for (auto _ : state) {
+    auto envelope = reader.read({body.data(), size}, 128);
+    if (!envelope) return state.SkipWithError("refused");
+    benchmark::DoNotOptimize(envelope);
+  }
+  state.SetBytesProcessed(static_cast<int64_t>(state.iterations() * size));
+}
+BENCHMARK(read_unicode_escapes)->Arg(10 * 1024);
+
 void plan_both_edits(benchmark::State& state) {
   std::string body = chat_body(1024, 400);
   const size_t size = body.size();
