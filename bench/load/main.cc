@@ -1,24 +1,21 @@
 // sluice-load: load for gateways and inference servers, and what they made of it. bench/README.md
 // says how to use it.
-#include <sys/resource.h>
-#include <sys/signalfd.h>
-#include <unistd.h>
-
-#include <csignal>
 #include <cstdio>
 #include <fstream>
+#include <iterator>
+#include <map>
+#include <optional>
 
 #include <CLI/CLI.hpp>
 
-#include <sluice/io/uring_kernel.h>
-
-#include "command_line.h"
-#include "report.h"
+#include "execute.h"
+#include "plan/options.h"
+#include "plan/scenario.h"
+#include "report/compare.h"
 
 namespace sluice::load {
 namespace {
 
-constexpr int kMissed = 1;  // Something failed, or nothing completed.
 constexpr int kRefused = 2;
 
 int refuse(const std::string& why) {
@@ -26,116 +23,122 @@ int refuse(const std::string& why) {
   return kRefused;
 }
 
-void raise_descriptor_limit() {
-  rlimit limit{};
-  if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
-  limit.rlim_cur = limit.rlim_max;
-  setrlimit(RLIMIT_NOFILE, &limit);  // Failing costs only connections, which are then counted.
+std::optional<std::string> read_file(const std::string& path) {
+  std::ifstream file(path, std::ios::binary);
+  if (!file) return std::nullopt;
+  return std::string(std::istreambuf_iterator<char>(file), {});
 }
 
-int open_signals() {
-  sigset_t signals;
-  sigemptyset(&signals);
-  sigaddset(&signals, SIGINT);
-  sigaddset(&signals, SIGTERM);
-  sigprocmask(SIG_BLOCK, &signals, nullptr);
-  std::signal(SIGPIPE, SIG_IGN);
-  return signalfd(-1, &signals, SFD_CLOEXEC);
+// As typed; not looked at yet.
+struct CommandLine {
+  std::map<std::string_view, std::vector<std::string>> values;
+  std::map<std::string_view, bool> flags;
+  std::string scenario;
+  std::string trace;
+  std::string first, second;
+  Outputs outputs;
+};
+
+std::string flags_of(const Option& option) {
+  if (!option.flags.empty()) return std::string(option.flags);
+  std::string flags = "--" + std::string(option.name);
+  for (char& c : flags) c = c == '_' ? '-' : c;
+  return flags;
 }
 
-int run(const CommandLine& line) {
-  auto settings = to_settings(line);
-  if (!settings) return refuse(settings.error());
-  settings->shows_progress = isatty(STDERR_FILENO) == 1;
-  const bool shows_progress = settings->shows_progress;
-  raise_descriptor_limit();
-  auto kernel = io::open_uring_kernel({});
-  if (!kernel) return refuse(kernel.error());
-  io::SystemSyscalls syscalls;
-  SystemClock clock;
-  io::Ring ring(**kernel, syscalls, clock, {});
-  Run run(ring, std::move(*settings), open_signals());
-  io::start_detached(run.live());
-  ring.run();
-  if (shows_progress) std::fputc('\n', stderr);
-  if (!run.obstacle().empty()) return refuse(run.obstacle());
-  std::fputs(render_table(run).c_str(), stdout);
-  if (!line.json_file.empty()) {
-    std::ofstream file(line.json_file);
-    file << render_json(run) << '\n';
-    if (!file.flush()) return refuse("--json: " + line.json_file + " cannot be written");
+void add_options(CLI::App& mode, CommandLine& line) {
+  for (const Option& option : all_options()) {
+    if (option.kind == OptionKind::kFlag) {
+      mode.add_flag(flags_of(option), line.flags[option.name], std::string(option.help));
+      continue;
+    }
+    CLI::Option* added =
+        mode.add_option(flags_of(option), line.values[option.name], std::string(option.help));
+    added->type_name("")->allow_extra_args(false);
+    if (option.kind == OptionKind::kValue) {
+      added->multi_option_policy(CLI::MultiOptionPolicy::TakeLast);
+    }
   }
-  return is_good(run) ? 0 : kMissed;
+  mode.add_option("--json", line.outputs.json_file, "file for the figures");
+  mode.add_option("--html", line.outputs.html_file, "file for the page with plots");
+  mode.add_flag("--progress", line.outputs.shows_progress, "a live line even without a terminal");
 }
 
-void add_shared(CLI::App& mode, CommandLine& line) {
-  mode.add_option("--target", line.target, "http://host:port of what is measured")->required();
-  mode.add_option("--path", line.path, "path of the requests");
-  mode.add_option("--model", line.model, "model that the requests ask for");
-  mode.add_option("--duration", line.duration, "no request starts after it");
-  mode.add_option("--timeout", line.timeout, "a request without a byte for so long has failed");
-  mode.add_option("--header", line.headers, "'name: value', any number of times");
-  mode.add_option("--body", line.body_file, "file with the request body");
-  mode.add_option("--body-bytes", line.body_bytes, "length of the made body");
-  mode.add_option("--receive-buffer", line.receive_buffer, "SO_RCVBUF of each connection");
-  mode.add_option("--json", line.json_file, "file for the figures");
+// Puts what was typed over what the scenario said.
+std::string apply(const CommandLine& line, Draft& draft) {
+  for (const Option& option : all_options()) {
+    std::vector<std::string> values = line.values.contains(option.name)
+                                          ? line.values.at(option.name)
+                                          : std::vector<std::string>();
+    if (line.flags.contains(option.name) && line.flags.at(option.name)) values = {"true"};
+    if (values.empty()) continue;
+    const std::string why = option.read(values, draft);
+    if (!why.empty()) return flags_of(option) + ": " + why;
+  }
+  return {};
 }
 
-void add_events(CLI::App& mode, CommandLine& line) {
-  mode.add_option("--events", line.events, "tokens of a simulated answer (x-sim-tokens)");
-  mode.add_option("--interval", line.interval_ms, "milliseconds between them; 0 is none");
+int run(const CommandLine& line, Draft draft) {
+  Scenario scenario;
+  if (!line.scenario.empty()) {
+    const auto text = read_file(line.scenario);
+    if (!text) return refuse(line.scenario + " cannot be read; check the path");
+    const std::string why = read_scenario(*text, line.scenario, draft, scenario);
+    if (!why.empty()) return refuse(why.substr(0, why.size() - 1));
+  }
+  if (!line.trace.empty()) draft.settings.trace_file = line.trace;
+  std::string why = apply(line, draft);
+  if (!why.empty()) return refuse(why);
+  auto settings = finish(std::move(draft));
+  if (!settings) return refuse(scenario.locate(settings.error()));
+  const Execution execution = execute(*settings, line.outputs);
+  if (!execution.obstacle.empty()) return refuse(scenario.locate(execution.obstacle));
+  return execution.is_good ? 0 : 1;
 }
 
-void add_streams(CLI::App& app, CommandLine& line) {
-  CLI::App* mode = app.add_subcommand("streams",
-                                      "streamed answers, one after another on each "
-                                      "connection");
-  add_shared(*mode, line);
-  add_events(*mode, line);
-  mode->add_option("--connections", line.connections, "at the same time")
-      ->check(CLI::Range(1u, 1'000'000u));
-  mode->add_option("--streams-per-connection", line.per_connection, "0: until the duration ends");
-  mode->add_option("--spread", line.spread, "the connections start evenly over it");
-  mode->add_flag("--stamps", line.stamps, "measure each event's delay (x-sim-stamp)");
-  mode->add_flag("--fixed", line.is_fixed, "answers equal by byte (x-sim-fixed)");
-  mode->add_option("--reference", line.reference_file, "file that each body must equal");
-  mode->add_option("--reference-url", line.reference_url, "server that the same is asked first");
-  mode->callback([&line] { line.mode = Mode::kStreams; });
-}
-
-void add_others(CLI::App& app, CommandLine& line) {
-  CLI::App* unary = app.add_subcommand("unary", "whole answers, as many as there is time for");
-  add_shared(*unary, line);
-  add_events(*unary, line);
-  unary->add_option("--connections", line.connections, "at the same time")
-      ->check(CLI::Range(1u, 1'000'000u));
-  unary->add_option("--warm-up", line.warm_up, "what begins within it is not counted");
-  unary->callback([&line] { line.mode = Mode::kUnary; });
-
-  CLI::App* slow = app.add_subcommand("slow-reader", "one client that takes its answer slowly");
-  add_shared(*slow, line);
-  add_events(*slow, line);
-  slow->add_option("--rate", line.rate, "e.g. 1KB/s");
-  slow->callback([&line] { line.mode = Mode::kSlowReader; });
-
-  CLI::App* abort = app.add_subcommand("abort", "clients that leave, and when that is noticed");
-  add_shared(*abort, line);
-  add_events(*abort, line);
-  abort->add_option("--phase", line.phase, "connect, body, waiting or streaming");
-  abort->add_option("--rounds", line.per_connection, "how often");
-  abort->add_option("--stats-url", line.stats_url, "the simulated server behind the target");
-  abort->callback([&line] { line.mode = Mode::kAbort; });
+int compare(const CommandLine& line) {
+  std::vector<ReportFigures> reports;
+  for (const std::string& file : {line.first, line.second}) {
+    const auto text = read_file(file);
+    if (!text) return refuse(file + " cannot be read; check the path");
+    auto report = read_report(*text, file);
+    if (!report) return refuse(report.error());
+    reports.push_back(std::move(*report));
+  }
+  std::fputs(render_comparison(reports[0], reports[1]).c_str(), stdout);
+  return 0;
 }
 
 }  // namespace
 }  // namespace sluice::load
 
 int main(int argc, char** argv) {
-  sluice::load::CommandLine line;
+  using namespace sluice::load;
+  CommandLine line;
   CLI::App app("Puts load on an OpenAI-compatible server and says what came back.");
   app.require_subcommand(1);
-  sluice::load::add_streams(app, line);
-  sluice::load::add_others(app, line);
+  const auto add = [&](const char* name, const char* what) {
+    CLI::App* mode = app.add_subcommand(name, what);
+    add_options(*mode, line);
+    return mode;
+  };
+  CLI::App* run_mode = add("run", "a scenario, or what the options say");
+  run_mode->add_option("scenario", line.scenario, "YAML file");
+  CLI::App* trace = add("trace", "recorded traffic once more");
+  trace->add_option("file", line.trace, "Azure CSV or Mooncake JSON lines")->required();
+  CLI::App* streams = add("streams", "run with --stream and --spread 1s");
+  add("unary", "run, by its older name");
+  CLI::App* slow = add("slow-reader", "one client that takes its answer slowly (--rate 1KB/s)");
+  CLI::App* abort = add("abort", "clients that leave, and when that is noticed");
+  CLI::App* comparison = app.add_subcommand("compare", "two JSON reports side by side");
+  comparison->add_option("A", line.first, "JSON report")->required();
+  comparison->add_option("B", line.second, "JSON report")->required();
   CLI11_PARSE(app, argc, argv);
-  return sluice::load::run(line);
+  if (*comparison) return compare(line);
+  Draft draft;
+  if (*streams || *slow || *abort) draft.settings.streams = true;
+  if (*streams) draft.spread = "1s";
+  if (*slow) draft.settings.mode = Mode::kSlowReader;
+  if (*abort) draft.settings.mode = Mode::kAbort;
+  return run(line, std::move(draft));
 }

@@ -8,11 +8,11 @@
 #include <fmt/format.h>
 
 #include <sluice/base/units.h>
+#include <sluice/config/yaml_tree.h>
 
 #include "schema.h"
 #include "validate.h"
 #include "walk.h"
-#include "yaml_tree.h"
 
 namespace sluice::config {
 namespace {

@@ -14,9 +14,9 @@
 #include <sluice/base/clock.h>
 #include <sluice/config/environment.h>
 #include <sluice/config/loader.h>
+#include <sluice/config/yaml_tree.h>
 
 #include "fault.h"
-#include "yaml_tree.h"
 
 namespace sluice::config {
 

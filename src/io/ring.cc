@@ -61,6 +61,11 @@ std::optional<Duration> Ring::sleep_time(bool may_sleep) {
   // bytes, and then the others must not wait for them.
   if (!starved_.empty() && buffers_.available() > 0) return Duration::zero();
   const std::optional<MonoTime> next = timers_.next_wake();
+  if (latest_ != MonoTime::max()) {
+    // What the turn did until here has taken time that counts.
+    const Duration left = std::min(next.value_or(latest_), latest_) - clock_.now();
+    return std::max(left, Duration::zero());
+  }
   if (!next) return std::nullopt;
   return *next > now_ ? *next - now_ : Duration::zero();
 }
@@ -80,6 +85,12 @@ void Ring::turn(bool may_sleep) {
   figures_.completions += count;
   for (size_t i = 0; i < count; ++i) dispatch(completions_[i]);
   timers_.advance(now_);
+}
+
+void Ring::turn_until(MonoTime latest) {
+  latest_ = latest;
+  turn();
+  latest_ = MonoTime::max();
 }
 
 void Ring::run() {

@@ -45,6 +45,9 @@ class Ring {
   // Runs one turn: resumes what is ready, submits, waits for the next completion or deadline,
   // dispatches. With `may_sleep` false it never waits.
   void turn(bool may_sleep = true);
+  // A turn that sleeps until `latest` at most: to the precision of the kernel's clock, where timers
+  // have that of their wheel. For load generators, which must send at the intended microsecond.
+  void turn_until(MonoTime latest);
   // Turns until stop().
   void run();
   void stop() noexcept { stopping_ = true; }
@@ -127,6 +130,7 @@ class Ring {
   MonoTime now_;
   WallTime wall_;
   uint64_t wall_turn_ = UINT64_MAX;  // The turn in which it was read.
+  MonoTime latest_ = MonoTime::max();  // Of turn_until(), while it runs.
   ReadyQueue ready_;
   TimerWheel timers_;
   Slots slots_;

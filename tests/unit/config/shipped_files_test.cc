@@ -7,10 +7,10 @@
 #include <gtest/gtest.h>
 
 #include <sluice/config/loader.h>
+#include <sluice/config/yaml_tree.h>
 
 #include "fake_environment.h"
 #include "schema.h"
-#include "yaml_tree.h"
 
 namespace sluice::config {
 namespace {

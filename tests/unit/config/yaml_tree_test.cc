@@ -1,4 +1,4 @@
-#include "yaml_tree.h"
+#include <sluice/config/yaml_tree.h>
 
 #include <gtest/gtest.h>
 

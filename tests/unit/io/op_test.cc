@@ -452,5 +452,24 @@ TEST_F(OpTest, a_wake_signal_just_before_the_end_does_not_hold_the_ring_up) {
   EXPECT_EQ(other->files().open_count(), 0u);
 }
 
+TEST_F(OpTest, a_turn_until_a_time_ends_at_it_and_not_at_a_tick) {
+  constexpr Duration kCallMost = microseconds(20);  // Of a system call in the simulation.
+  Timer timer(ring.ready(), ring.timers());
+  const MonoTime begin = world.clock().now();
+  timer.set({begin + milliseconds(10)});
+  for (const Duration wait : {Duration(1), Duration(33'333), Duration(1'234'567)}) {
+    const MonoTime latest = world.clock().now() + wait;
+    ring.turn_until(latest);
+    EXPECT_GE(world.clock().now(), latest);
+    EXPECT_LT(world.clock().now(), latest + kCallMost);
+  }
+  // Timers are still kept, and a time that has passed is no wait at all.
+  while (!timer.is_ready()) ring.turn_until(begin + seconds(1));
+  EXPECT_LT(world.clock().now(), begin + milliseconds(12));
+  const MonoTime now = world.clock().now();
+  ring.turn_until(now - seconds(1));
+  EXPECT_LT(world.clock().now(), now + kCallMost);
+}
+
 }  // namespace
 }  // namespace sluice::io
