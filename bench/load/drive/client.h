@@ -44,7 +44,7 @@ class ClientOwner {
   virtual void on_sent(Client& client) noexcept = 0;
   virtual void on_answer(Client& client, const Outcome& outcome) noexcept = 0;
 
-  explicit ClientOwner(io::Ring& ring, Tally& tally) noexcept : ring(ring), tally(tally) {}
+  ClientOwner(io::Ring& on, Tally& into) noexcept : ring(on), tally(into) {}
   io::Ring& ring;
   Tally& tally;
   KnownHead known_head;

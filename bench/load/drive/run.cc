@@ -19,15 +19,15 @@ void SignalOp::complete(const io::KernelCompletion& completion, io::Buffer) noex
   listen();
 }
 
-Run::Run(io::Ring& ring, const Settings& settings, Workload workload, Tally& tally,
-         std::string_view reference, int signal_fd)
-    : ClientOwner(ring, tally),
+Run::Run(io::Ring& on, const Settings& settings, Workload workload, Tally& into,
+         std::string_view expected_body, int signal_fd)
+    : ClientOwner(on, into),
       settings_(settings),
       workload_(std::move(workload)),
-      signals_(ring, signal_fd),
+      signals_(on, signal_fd),
       queue_(std::max(1u, settings.queue_max)),
       idle_(settings.connections) {
-  ClientOwner::reference = reference;
+  reference = expected_body;
   stall = settings.stall;
   expects_events = settings.streams;
   if (settings.schedule && !workload_.has_trace()) {

@@ -36,10 +36,10 @@ class SignalOp final : public io::OpTarget {
 // and are timed from when they were due. Closed loop: each connection sends when it is free.
 class Run final : public ClientOwner {
  public:
-  // `settings` and what `reference` points to must outlive it. `signal_fd` delivers the signals
+  // `settings` and what `expected_body` points to must outlive it. `signal_fd` delivers the signals
   // that end the run early: the first lets it report, the second ends the process.
-  Run(io::Ring& ring, const Settings& settings, Workload workload, Tally& tally,
-      std::string_view reference, int signal_fd);
+  Run(io::Ring& on, const Settings& settings, Workload workload, Tally& into,
+      std::string_view expected_body, int signal_fd);
   ~Run();
 
   // The whole run. Once.

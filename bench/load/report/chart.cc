@@ -47,8 +47,9 @@ std::string draw_axes(const Chart& chart, const Scale& x, const Scale& y) {
     const double at = x(tick.value);
     out += fmt::format(R"(<line class="grid" x1="{:.1f}" x2="{:.1f}" y1="{}" y2="{}"/>)", at, at,
                        kTop, bottom);
-    out += fmt::format(R"(<text class="tick" x="{:.1f}" y="{}" text-anchor="middle">{}</text>)", at,
-                       bottom + 17, escape_html(tick.label));
+    const bool is_at_edge = at > kWidth - kRight - 12;
+    out += fmt::format(R"(<text class="tick" x="{:.1f}" y="{}" text-anchor="{}">{}</text>)", at,
+                       bottom + 17, is_at_edge ? "end" : "middle", escape_html(tick.label));
   }
   out += fmt::format(R"(<text class="axis" x="{}" y="{}" text-anchor="end">{}</text>)",
                      kWidth - kRight, chart.height - 8, escape_html(chart.x.title));

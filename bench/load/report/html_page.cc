@@ -75,13 +75,20 @@ void add_head(const Report& report, std::string& out) {
   out += "</div>\n";
 }
 
+// Times in a unit that people read.
+std::string format_figure(const Verdict& verdict) {
+  const std::string& name = verdict.expectation.figure;
+  const bool is_time = name.find('.') != std::string::npos && !name.ends_with(".count");
+  return is_time ? format_us(verdict.value) : fmt::format("{:.10g}", verdict.value);
+}
+
 void add_verdicts(const Report& report, std::string& out) {
   out += "<h2>Expected</h2><table><tr><th>figure<th>expected<th>measured<th></tr>\n";
   for (const Verdict& verdict : report.verdicts) {
     out +=
         fmt::format("<tr><td>{}<td>{}<td>{}<td class=\"{}\">{}</tr>\n",
                     escape_html(verdict.expectation.figure), escape_html(verdict.expectation.text),
-                    verdict.was_measured ? fmt::format("{:.6g}", verdict.value) : "nothing",
+                    verdict.was_measured ? format_figure(verdict) : "nothing",
                     verdict.is_met ? "met" : "missed", verdict.is_met ? "met" : "missed");
   }
   out += "</table>\n";
