@@ -315,8 +315,11 @@ void Run::settle(Client& client, const Outcome& outcome) noexcept {
   if (outcome.has_left) {
     ++tally.left;
     if (departures_.size() < kDeparturesMax) departures_.push_back(outcome.at);
-  } else if (is_stopping_) {
+  } else if (was_stopped_) {
     ++tally.interrupted;
+  } else if (is_stopping_) {
+    tally.fail("not finished in time");
+    if (part != nullptr) ++part->failed;
   } else if (outcome.fault.empty()) {
     const Duration latency = outcome.at - client.intended();
     ++tally.completed;

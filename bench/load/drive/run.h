@@ -46,7 +46,9 @@ class Run final : public ClientOwner {
   void live();
 
   // From the end of the warm-up to the end of the last answer.
-  [[nodiscard]] Duration measured() const noexcept { return end_ - begin_; }
+  [[nodiscard]] Duration measured() const noexcept {
+    return end_ > begin_ ? end_ - begin_ : Duration::zero();
+  }
   [[nodiscard]] bool was_stopped() const noexcept { return was_stopped_; }
   // When clients that were told to leave did so.
   [[nodiscard]] const std::vector<MonoTime>& departures() const noexcept { return departures_; }

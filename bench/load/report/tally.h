@@ -24,7 +24,7 @@ struct Tally {
   uint64_t started = 0;
   uint64_t completed = 0;
   uint64_t failed = 0;       // Each has its reason below.
-  uint64_t interrupted = 0;  // By Ctrl-C, or still running when the time to finish was over.
+  uint64_t interrupted = 0;  // By Ctrl-C.
   uint64_t left = 0;         // Ended by the client itself, as it was told to.
   uint64_t not_sent = 0;     // Due, but the queue was full, or the run over before their turn.
   uint64_t in_flight = 0;

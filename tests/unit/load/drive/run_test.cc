@@ -222,6 +222,30 @@ TEST_F(RunTest, an_upstream_that_says_nothing_is_given_up) {
   EXPECT_EQ(failures("no byte moved within the timeout"), 2u);
 }
 
+TEST_F(RunTest, what_does_not_finish_in_time_has_failed) {
+  serve([](SimPeer&) {});
+  settings.connections = 2;
+  settings.duration = seconds(1);
+  settings.finish = seconds(3);
+  const MonoTime begin = world.clock().now();
+  live();
+  EXPECT_EQ(failures("not finished in time"), 2u);
+  EXPECT_EQ(tally->interrupted, 0u);
+  EXPECT_FALSE(run->was_stopped());
+  EXPECT_LT(world.clock().now() - begin, seconds(5));
+}
+
+TEST_F(RunTest, a_signal_within_the_warm_up_leaves_nothing_measured) {
+  serve([](SimPeer&) {});
+  settings.warm_up = seconds(5);
+  settings.duration = seconds(5);
+  world.after(seconds(1), [this] { world.syscalls().signal_eventfd(signal_fd); });
+  live();
+  EXPECT_TRUE(run->was_stopped());
+  EXPECT_EQ(run->measured(), Duration::zero());
+  EXPECT_EQ(tally->started, 0u);
+}
+
 TEST_F(RunTest, a_connection_that_closes_between_requests_is_opened_again) {
   serve([](SimPeer& peer) {
     peer.send(std::string(kAnswer));
