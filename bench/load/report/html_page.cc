@@ -185,6 +185,25 @@ double largest(const std::vector<ChartSeries>& all) {
   return max;
 }
 
+// As wide as the run, however odd the number of its seconds.
+ChartAxis seconds_axis(const Timeline& timeline) {
+  const auto seconds = static_cast<double>(timeline.seconds().size());
+  ChartAxis axis = linear_axis("second of the run", seconds);
+  axis.max = seconds;
+  std::erase_if(axis.ticks, [seconds](const Tick& tick) { return tick.value > seconds; });
+  return axis;
+}
+
+void add_event_rates(const Timeline& timeline, std::string& out) {
+  Chart rates{.title = "Events in each second", .height = 200};
+  rates.series.push_back(series_of(timeline, "events", kGreen, [](const auto& second) {
+    return static_cast<double>(second.counts.events);
+  }));
+  rates.x = seconds_axis(timeline);
+  rates.y = linear_axis("events in the second", largest(rates.series));
+  out += rates.to_svg();
+}
+
 void add_rates(const Report& report, std::string& out) {
   const Timeline& timeline = report.tally->timeline;
   Chart rates{.title = "Requests in each second", .height = 260};
@@ -199,7 +218,7 @@ void add_rates(const Report& report, std::string& out) {
   rates.series.push_back(series_of(timeline, "completed", kBlue, [](const auto& second) {
     return static_cast<double>(second.counts.completed);
   }));
-  rates.x = linear_axis("second of the run", static_cast<double>(timeline.seconds().size()));
+  rates.x = seconds_axis(timeline);
   rates.y = linear_axis("requests in the second", largest(rates.series));
   out += rates.to_svg();
 }
@@ -209,6 +228,7 @@ void add_timeline(const Report& report, std::string& out) {
   if (timeline.seconds().empty()) return;
   out += "<h2>Timeline</h2>\n";
   add_rates(report, out);
+  if (report.tally->events > 0) add_event_rates(timeline, out);
   const Tally& tally = *report.tally;
   const std::string what = tally.delay.count() > 0    ? "delay of events"
                            : report.settings->streams ? "time to the first event"
@@ -229,7 +249,7 @@ void add_timeline(const Report& report, std::string& out) {
     std::erase_if(series.points, [](const ChartPoint& point) { return point.y <= 0; });
   }
   if (min_us > 1e17) return;
-  times.x = linear_axis("second of the run", static_cast<double>(timeline.seconds().size()));
+  times.x = seconds_axis(timeline);
   times.y = time_axis(what, min_us, largest(times.series));
   out += times.to_svg();
 }

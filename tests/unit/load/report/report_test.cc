@@ -126,6 +126,12 @@ TEST_F(ReportTest, the_page_is_whole_and_needs_no_network) {
   EXPECT_EQ(charts, 4u);
 }
 
+TEST_F(ReportTest, a_run_of_streams_shows_its_events_by_the_second) {
+  tally->events = 5000;
+  tally->timeline.end_second(tally->running());
+  EXPECT_NE(render_html(report).find("Events in each second"), std::string::npos);
+}
+
 TEST_F(ReportTest, an_empty_run_has_a_page_too) {
   *tally = Tally();
   judge(report);
