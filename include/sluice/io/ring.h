@@ -129,7 +129,7 @@ class Ring {
   Clock& clock_;
   MonoTime now_;
   WallTime wall_;
-  uint64_t wall_turn_ = UINT64_MAX;  // The turn in which it was read.
+  uint64_t wall_turn_ = UINT64_MAX;    // The turn in which it was read.
   MonoTime latest_ = MonoTime::max();  // Of turn_until(), while it runs.
   ReadyQueue ready_;
   TimerWheel timers_;
