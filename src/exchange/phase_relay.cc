@@ -103,7 +103,7 @@ Task<void> relay_answer(Services& services, Generation& generation, Answer answe
   usage::TokenTap tap(services.field_reader,
                       is_event_stream ? usage::BodyKind::kEventStream : usage::BodyKind::kJson,
                       event_room, object_room);
-  usage::UsageFilter filter(services.field_reader);
+  usage::UsageFilter filter(services.field_reader, tap.plain_events());
   const bool is_tapped = config.usage_accounting && settlement.status() == kOk;
   const relay::RelayResult result = co_await relay::relay_body(
       lease->stream, std::move(first), client, is_filtered ? &filter : nullptr,

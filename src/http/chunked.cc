@@ -36,14 +36,47 @@ Unexpected ChunkedDecoder::fail(std::string_view detail) const noexcept {
                                     : sluice::fail(ErrorCode::kUpstreamProtocol, side_, detail);
 }
 
+// The payload of a chunk that lies whole in `bytes` and is written as nearly all are; empty for any
+// other, which then is read byte by byte.
+std::string_view ChunkedDecoder::take_whole_chunk(std::string_view bytes, size_t& at) noexcept {
+  constexpr size_t kDigitsMax = 7;
+  constexpr size_t kLineEndBytes = 2;
+  const auto is_line_end = [bytes](size_t from) {
+    return bytes[from] == '\r' && bytes[from + 1] == '\n';
+  };
+  const size_t digits_end = std::min(bytes.size(), at + kDigitsMax);
+  size_t here = at;
+  size_t size = 0;
+  for (; here < digits_end; ++here) {
+    const int digit = hex_digit(bytes[here]);
+    if (digit < 0) break;
+    size = size * 16 + static_cast<size_t>(digit);
+  }
+  if (size == 0 || bytes.size() - here < size + 2 * kLineEndBytes || !is_line_end(here)) return {};
+  here += kLineEndBytes;
+  if (!is_line_end(here + size)) return {};
+  at = here + size + kLineEndBytes;
+  return bytes.substr(here, size);
+}
+
 Result<std::string_view> ChunkedDecoder::next(std::string_view bytes, size_t& at) noexcept {
+  if (stage_ == Stage::kSizeStart) {
+    const std::string_view payload = take_whole_chunk(bytes, at);
+    if (!payload.empty()) return payload;
+  }
   while (at < bytes.size()) {
     if (stage_ == Stage::kPayload) {
       const size_t take = static_cast<size_t>(std::min<uint64_t>(left_, bytes.size() - at));
       const std::string_view payload = bytes.substr(at, take);
       at += take;
       left_ -= take;
-      if (left_ == 0) stage_ = Stage::kPayloadCr;
+      if (left_ == 0) {
+        stage_ = Stage::kPayloadCr;
+        if (bytes.substr(at).starts_with(kChunkEnd)) {
+          stage_ = Stage::kSizeStart;
+          at += kChunkEnd.size();
+        }
+      }
       return payload;
     }
     if (stage_ == Stage::kFinished) break;

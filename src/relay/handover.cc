@@ -48,16 +48,22 @@ void Handover::put_whole(std::string_view piece, Batch& batch, bool copy) noexce
 void Handover::note_span(std::string_view span) noexcept {
   spans_[span_count_++] = span;
   payload_bytes_ += span.size();
+  note_tail(span);
+}
+
+void Handover::note_tail(std::string_view span) noexcept {
   if (span.size() >= tail_.size()) {
     std::memcpy(tail_.data(), span.data() + span.size() - tail_.size(), tail_.size());
     return;
   }
+  if (span.empty()) return;
   std::memmove(tail_.data(), tail_.data() + span.size(), tail_.size() - span.size());
   std::memcpy(tail_.data() + tail_.size() - span.size(), span.data(), span.size());
 }
 
 Result<void> Handover::hand_over(io::Buffer& input, Batch& batch, bool copy) noexcept {
   span_count_ = 0;
+  plain_events_ = 0;
   const std::string_view bytes = input.bytes();
   const Result<size_t> used = output_ == Output::kVerbatim ? hand_over_verbatim(bytes, batch, copy)
                                                            : hand_over_reframed(bytes, batch, copy);
@@ -92,42 +98,63 @@ Result<size_t> Handover::hand_over_verbatim(std::string_view bytes, Batch& batch
   return at;
 }
 
+bool Handover::is_between_all() const noexcept {
+  // The LF of an event that was dropped behind its CR may come, and is to be dropped too.
+  return decoder_.is_between_chunks() && scanner_.at_event_boundary() && held_bytes_ == 0 &&
+         !(ended_in_cr_ && was_dropped_);
+}
+
 size_t Handover::hand_over_untouched(std::string_view bytes, Batch& batch, bool copy) noexcept {
   // Without chunks of its own the upstream's body has no framing that could go on.
-  if (!decoder_.is_chunked() || !decoder_.is_between_chunks()) return 0;
-  if (!scanner_.at_event_boundary() || held_bytes_ > 0) return 0;
-  if (ended_in_cr_ && was_dropped_) return 0;  // Its LF may come, and is to be dropped too.
+  if (!decoder_.is_chunked() || !is_between_all()) return 0;
   BodyDecoder decoder = decoder_;
   http::EventScanner scanner = scanner_;
-  size_t at = 0;
-  while (at < bytes.size() && !decoder.is_finished()) {
-    if (span_count_ == kSpansMax) return 0;
+  std::string_view last;
+  size_t whole = 0;  // Up to here all is handed over; what is cut or must be asked about is not.
+  for (size_t at = 0; at < bytes.size() && span_count_ < kSpansMax && !decoder_.is_finished();) {
     const Result<std::string_view> span = decoder.next(bytes, at);
-    if (!span || filter_->may_drop_within(*span)) return 0;
-    for (size_t from = 0; from != http::EventScanner::npos;) from = scanner.next_end(*span, from);
-    // The filter's look at one span says nothing of an event that several share.
-    if (!scanner.at_event_boundary()) return 0;
-    if (!span->empty()) spans_[span_count_++] = *span;
+    if (!span) break;
+    const std::optional<uint32_t> plain = look_at_whole(*span, scanner);
+    if (!plain || !decoder.is_between_chunks()) break;
+    whole = at;
+    decoder_ = decoder;
+    scanner_ = scanner;
+    if (span->empty()) continue;
+    plain_events_ += *plain;
+    payload_bytes_ += span->size();
+    if (*plain == 0) spans_[span_count_++] = *span;
+    last = *span;
   }
-  if (!decoder.is_between_chunks() || !scanner.at_event_boundary()) return 0;
-  const size_t count = span_count_;
-  span_count_ = 0;
-  for (size_t i = 0; i < count; ++i) note_span(spans_[i]);
-  decoder_ = decoder;
-  scanner_ = scanner;
+  if (whole == 0) return 0;
+  note_tail(last);
   is_ended_ = decoder_.is_finished();
   was_dropped_ = false;
-  if (count > 0) ended_in_cr_ = spans_[count - 1].back() == '\r';
-  put_whole(bytes.substr(0, at), batch, copy);
-  return at;
+  if (!last.empty()) ended_in_cr_ = last.back() == '\r';
+  put_whole(bytes.substr(0, whole), batch, copy);
+  return whole;
+}
+
+// How many plain events `span` is, 0 when it is other whole events that all go on, and empty when
+// it is neither.
+std::optional<uint32_t> Handover::look_at_whole(std::string_view span,
+                                                http::EventScanner& scanner) noexcept {
+  using Look = http::EventFilter::Look;
+  const Look look = filter_->look_at(span);
+  if (look.kind == Look::kAsk) return std::nullopt;
+  if (look.kind == Look::kAllPlain && scanner.is_between_events()) return look.plain_events;
+  for (size_t from = 0; from != http::EventScanner::npos;) from = scanner.next_end(span, from);
+  // The filter's look at one span says nothing of an event that several share.
+  if (!scanner.at_event_boundary()) return std::nullopt;
+  return 0;
 }
 
 Result<size_t> Handover::hand_over_reframed(std::string_view bytes, Batch& batch,
                                             bool copy) noexcept {
   if (filter_ != nullptr && output_ == Output::kChunked && decoder_.is_chunked()) {
     if (const size_t used = hand_over_untouched(bytes, batch, copy); used > 0) return used;
-    span_count_ = 0;
   }
+  // Behind a chunk or event that was cut, the rest may go on untouched again.
+  const bool is_cut = filter_ != nullptr && !is_between_all();
   const size_t place = output_ == Output::kChunked ? batch.open_chunk() : 0;
   size_t at = 0;
   std::optional<Error> failure;
@@ -146,6 +173,7 @@ Result<size_t> Handover::hand_over_reframed(std::string_view bytes, Batch& batch
       failure = Error{ErrorCode::kOverloaded, Side::kSelf, Retry::kNever, "no memory for an event"};
       break;
     }
+    if (is_cut && is_between_all()) break;
   }
   if (output_ == Output::kChunked) batch.close_chunk(place);
   if (failure) return std::unexpected(*failure);
@@ -162,7 +190,7 @@ bool Handover::filter_span(std::string_view span, Batch& batch, bool copy) noexc
     span.remove_prefix(1);
   }
   ended_in_cr_ = !span.empty() && span.back() == '\r';
-  const bool may_drop = filter_->may_drop_within(span);
+  const bool may_drop = filter_->look_at(span).kind == http::EventFilter::Look::kAsk;
   size_t kept_from = 0;  // Start of the run of events that go on together.
   size_t from = 0;
   for (;;) {

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <array>
+#include <optional>
 #include <span>
 #include <string_view>
 
@@ -47,6 +48,8 @@ class Handover {
   [[nodiscard]] std::span<const std::string_view> spans() const noexcept {
     return {spans_.data(), span_count_};
   }
+  // Plain events that it passed beside them, which no span shows.
+  [[nodiscard]] uint32_t plain_events() const noexcept { return plain_events_; }
   [[nodiscard]] uint64_t payload_bytes() const noexcept { return payload_bytes_; }
 
   // Ends the body for the client after is_finished(), where verbatim bytes have not done so.
@@ -66,15 +69,21 @@ class Handover {
                                                   bool copy) noexcept;
   [[nodiscard]] Result<size_t> hand_over_reframed(std::string_view bytes, Batch& batch,
                                                   bool copy) noexcept;
-  // Sends whole events in whole chunks as they are; 0 when `bytes` is not that.
+  // No chunk and no event is open, and none is held.
+  [[nodiscard]] bool is_between_all() const noexcept;
+  // Sends whole events in whole chunks as they are, for as long as `bytes` begins with such;
+  // returns how many bytes that are.
   [[nodiscard]] size_t hand_over_untouched(std::string_view bytes, Batch& batch,
                                            bool copy) noexcept;
+  [[nodiscard]] std::optional<uint32_t> look_at_whole(std::string_view span,
+                                                      http::EventScanner& scanner) noexcept;
   [[nodiscard]] bool filter_span(std::string_view span, Batch& batch, bool copy) noexcept;
   [[nodiscard]] bool end_held_event(std::string_view rest, Batch& batch) noexcept;
   [[nodiscard]] bool hold_event_part(std::string_view part, Batch& batch) noexcept;
   [[nodiscard]] bool put(std::string_view piece, Batch& batch, bool copy) noexcept;
   void put_whole(std::string_view piece, Batch& batch, bool copy) noexcept;
   void note_span(std::string_view span) noexcept;
+  void note_tail(std::string_view span) noexcept;
 
   BodyDecoder decoder_;
   Output output_;
@@ -92,6 +101,7 @@ class Handover {
   uint64_t payload_bytes_ = 0;
   RawArray<std::string_view, kSpansMax> spans_;
   size_t span_count_ = 0;
+  uint32_t plain_events_ = 0;
   // The last bytes of the payload, to tell whether it stands between events.
   std::array<char, 4> tail_{'\n', '\n', '\n', '\n'};
 };

@@ -115,6 +115,7 @@ void Relay::take_input() noexcept {
     // Sent first, looked at afterwards: the spans live in the batch or in the input.
     start_sending();
     if (tap_ != nullptr) {
+      if (handover_.plain_events() > 0) tap_->on_plain_events(handover_.plain_events());
       for (const std::string_view span : handover_.spans()) tap_->on_span(span);
     }
     if (input_.is_empty()) input_.release();

@@ -76,4 +76,22 @@ std::string_view find_value(std::string_view text, std::string_view key, size_t 
   return {};
 }
 
+bool may_have_object(std::string_view text, std::string_view key, size_t from) noexcept {
+  size_t at = from;
+  while (true) {
+    const std::string_view value = find_value(text, key, at, &at);
+    if (at == std::string_view::npos) return false;
+    // Null, a number, ...: no object. The letter d begins the next data line of one event.
+    if (value.empty() || value[0] == '{' || value[0] == 'd') return true;
+  }
+}
+
+bool has_finish_reason(std::string_view text) noexcept {
+  size_t at = 0;
+  while (at != std::string_view::npos) {
+    if (find_value(text, "\"finish_reason\"", at, &at).starts_with('"')) return true;
+  }
+  return false;
+}
+
 }  // namespace sluice::usage

@@ -17,4 +17,12 @@ namespace sluice::usage {
 [[nodiscard]] std::string_view find_value(std::string_view text, std::string_view key,
                                           size_t from = 0, size_t* after = nullptr) noexcept;
 
+// Whether a member `key` begins in `text`, at or behind `from`, whose value may be an object: it is
+// one, or is cut off, or stands on the next data line of an event.
+[[nodiscard]] bool may_have_object(std::string_view text, std::string_view key,
+                                   size_t from = 0) noexcept;
+
+// Whether a `finish_reason` in `text` is a string.
+[[nodiscard]] bool has_finish_reason(std::string_view text) noexcept;
+
 }  // namespace sluice::usage

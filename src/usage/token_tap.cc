@@ -34,14 +34,6 @@ bool has_content(std::string_view delta) noexcept {
   return !is_empty && content.empty() && find_value(delta, "\"role\"").empty();
 }
 
-bool has_finish_reason(std::string_view text) noexcept {
-  size_t at = 0;
-  while (at != std::string_view::npos) {
-    if (find_value(text, kFinishKey, at, &at).starts_with('"')) return true;
-  }
-  return false;
-}
-
 // Whether `word` stands in `text` at `at`. Of a constant length, so that it is compared in place.
 template <size_t kSize>
 bool stands_at(std::string_view text, size_t at, const char (&word)[kSize]) noexcept {
@@ -96,6 +88,21 @@ void TokenTap::on_span(std::string_view dechunked_span) noexcept {
 }
 
 size_t TokenTap::walk_events(std::string_view span, size_t begin) noexcept {
+  while (begin < span.size()) {
+    // A finder that has begun to read must see every byte.
+    if (finder_.is_idle()) {
+      const PlainEvents::Run run = plain_.match(span, begin);
+      content_events_ += run.events;
+      begin = run.end;
+    }
+    const size_t end = walk_event(span, begin);
+    if (end == begin) break;
+    begin = end;
+  }
+  return begin;
+}
+
+size_t TokenTap::walk_event(std::string_view span, size_t begin) noexcept {
   EventMarks marks(span, begin);
   Walked event{.begin = begin};
   size_t line = begin;
@@ -106,17 +113,16 @@ size_t TokenTap::walk_events(std::string_view span, size_t begin) noexcept {
       case '\n':
         if (at == line) {
           end_walked(span, event, at + 1);
-          event = {.begin = at + 1};
-        } else {
-          ++event.lines;
+          return at + 1;
         }
+        ++event.lines;
         line = at + 1;
         break;
-      case '\r': return event.begin;
+      case '\r': return begin;
       default: break;
     }
   }
-  return event.begin;
+  return begin;
 }
 
 void TokenTap::end_walked(std::string_view span, const Walked& event, size_t end) noexcept {
@@ -128,6 +134,7 @@ void TokenTap::end_walked(std::string_view span, const Walked& event, size_t end
   }
   if (event.is_plain(span)) {
     ++content_events_;
+    plain_.learn(text);
   } else {
     judge(text);
   }

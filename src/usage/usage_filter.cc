@@ -15,14 +15,14 @@ constexpr size_t kJoinedBytesMax = 4096;
 
 }  // namespace
 
-bool UsageFilter::may_drop_within(std::string_view span) noexcept {
-  size_t at = 0;
-  while (true) {
-    const std::string_view value = find_value(span, "\"usage\"", at, &at);
-    if (at == std::string_view::npos) return false;
-    // Null, a number, ...: not a usage. The letter d begins the next data line of one event.
-    if (value.empty() || value[0] == '{' || value[0] == 'd') return true;
+http::EventFilter::Look UsageFilter::look_at(std::string_view span) noexcept {
+  PlainEvents::Run run = plain_->match(span, 0);
+  if (run.events == 0) {
+    plain_->learn(span);
+    run = plain_->match(span, 0);
   }
+  if (run.events > 0 && run.end == span.size()) return {Look::kAllPlain, run.events};
+  return {may_have_object(span, "\"usage\"", run.end) ? Look::kAsk : Look::kKeepsAll, 0};
 }
 
 bool UsageFilter::keeps(std::string_view event) noexcept {

@@ -103,14 +103,16 @@ BENCHMARK(tap_json_answer);
 
 void filter_one_event(benchmark::State& state) {
   json::FieldReader reader;
-  UsageFilter filter(reader);
-  for (auto _ : state) benchmark::DoNotOptimize(filter.may_drop_within(kEventWithNull));
+  PlainEvents nothing_learned;
+  UsageFilter filter(reader, nothing_learned);
+  for (auto _ : state) benchmark::DoNotOptimize(filter.look_at(kEventWithNull));
 }
 BENCHMARK(filter_one_event);
 
 void filter_usage_event(benchmark::State& state) {
   json::FieldReader reader;
-  UsageFilter filter(reader);
+  PlainEvents nothing_learned;
+  UsageFilter filter(reader, nothing_learned);
   const std::string event =
       "data: {\"id\":\"chatcmpl-9aZ0\",\"choices\":[],\"usage\":{\"prompt_tokens\":7,"
       "\"completion_tokens\":3,\"total_tokens\":10}}\n\n";

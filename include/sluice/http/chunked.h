@@ -42,9 +42,9 @@ class ChunkedDecoder {
       : side_(side), trailers_(trailers) {}
 
   // Reads `bytes` on from `at` up to the end of the next run of payload, which it returns as a
-  // view into `bytes`, and moves `at` there. An empty view means that all bytes are read or the
-  // body is over; what then lies behind `at` is not of this body. After an error nothing more may
-  // be asked.
+  // view into `bytes`, and moves `at` there, or behind the CRLF that ends a whole chunk. An empty
+  // view means that all bytes are read or the body is over; what then lies behind `at` is not of
+  // this body. After an error nothing more may be asked.
   [[nodiscard]] Result<std::string_view> next(std::string_view bytes, size_t& at) noexcept;
 
   // The last chunk and its trailers have been read.
@@ -74,6 +74,8 @@ class ChunkedDecoder {
   };
 
   Unexpected fail(std::string_view detail) const noexcept;
+  [[nodiscard]] static std::string_view take_whole_chunk(std::string_view bytes,
+                                                         size_t& at) noexcept;
   // The following return a detail on failure, else an empty view.
   std::string_view read_framing_byte(char c) noexcept;
   std::string_view read_size_byte(char c) noexcept;

@@ -1,6 +1,7 @@
 // Decides, before the send, which events of an event stream the client gets.
 #pragma once
 
+#include <cstdint>
 #include <string_view>
 
 namespace sluice::http {
@@ -10,9 +11,17 @@ class EventFilter {
  public:
   virtual ~EventFilter() = default;
 
-  // A cheap look at many whole events at once: false lets all of them go on without a call of
-  // keeps(); true only means that each must be asked about.
-  virtual bool may_drop_within(std::string_view span) noexcept = 0;
+  // What a cheap look at many events at once tells.
+  struct Look {
+    enum Kind : uint8_t {
+      kAllPlain,  // If the span begins with an event: whole plain events, which all go on.
+      kKeepsAll,  // All whole events go on, without a call of keeps().
+      kAsk,       // Each must be asked about; that is all that is known.
+    };
+    Kind kind;
+    uint32_t plain_events;  // With kAllPlain, how many; the tap is told of them by number.
+  };
+  virtual Look look_at(std::string_view span) noexcept = 0;
 
   // Whether the client gets `event`, which is one whole event with the blank line that ends it.
   virtual bool keeps(std::string_view event) noexcept = 0;

@@ -1,6 +1,7 @@
 // A reader of passing body bytes that cannot change them.
 #pragma once
 
+#include <cstdint>
 #include <string_view>
 
 namespace sluice::http {
@@ -13,6 +14,10 @@ class EventTap {
   // The next bytes of the body without their chunked framing, cut anywhere, also inside an event.
   // The view is dead when the call returns.
   virtual void on_span(std::string_view dechunked_span) noexcept = 0;
+
+  // Instead of the spans of so many whole events that the stream's filter has found to be plain.
+  // They stood between whole events too.
+  virtual void on_plain_events(uint32_t count) noexcept = 0;
 
   // The body ended as its framing promised. Called at most once, and not for a broken body.
   virtual void on_end() noexcept = 0;

@@ -9,6 +9,7 @@
 #include <sluice/http/sse.h>
 #include <sluice/json/field_reader.h>
 #include <sluice/usage/carry.h>
+#include <sluice/usage/plain_events.h>
 #include <sluice/usage/record.h>
 #include <sluice/usage/usage_finder.h>
 
@@ -29,7 +30,11 @@ class TokenTap final : public http::EventTap {
       : kind_(kind), finder_(reader, object_room), carry_(event_room, kCarryBytesMax) {}
 
   void on_span(std::string_view dechunked_span) noexcept override;
+  void on_plain_events(uint32_t count) noexcept override { content_events_ += count; }
   void on_end() noexcept override { has_ended_ = true; }
+
+  // The events that it no longer needs to look at, for the stream's filter.
+  [[nodiscard]] PlainEvents& plain_events() noexcept { return plain_; }
 
   // What is known so far; good at any time, and final once the body ended or broke.
   [[nodiscard]] Usage usage() const noexcept;
@@ -50,6 +55,8 @@ class TokenTap final : public http::EventTap {
   // Takes the whole events of `span` from `begin` on for as long as their lines end in LF, and
   // returns where the first other one begins.
   size_t walk_events(std::string_view span, size_t begin) noexcept;
+  // The same for one event, which is not plain.
+  size_t walk_event(std::string_view span, size_t begin) noexcept;
   // Takes one event, or its part in `span`, with its end as the scanner sees it.
   size_t take_event(std::string_view span, size_t begin) noexcept;
   void end_walked(std::string_view span, const Walked& event, size_t end) noexcept;
@@ -64,6 +71,7 @@ class TokenTap final : public http::EventTap {
   bool has_error_ = false;
   bool has_lost_ = false;  // There was no memory to carry an event.
   http::EventScanner scanner_;
+  PlainEvents plain_;
   uint64_t content_events_ = 0;
   UsageFinder finder_;
   Carry carry_;

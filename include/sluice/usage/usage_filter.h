@@ -5,22 +5,25 @@
 
 #include <sluice/http/event_filter.h>
 #include <sluice/json/field_reader.h>
+#include <sluice/usage/plain_events.h>
 
 namespace sluice::usage {
 
 // Drops an event only when its payload has `choices: []` and an object as `usage`: any other event
 // with a usage carries something that the client is to have. What cannot be read is kept.
 //
-// `reader` is the shard's and must outlive it.
+// `reader` is the shard's; `plain` is shared with the stream's tap. Both must outlive it.
 class UsageFilter final : public http::EventFilter {
  public:
-  explicit UsageFilter(json::FieldReader& reader) noexcept : reader_(&reader) {}
+  UsageFilter(json::FieldReader& reader, PlainEvents& plain) noexcept
+      : reader_(&reader), plain_(&plain) {}
 
-  bool may_drop_within(std::string_view span) noexcept override;
+  Look look_at(std::string_view span) noexcept override;
   bool keeps(std::string_view event) noexcept override;
 
  private:
   json::FieldReader* reader_;
+  PlainEvents* plain_;
 };
 
 }  // namespace sluice::usage

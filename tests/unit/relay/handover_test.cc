@@ -33,8 +33,11 @@ class NoKernel final : public io::Kernel {
 // Drops events that hold the word "drop".
 class DropFilter final : public http::EventFilter {
  public:
-  bool may_drop_within(std::string_view span) noexcept override {
-    return span.find("drop") != std::string_view::npos;
+  Look look_at(std::string_view span) noexcept override {
+    if (span.find("drop") != std::string_view::npos) return {Look::kAsk, 0};
+    // A span of one event of this kind is known at a glance.
+    if (span == "data: plain\n\n") return {Look::kAllPlain, 1};
+    return {Look::kKeepsAll, 0};
   }
   bool keeps(std::string_view event) noexcept override {
     return event.find("drop") == std::string_view::npos;
@@ -113,6 +116,43 @@ TEST_F(HandoverTest, verbatim_passes_every_byte_at_every_cut) {
       ASSERT_EQ(sent, raw) << cut;
       ASSERT_EQ(handover.payload_bytes(), kEvents.size());
     }
+  }
+}
+
+TEST_F(HandoverTest, plain_events_are_told_by_number_and_the_others_shown) {
+  std::string raw = chunk(": hello\n\n");  // The scanner must be past a byte order mark first.
+  std::string payload = ": hello\n\n";
+  for (int i = 0; i < 100; ++i) {
+    const std::string event = i % 25 == 24 ? "data: other\n\n" : "data: plain\n\n";
+    raw += chunk(event);
+    payload += event;
+  }
+  raw += "0\r\n\r\n";
+  for (size_t cut = 0; cut <= raw.size(); cut += 7) {
+    DropFilter filter;
+    Handover handover({.kind = BodyKind::kChunked}, Output::kChunked, &filter, blocks_);
+    std::string sent;
+    std::string shown;
+    uint32_t plain = 0;
+    for (const std::string_view piece :
+         {std::string_view(raw).substr(0, cut), std::string_view(raw).substr(cut)}) {
+      if (piece.empty()) continue;
+      io::Buffer input = buffer_of(piece);
+      while (!input.is_empty()) {
+        ASSERT_TRUE(handover.hand_over(input, batch_, false).has_value());
+        plain += handover.plain_events();
+        for (const std::string_view span : handover.spans()) shown += span;
+        sent += flush();
+      }
+      input.release();
+      buffers_.commit();
+    }
+    handover.finish(batch_);
+    sent += flush();
+    EXPECT_EQ(dechunk(sent), payload) << cut;
+    EXPECT_EQ(handover.payload_bytes(), payload.size()) << cut;
+    EXPECT_EQ(shown.size() + plain * std::string_view("data: plain\n\n").size(), payload.size());
+    EXPECT_GE(plain, 92u) << cut;  // All of them but for what is cut.
   }
 }
 

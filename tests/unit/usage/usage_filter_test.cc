@@ -12,7 +12,9 @@ std::string event(const std::string& payload) { return "data: " + payload + "\n\
 class UsageFilterTest : public ::testing::Test {
  protected:
   json::FieldReader reader_;
-  UsageFilter filter_{reader_};
+  using Look = http::EventFilter::Look;
+  PlainEvents plain_;
+  UsageFilter filter_{reader_, plain_};
 };
 
 TEST_F(UsageFilterTest, d021_drops_the_event_with_usage_and_no_choices) {
@@ -23,7 +25,7 @@ TEST_F(UsageFilterTest, d021_drops_the_event_with_usage_and_no_choices) {
                     "message\r\ndata:{\"choices\":[],\"usage\":{\"prompt_tokens\":1}}\r\n\r\n"),
         std::string(
             "data: {\"choices\":[],\ndata: \"usage\":\ndata: {\"prompt_tokens\":1}}\n\n")}) {
-    EXPECT_TRUE(filter_.may_drop_within(text)) << text;
+    EXPECT_EQ(filter_.look_at(text).kind, Look::kAsk) << text;
     EXPECT_FALSE(filter_.keeps(text)) << text;
   }
 }
@@ -45,10 +47,22 @@ TEST_F(UsageFilterTest, d021_keeps_everything_else) {
 }
 
 TEST_F(UsageFilterTest, looks_closely_only_where_a_usage_may_be) {
-  EXPECT_FALSE(filter_.may_drop_within(""));
-  EXPECT_FALSE(filter_.may_drop_within(event(R"({"choices":[],"usage":null})")));
-  EXPECT_FALSE(filter_.may_drop_within(event(R"({"a":"usage","b":"\"usage\":{}"})")));
-  EXPECT_TRUE(filter_.may_drop_within(event(R"({"usage":null})") + event(R"({"usage":{}})")));
+  EXPECT_EQ(filter_.look_at("").kind, Look::kKeepsAll);
+  EXPECT_EQ(filter_.look_at(event(R"({"choices":[],"usage":null})")).kind, Look::kKeepsAll);
+  EXPECT_EQ(filter_.look_at(event(R"({"a":"usage","b":"\"usage\":{}"})")).kind, Look::kKeepsAll);
+  EXPECT_EQ(filter_.look_at(event(R"({"usage":null})") + event(R"({"usage":{}})")).kind,
+            Look::kAsk);
+}
+
+TEST_F(UsageFilterTest, knows_whole_plain_events_and_asks_behind_them) {
+  const std::string plain = event(R"({"choices":[{"delta":{"content":"b c"}}]})");
+  const std::string usage = event(R"({"choices":[],"usage":{"prompt_tokens":1}})");
+  EXPECT_EQ(filter_.look_at(plain).kind, Look::kAllPlain);
+  EXPECT_EQ(filter_.look_at(plain + plain).plain_events, 2u);
+  EXPECT_EQ(filter_.look_at(plain + event("[DONE]")).kind, Look::kKeepsAll);
+  EXPECT_EQ(filter_.look_at(plain + plain.substr(0, 20)).kind, Look::kKeepsAll);
+  EXPECT_EQ(filter_.look_at(plain + usage).kind, Look::kAsk);
+  EXPECT_EQ(filter_.look_at(plain.substr(6)).kind, Look::kKeepsAll);
 }
 
 }  // namespace

@@ -1,0 +1,96 @@
+// What matches a learned event, and what must not.
+#include <sluice/usage/plain_events.h>
+
+#include <gtest/gtest.h>
+
+#include <string>
+
+namespace sluice::usage {
+namespace {
+
+const std::string kBefore = R"(data: {"id":"c","choices":[{"delta":{"content":")";
+const std::string kBehind = "\"},\"finish_reason\":null}],\"usage\":null}\n\n";
+
+std::string event(const std::string& text) { return kBefore + text + kBehind; }
+
+class PlainEventsTest : public testing::Test {
+ protected:
+  PlainEventsTest() { plain_.learn(event("first")); }
+  uint32_t matches(const std::string& span) { return plain_.match(span, 0).events; }
+  PlainEvents plain_;
+};
+
+TEST_F(PlainEventsTest, matches_runs_of_events_with_any_other_text) {
+  std::string span;
+  for (const char* text :
+       {"a", "a longer text than sixteen bytes, to be sure", "\\n\\\\n", "\xc3\xa9"}) {
+    span += event(text);
+  }
+  const PlainEvents::Run run = plain_.match(span, 0);
+  EXPECT_EQ(run.events, 4u);
+  EXPECT_EQ(run.end, span.size());
+  EXPECT_EQ(plain_.match("ab" + span, 2).events, 4u);
+}
+
+TEST_F(PlainEventsTest, stops_before_an_event_that_is_not_like_it) {
+  const std::string good = event("a");
+  for (const std::string& other :
+       {event(""),               // No text: an event without content.
+        event("a\",\"b\":\"c"),  // More members.
+        event("a\\"),            // The text goes on behind the quote.
+        event("a\nb"),           // A line end.
+        event(std::string(1, '\0')), good.substr(0, good.size() - 1),
+        std::string("data: [DONE]\n\n"), std::string("\n") + good, std::string()}) {
+    const std::string span = good + other;
+    const PlainEvents::Run run = plain_.match(span, 0);
+    EXPECT_EQ(run.events, 1u) << other;
+    EXPECT_EQ(run.end, good.size()) << other;
+  }
+}
+
+TEST_F(PlainEventsTest, a_cut_at_any_byte_is_no_match) {
+  const std::string whole = event("text");
+  for (size_t size = 0; size < whole.size(); ++size) EXPECT_EQ(matches(whole.substr(0, size)), 0u);
+}
+
+TEST(PlainEvents, nothing_matches_before_something_is_learned) {
+  EXPECT_EQ(PlainEvents().match(event("a"), 0).events, 0u);
+}
+
+TEST(PlainEvents, learns_the_first_of_several_events) {
+  PlainEvents plain;
+  plain.learn(event("a") + event("b") + "data: [DO");
+  EXPECT_EQ(plain.match(event("c"), 0).events, 1u);
+}
+
+TEST(PlainEvents, learns_no_event_that_needs_a_look) {
+  const auto with = [](const std::string& before, const std::string& behind) {
+    return "data: {" + before + "\"delta\":{\"content\":\"a" + behind;
+  };
+  for (const std::string& unfit :
+       {event(""), event("a\\"), event("a").substr(1), event("a").substr(0, event("a").size() - 1),
+        with("", "\"}\n"), with("", "\"}\r\n\r\n"), with("", "\"}\ndata: }\n\n"),
+        with("\n", "\"}\n\n"), with("", "\"}" + std::string(200, ' ') + "\n\n"),
+        with(std::string(400, ' '), "\"}\n\n"), with("\"usage\":{},", "\"}}\n\n"),
+        with("", "\"},\"usage\":{\"prompt_tokens\":1}}\n\n"),
+        with("", "\"},\"finish_reason\":\"stop\"}\n\n"),
+        with("\"finish_reason\":\"stop\",", "\"}}\n\n"), std::string("data: [DONE]\n\n"),
+        std::string("data: {\"delta\":{\"role\":\"assistant\",\"content\":\"a\"}}\n\n")}) {
+    PlainEvents plain;
+    plain.learn(unfit);
+    EXPECT_EQ(plain.match(unfit, 0).events, 0u) << unfit;
+    EXPECT_EQ(plain.match(event("a"), 0).events, 0u) << unfit;
+  }
+}
+
+TEST(PlainEvents, learning_in_vain_ends) {
+  PlainEvents plain;
+  const auto numbered = [](int number) {
+    return "data: {\"n\":" + std::to_string(number) + ",\"delta\":{\"content\":\"a\"}}\n\n";
+  };
+  for (int i = 0; i < 100; ++i) plain.learn(numbered(i));
+  EXPECT_EQ(plain.match(numbered(99), 0).events, 0u);
+}
+
+}  // namespace
+}  // namespace sluice::usage
