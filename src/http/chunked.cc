@@ -1,6 +1,7 @@
 #include <sluice/http/chunked.h>
 
 #include <algorithm>
+#include <array>
 
 #include "byte_scan.h"
 #include "head_faults.h"
@@ -10,11 +11,18 @@ namespace {
 
 constexpr uint8_t kSizeDigitsMax = 16;
 
-int hex_digit(char c) noexcept {
-  if (c >= '0' && c <= '9') return c - '0';
-  const char folded = static_cast<char>(c | 0x20);
-  return folded >= 'a' && folded <= 'f' ? folded - 'a' + 10 : -1;
-}
+constexpr std::array<int8_t, 256> kHexDigits = [] {
+  std::array<int8_t, 256> values{};
+  values.fill(-1);
+  for (int i = 0; i < 10; ++i) values[static_cast<size_t>('0' + i)] = static_cast<int8_t>(i);
+  for (int i = 10; i < 16; ++i) {
+    values[static_cast<size_t>('a' + i - 10)] = static_cast<int8_t>(i);
+    values[static_cast<size_t>('A' + i - 10)] = static_cast<int8_t>(i);
+  }
+  return values;
+}();
+
+int hex_digit(char c) noexcept { return kHexDigits[static_cast<uint8_t>(c)]; }
 
 }  // namespace
 
@@ -36,34 +44,32 @@ Unexpected ChunkedDecoder::fail(std::string_view detail) const noexcept {
                                     : sluice::fail(ErrorCode::kUpstreamProtocol, side_, detail);
 }
 
-// The payload of a chunk that lies whole in `bytes` and is written as nearly all are; empty for any
-// other, which then is read byte by byte.
-std::string_view ChunkedDecoder::take_whole_chunk(std::string_view bytes, size_t& at) noexcept {
+std::string_view ChunkedDecoder::find_whole_chunk(std::string_view bytes, size_t& at) noexcept {
   constexpr size_t kDigitsMax = 7;
   constexpr size_t kLineEndBytes = 2;
-  const auto is_line_end = [bytes](size_t from) {
-    return bytes[from] == '\r' && bytes[from + 1] == '\n';
-  };
-  const size_t digits_end = std::min(bytes.size(), at + kDigitsMax);
-  size_t here = at;
+  const char* const begin = bytes.data() + at;
+  const size_t left = bytes.size() - at;
+  // Room for all digits and the line end behind them spares a check for each; a shorter rest, of a
+  // few bytes, is read byte by byte.
+  if (left < kDigitsMax + kLineEndBytes) return {};
+  size_t digits = 0;
   size_t size = 0;
-  for (; here < digits_end; ++here) {
-    const int digit = hex_digit(bytes[here]);
+  for (; digits < kDigitsMax; ++digits) {
+    const int digit = hex_digit(begin[digits]);
     if (digit < 0) break;
     size = size * 16 + static_cast<size_t>(digit);
   }
-  if (size == 0 || bytes.size() - here < size + 2 * kLineEndBytes || !is_line_end(here)) return {};
-  here += kLineEndBytes;
-  if (!is_line_end(here + size)) return {};
-  at = here + size + kLineEndBytes;
-  return bytes.substr(here, size);
+  const char* const payload = begin + digits + kLineEndBytes;
+  if (size == 0 || left < digits + size + 2 * kLineEndBytes) return {};
+  if (payload[-2] != '\r' || payload[-1] != '\n') return {};
+  if (payload[size] != '\r' || payload[size + 1] != '\n') return {};
+  at += digits + size + 2 * kLineEndBytes;
+  return {payload, size};
 }
 
 Result<std::string_view> ChunkedDecoder::next(std::string_view bytes, size_t& at) noexcept {
-  if (stage_ == Stage::kSizeStart) {
-    const std::string_view payload = take_whole_chunk(bytes, at);
-    if (!payload.empty()) return payload;
-  }
+  const std::string_view chunk = take_whole_chunk(bytes, at);
+  if (!chunk.empty()) return chunk;
   while (at < bytes.size()) {
     if (stage_ == Stage::kPayload) {
       const size_t take = static_cast<size_t>(std::min<uint64_t>(left_, bytes.size() - at));

@@ -27,6 +27,12 @@ class BodyDecoder {
     return span;
   }
 
+  // As ChunkedDecoder::take_whole_chunk(); only for a chunked body.
+  [[nodiscard]] std::string_view take_whole_chunk(std::string_view bytes,
+                                                  size_t& at) const noexcept {
+    return chunked_.take_whole_chunk(bytes, at);
+  }
+
   [[nodiscard]] bool is_finished() const noexcept {
     switch (kind_) {
       case http::BodyKind::kNone: return true;

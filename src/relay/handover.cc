@@ -107,23 +107,27 @@ bool Handover::is_between_all() const noexcept {
 size_t Handover::hand_over_untouched(std::string_view bytes, Batch& batch, bool copy) noexcept {
   // Without chunks of its own the upstream's body has no framing that could go on.
   if (!decoder_.is_chunked() || !is_between_all()) return 0;
-  BodyDecoder decoder = decoder_;
-  http::EventScanner scanner = scanner_;
+  BodyDecoder ahead = decoder_;
   std::string_view last;
   size_t whole = 0;  // Up to here all is handed over; what is cut or must be asked about is not.
-  for (size_t at = 0; at < bytes.size() && span_count_ < kSpansMax && !decoder_.is_finished();) {
-    const Result<std::string_view> span = decoder.next(bytes, at);
-    if (!span) break;
-    const std::optional<uint32_t> plain = look_at_whole(*span, scanner);
-    if (!plain || !decoder.is_between_chunks()) break;
+  while (whole < bytes.size() && span_count_ < kSpansMax && !decoder_.is_finished()) {
+    size_t at = whole;
+    std::string_view span = ahead.take_whole_chunk(bytes, at);
+    const bool is_usual = !span.empty();
+    if (!is_usual) {
+      const Result<std::string_view> next = ahead.next(bytes, at);
+      if (!next || !ahead.is_between_chunks()) break;
+      span = *next;
+    }
+    const std::optional<uint32_t> plain = span.empty() ? 0 : look_at_whole(span);
+    if (!plain) break;
     whole = at;
-    decoder_ = decoder;
-    scanner_ = scanner;
-    if (span->empty()) continue;
+    if (!is_usual) decoder_ = ahead;  // A usual chunk leaves it as it is.
+    if (span.empty()) continue;
     plain_events_ += *plain;
-    payload_bytes_ += span->size();
-    if (*plain == 0) spans_[span_count_++] = *span;
-    last = *span;
+    payload_bytes_ += span.size();
+    if (*plain == 0) spans_[span_count_++] = span;
+    last = span;
   }
   if (whole == 0) return 0;
   note_tail(last);
@@ -136,15 +140,16 @@ size_t Handover::hand_over_untouched(std::string_view bytes, Batch& batch, bool 
 
 // How many plain events `span` is, 0 when it is other whole events that all go on, and empty when
 // it is neither.
-std::optional<uint32_t> Handover::look_at_whole(std::string_view span,
-                                                http::EventScanner& scanner) noexcept {
+std::optional<uint32_t> Handover::look_at_whole(std::string_view span) noexcept {
   using Look = http::EventFilter::Look;
   const Look look = filter_->look_at(span);
   if (look.kind == Look::kAsk) return std::nullopt;
-  if (look.kind == Look::kAllPlain && scanner.is_between_events()) return look.plain_events;
+  if (look.kind == Look::kAllPlain && scanner_.is_between_events()) return look.plain_events;
+  http::EventScanner scanner = scanner_;
   for (size_t from = 0; from != http::EventScanner::npos;) from = scanner.next_end(span, from);
   // The filter's look at one span says nothing of an event that several share.
   if (!scanner.at_event_boundary()) return std::nullopt;
+  scanner_ = scanner;
   return 0;
 }
 

@@ -75,8 +75,7 @@ class Handover {
   // returns how many bytes that are.
   [[nodiscard]] size_t hand_over_untouched(std::string_view bytes, Batch& batch,
                                            bool copy) noexcept;
-  [[nodiscard]] std::optional<uint32_t> look_at_whole(std::string_view span,
-                                                      http::EventScanner& scanner) noexcept;
+  [[nodiscard]] std::optional<uint32_t> look_at_whole(std::string_view span) noexcept;
   [[nodiscard]] bool filter_span(std::string_view span, Batch& batch, bool copy) noexcept;
   [[nodiscard]] bool end_held_event(std::string_view rest, Batch& batch) noexcept;
   [[nodiscard]] bool hold_event_part(std::string_view part, Batch& batch) noexcept;

@@ -109,11 +109,12 @@ class Relay {
 };
 
 void Relay::take_input() noexcept {
-  while (!input_.is_empty() && !is_input_over_ && has_room()) {
+  while (!input_.is_empty() && !is_input_over_) {
+    // All of an input goes out in one send where there is room; the ring submits it with this turn.
+    if (!has_room()) start_sending();
+    if (!has_room()) break;
     const bool copy = downstream_.is_sending() && input_.bytes().size() < kCopyBehindSendBelow;
     const Result<void> handed = handover_.hand_over(input_, filling(), copy);
-    // Sent first, looked at afterwards: the spans live in the batch or in the input.
-    start_sending();
     if (tap_ != nullptr) {
       if (handover_.plain_events() > 0) tap_->on_plain_events(handover_.plain_events());
       for (const std::string_view span : handover_.spans()) tap_->on_span(span);

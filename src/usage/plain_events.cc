@@ -19,12 +19,17 @@ bool ends_text(char c) noexcept { return c == '"' || static_cast<uint8_t>(c) < 0
 // The first quote or control byte at or behind `at`; text.size() when there is none.
 size_t find_text_end(std::string_view text, size_t at) noexcept {
 #if defined(__SSE2__)
-  for (; at + 16 <= text.size(); at += 16) {
-    const __m128i bytes = _mm_loadu_si128(reinterpret_cast<const __m128i*>(text.data() + at));
+  const auto ends_among = [&text](size_t from) {
+    const __m128i bytes = _mm_loadu_si128(reinterpret_cast<const __m128i*>(text.data() + from));
     const __m128i is_control = _mm_cmpeq_epi8(_mm_min_epu8(bytes, _mm_set1_epi8(0x1f)), bytes);
-    const __m128i is_quote = _mm_cmpeq_epi8(bytes, _mm_set1_epi8('"'));
-    const auto ends = static_cast<uint32_t>(_mm_movemask_epi8(_mm_or_si128(is_control, is_quote)));
-    if (ends != 0) return at + static_cast<size_t>(std::countr_zero(ends));
+    return _mm_or_si128(is_control, _mm_cmpeq_epi8(bytes, _mm_set1_epi8('"')));
+  };
+  for (; at + 32 <= text.size(); at += 32) {
+    const auto low = static_cast<uint32_t>(_mm_movemask_epi8(ends_among(at)));
+    const auto high = static_cast<uint32_t>(_mm_movemask_epi8(ends_among(at + 16)));
+    if (const uint32_t ends = low | high << 16; ends != 0) {
+      return at + static_cast<size_t>(std::countr_zero(ends));
+    }
   }
 #endif
   while (at < text.size() && !ends_text(text[at])) ++at;
@@ -37,7 +42,8 @@ void PlainEvents::learn(std::string_view span) noexcept {
   constexpr std::string_view kText = "\"delta\":{\"content\":\"";
   if (times_learned_ == kLearnedMax || !span.starts_with("data:")) return;
   const size_t text_at = find_needle(span.substr(0, kBeforeMax), kText);
-  if (text_at == npos) return;
+  // The first delta is the one that counts.
+  if (text_at == npos || find_needle(span, "\"delta\"") != text_at) return;
   const size_t text_begin = text_at + kText.size();
   const size_t text_end = find_text_end(span, text_begin);
   if (text_end == text_begin || text_end == span.size() || span[text_end] != '"' ||

@@ -47,6 +47,13 @@ class ChunkedDecoder {
   // this body. After an error nothing more may be asked.
   [[nodiscard]] Result<std::string_view> next(std::string_view bytes, size_t& at) noexcept;
 
+  // The payload of the next chunk, with `at` moved behind it, if no chunk is open, the chunk lies
+  // whole in `bytes` and is written as nearly all are; empty for any other, which next() reads.
+  [[nodiscard]] std::string_view take_whole_chunk(std::string_view bytes,
+                                                  size_t& at) const noexcept {
+    return stage_ == Stage::kSizeStart ? find_whole_chunk(bytes, at) : std::string_view();
+  }
+
   // The last chunk and its trailers have been read.
   [[nodiscard]] bool finished() const noexcept { return stage_ == Stage::kFinished; }
   // No chunk is open: a chunk of our own could stand here.
@@ -74,7 +81,7 @@ class ChunkedDecoder {
   };
 
   Unexpected fail(std::string_view detail) const noexcept;
-  [[nodiscard]] static std::string_view take_whole_chunk(std::string_view bytes,
+  [[nodiscard]] static std::string_view find_whole_chunk(std::string_view bytes,
                                                          size_t& at) noexcept;
   // The following return a detail on failure, else an empty view.
   std::string_view read_framing_byte(char c) noexcept;

@@ -72,7 +72,7 @@ TEST(PlainEvents, learns_no_event_that_needs_a_look) {
         with("", "\"}\n"), with("", "\"}\r\n\r\n"), with("", "\"}\ndata: }\n\n"),
         with("\n", "\"}\n\n"), with("", "\"}" + std::string(200, ' ') + "\n\n"),
         with(std::string(400, ' '), "\"}\n\n"), with("\"usage\":{},", "\"}}\n\n"),
-        with("", "\"},\"usage\":{\"prompt_tokens\":1}}\n\n"),
+        with("\"delta\":{},", "\"}}\n\n"), with("", "\"},\"usage\":{\"prompt_tokens\":1}}\n\n"),
         with("", "\"},\"finish_reason\":\"stop\"}\n\n"),
         with("\"finish_reason\":\"stop\",", "\"}}\n\n"), std::string("data: [DONE]\n\n"),
         std::string("data: {\"delta\":{\"role\":\"assistant\",\"content\":\"a\"}}\n\n")}) {
