@@ -46,7 +46,7 @@ void Handover::put_whole(std::string_view piece, Batch& batch, bool copy) noexce
 }
 
 void Handover::note_span(std::string_view span) noexcept {
-  spans_[span_count_++] = span;
+  passed_->add_span(span);
   payload_bytes_ += span.size();
   note_tail(span);
 }
@@ -61,9 +61,9 @@ void Handover::note_tail(std::string_view span) noexcept {
   std::memcpy(tail_.data() + tail_.size() - span.size(), span.data(), span.size());
 }
 
-Result<void> Handover::hand_over(io::Buffer& input, Batch& batch, bool copy) noexcept {
-  span_count_ = 0;
-  plain_events_ = 0;
+Result<void> Handover::hand_over(io::Buffer& input, Batch& batch, bool copy,
+                                 Passed& passed) noexcept {
+  passed_ = &passed;
   const std::string_view bytes = input.bytes();
   const Result<size_t> used = output_ == Output::kVerbatim ? hand_over_verbatim(bytes, batch, copy)
                                                            : hand_over_reframed(bytes, batch, copy);
@@ -82,7 +82,7 @@ Result<void> Handover::hand_over(io::Buffer& input, Batch& batch, bool copy) noe
 Result<size_t> Handover::hand_over_verbatim(std::string_view bytes, Batch& batch,
                                             bool copy) noexcept {
   size_t at = 0;
-  while (at < bytes.size() && span_count_ < kSpansMax && !decoder_.is_finished()) {
+  while (at < bytes.size() && !passed_->is_full() && !decoder_.is_finished()) {
     const size_t begun = at;
     const Result<std::string_view> span = decoder_.next(bytes, at);
     if (!span) {
@@ -110,7 +110,7 @@ size_t Handover::hand_over_untouched(std::string_view bytes, Batch& batch, bool 
   BodyDecoder ahead = decoder_;
   std::string_view last;
   size_t whole = 0;  // Up to here all is handed over; what is cut or must be asked about is not.
-  while (whole < bytes.size() && span_count_ < kSpansMax && !decoder_.is_finished()) {
+  while (whole < bytes.size() && !passed_->is_full() && !decoder_.is_finished()) {
     size_t at = whole;
     std::string_view span = ahead.take_whole_chunk(bytes, at);
     const bool is_usual = !span.empty();
@@ -124,9 +124,9 @@ size_t Handover::hand_over_untouched(std::string_view bytes, Batch& batch, bool 
     whole = at;
     if (!is_usual) decoder_ = ahead;  // A usual chunk leaves it as it is.
     if (span.empty()) continue;
-    plain_events_ += *plain;
+    passed_->add_plain_events(*plain);
     payload_bytes_ += span.size();
-    if (*plain == 0) spans_[span_count_++] = span;
+    if (*plain == 0) passed_->add_span(span);
     last = span;
   }
   if (whole == 0) return 0;
@@ -163,7 +163,7 @@ Result<size_t> Handover::hand_over_reframed(std::string_view bytes, Batch& batch
   const size_t place = output_ == Output::kChunked ? batch.open_chunk() : 0;
   size_t at = 0;
   std::optional<Error> failure;
-  while (at < bytes.size() && span_count_ < kSpansMax && batch.has_piece_room() &&
+  while (at < bytes.size() && !passed_->is_full() && batch.has_piece_room() &&
          !decoder_.is_finished()) {
     const Result<std::string_view> span = decoder_.next(bytes, at);
     if (!span) {

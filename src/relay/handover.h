@@ -19,6 +19,29 @@
 
 namespace sluice::relay {
 
+// What one hand_over() has passed, for the tap. As long as a page of a stream's memory, so it lives
+// on the stack of its caller.
+class Passed {
+ public:
+  static constexpr size_t kSpansMax = 64;
+
+  // The payload that is shown.
+  [[nodiscard]] std::span<const std::string_view> spans() const noexcept {
+    return {spans_.data(), count_};
+  }
+  // Plain events beside it, which no span shows.
+  [[nodiscard]] uint32_t plain_events() const noexcept { return plain_events_; }
+  [[nodiscard]] bool is_full() const noexcept { return count_ == kSpansMax; }
+
+  void add_span(std::string_view span) noexcept { spans_[count_++] = span; }
+  void add_plain_events(uint32_t count) noexcept { plain_events_ += count; }
+
+ private:
+  RawArray<std::string_view, kSpansMax> spans_;
+  size_t count_ = 0;
+  uint32_t plain_events_ = 0;
+};
+
 class Handover {
  public:
   // How the client's body is written.
@@ -36,7 +59,8 @@ class Handover {
   // and still pointed into, else it is left empty for the caller to release after the tap. With
   // `copy` the bytes are copied, so that no buffer is pinned behind a send. Error: the upstream
   // broke its framing, or an event could not be held; what came before is in the batch.
-  [[nodiscard]] Result<void> hand_over(io::Buffer& input, Batch& batch, bool copy) noexcept;
+  [[nodiscard]] Result<void> hand_over(io::Buffer& input, Batch& batch, bool copy,
+                                       Passed& passed) noexcept;
 
   // The upstream closed. False when its body is cut short.
   [[nodiscard]] bool close() noexcept { return decoder_.close(); }
@@ -44,12 +68,6 @@ class Handover {
   // Bytes of the upstream that lie behind its body; they make its connection unusable.
   [[nodiscard]] bool has_excess() const noexcept { return has_excess_; }
 
-  // The payload that the last hand_over() passed, for the tap.
-  [[nodiscard]] std::span<const std::string_view> spans() const noexcept {
-    return {spans_.data(), span_count_};
-  }
-  // Plain events that it passed beside them, which no span shows.
-  [[nodiscard]] uint32_t plain_events() const noexcept { return plain_events_; }
   [[nodiscard]] uint64_t payload_bytes() const noexcept { return payload_bytes_; }
 
   // Ends the body for the client after is_finished(), where verbatim bytes have not done so.
@@ -59,7 +77,6 @@ class Handover {
   [[nodiscard]] bool write_broken_event(Batch& batch, std::string_view event) noexcept;
 
  private:
-  static constexpr size_t kSpansMax = 64;
   // A usage event is a few hundred bytes; an event larger than this is none and need not wait.
   static constexpr size_t kHeldEventMax = 16 * 1024;
   // The most padding that is written to complete a chunk whose upstream is gone.
@@ -98,9 +115,7 @@ class Handover {
   io::Block held_;             // The beginning of an incomplete event.
   size_t held_bytes_ = 0;
   uint64_t payload_bytes_ = 0;
-  RawArray<std::string_view, kSpansMax> spans_;
-  size_t span_count_ = 0;
-  uint32_t plain_events_ = 0;
+  Passed* passed_ = nullptr;  // Of the hand_over() under way.
   // The last bytes of the payload, to tell whether it stands between events.
   std::array<char, 4> tail_{'\n', '\n', '\n', '\n'};
 };

@@ -45,7 +45,12 @@ class Relay {
         batches_{Batch(blocks), Batch(blocks)},
         upstream_moved_at_(now()),
         downstream_moved_at_(now()) {
-    if (!input_.is_empty()) result_.first_byte_at = now();
+    // A head that came alone must not pin its buffer until the first token.
+    if (input_.is_empty()) {
+      input_.release();
+    } else {
+      result_.first_byte_at = now();
+    }
   }
 
   // Moves forward what can move: input into batches, a batch into a send, room into a receive.
@@ -114,10 +119,11 @@ void Relay::take_input() noexcept {
     if (!has_room()) start_sending();
     if (!has_room()) break;
     const bool copy = downstream_.is_sending() && input_.bytes().size() < kCopyBehindSendBelow;
-    const Result<void> handed = handover_.hand_over(input_, filling(), copy);
+    Passed passed;
+    const Result<void> handed = handover_.hand_over(input_, filling(), copy, passed);
     if (tap_ != nullptr) {
-      if (handover_.plain_events() > 0) tap_->on_plain_events(handover_.plain_events());
-      for (const std::string_view span : handover_.spans()) tap_->on_span(span);
+      if (passed.plain_events() > 0) tap_->on_plain_events(passed.plain_events());
+      for (const std::string_view span : passed.spans()) tap_->on_span(span);
     }
     if (input_.is_empty()) input_.release();
     if (!handed) {

@@ -47,6 +47,24 @@ TEST_F(Streams, d124_bytes_on_their_way_stay_what_they_are_when_streams_are_cut)
   shard.expect_clean_end();
 }
 
+// Goal: a stream whose next token is long in coming holds no receive buffer, also before the first.
+TEST_F(Streams, d020_a_stream_that_waits_pins_no_receive_buffer) {
+  serve(a());
+  StageClient& c = client();
+  c.ask(post(kStream));
+  ASSERT_TRUE(run_until_asked());
+  for (const std::string& bytes : {std::string(kStreamHead), chunk(kEvent)}) {
+    upstreams[0]->send(bytes);
+    ASSERT_TRUE(run_for(milliseconds(1)));
+    ASSERT_FALSE(c.received().empty());
+    EXPECT_EQ(shard.ring().buffers().in_use(), 0u);
+  }
+  upstreams[0]->send("0\r\n\r\n");
+  ASSERT_TRUE(run_until([&] { return c.reader.complete_count() == 1; }));
+  c.close();
+  shard.expect_clean_end();
+}
+
 // Goal: nobody's bytes wait longer than needed. Method: each event is looked for at the client
 // before the next one is sent, with the usage filter in between.
 TEST_F(Streams, d025_an_event_leaves_in_the_turn_in_which_it_came) {

@@ -59,7 +59,8 @@ class HandoverTest : public testing::Test {
       if (piece.empty()) continue;
       io::Buffer input = buffer_of(piece);
       while (!input.is_empty() && !handover.is_finished()) {
-        const Result<void> handed = handover.hand_over(input, batch_, copy);
+        Passed passed;
+        const Result<void> handed = handover.hand_over(input, batch_, copy, passed);
         EXPECT_TRUE(handed.has_value());
         sent += flush();
       }
@@ -139,9 +140,10 @@ TEST_F(HandoverTest, plain_events_are_told_by_number_and_the_others_shown) {
       if (piece.empty()) continue;
       io::Buffer input = buffer_of(piece);
       while (!input.is_empty()) {
-        ASSERT_TRUE(handover.hand_over(input, batch_, false).has_value());
-        plain += handover.plain_events();
-        for (const std::string_view span : handover.spans()) shown += span;
+        Passed passed;
+        ASSERT_TRUE(handover.hand_over(input, batch_, false, passed).has_value());
+        plain += passed.plain_events();
+        for (const std::string_view span : passed.spans()) shown += span;
         sent += flush();
       }
       input.release();
@@ -312,7 +314,8 @@ TEST_F(HandoverTest, d103_a_held_beginning_is_dropped_for_the_error_event) {
 TEST_F(HandoverTest, bad_framing_is_an_error_and_nothing_behind_it_is_passed) {
   Handover handover({.kind = BodyKind::kChunked}, Output::kChunked, nullptr, blocks_);
   io::Buffer input = buffer_of("5\r\nhelloXX0\r\n\r\n");
-  const Result<void> handed = handover.hand_over(input, batch_, false);
+  Passed passed;
+  const Result<void> handed = handover.hand_over(input, batch_, false, passed);
   ASSERT_FALSE(handed.has_value());
   EXPECT_EQ(handed.error().code, ErrorCode::kUpstreamProtocol);
   EXPECT_EQ(dechunk(flush()), "hello");
@@ -327,7 +330,8 @@ TEST_F(HandoverTest, d103_verbatim_bytes_before_bad_framing_are_passed_and_can_b
   for (const std::string& broken : breaks) {
     Handover handover({.kind = BodyKind::kChunked}, Output::kVerbatim, nullptr, blocks_);
     io::Buffer input = buffer_of(good + broken);
-    ASSERT_FALSE(handover.hand_over(input, batch_, false).has_value()) << broken;
+    Passed passed;
+    ASSERT_FALSE(handover.hand_over(input, batch_, false, passed).has_value()) << broken;
     std::string sent = flush();
     EXPECT_TRUE(sent.starts_with(good)) << broken;
     ASSERT_TRUE(handover.write_broken_event(batch_, kError)) << broken;
@@ -342,7 +346,8 @@ TEST_F(HandoverTest, d103_a_chunk_longer_than_its_size_is_closed_before_the_erro
   const std::string event = "data: 1\n\n";
   Handover handover({.kind = BodyKind::kChunked}, Output::kVerbatim, nullptr, blocks_);
   io::Buffer input = buffer_of("9\r\n" + event + "excess");
-  ASSERT_FALSE(handover.hand_over(input, batch_, false).has_value());
+  Passed passed;
+  ASSERT_FALSE(handover.hand_over(input, batch_, false, passed).has_value());
   std::string sent = flush();
   ASSERT_TRUE(handover.write_broken_event(batch_, kError));
   sent += flush();
