@@ -14,8 +14,8 @@ namespace {
 
 constexpr std::string_view kBlue = "#1f6fc4", kOrange = "#c8500a", kGreen = "#15805a",
                            kPurple = "#7a45b8", kBrown = "#8a6410", kGrey = "#6b7480",
-                           kRed = "#c9252d";
-constexpr std::string_view kColors[] = {kBlue, kOrange, kGreen, kPurple, kBrown, kGrey};
+                           kTeal = "#12808a", kRed = "#c9252d";
+constexpr std::string_view kColors[] = {kBlue, kOrange, kGreen, kPurple, kBrown, kTeal, kGrey};
 
 constexpr std::string_view kStyle = R"(
 body{font:15px/1.5 system-ui,sans-serif;color:#1c232b;background:#fff;margin:0}
