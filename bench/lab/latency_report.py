@@ -72,6 +72,11 @@ def lag_line(result):
         f"{each} {cell(values)}" for each, values in lags.items())
 
 
+def count_line(result):
+    return "  completed: " + ", ".join(
+        f"{name} {sum(run.completed for run in runs)}" for name, runs in result.runs.items())
+
+
 def failure_lines(result):
     for name, runs in result.runs.items():
         reasons = {}
@@ -89,7 +94,7 @@ def work_table(result):
     else:
         for kind, title in result.work.timings.items():
             lines += [f"  {title}:", timing_table(result, kind)]
-        lines.append(lag_line(result))
+        lines += [lag_line(result), count_line(result)]
     lines += [f"  {name}: skipped, {why}" for name, why in result.skipped.items()]
     lines += [*failure_lines(result), *against_first(result)]
     return "\n".join(lines + ([verdict_table(result.verdicts)] if result.verdicts else []))

@@ -193,6 +193,7 @@ class AddedTests(unittest.TestCase):
         self.assertRegex(text, r"P7 +1\.30 .* missed")
         self.assertIn("nginx: skipped, is not installed", text)
         self.assertIn("added: p50 1.000", text)
+        self.assertIn("completed: direct 3000, floor 3000, ", text)
 
 
 class ReadingsTests(unittest.TestCase):
