@@ -104,6 +104,18 @@ class Progress:
             print("\r\033[K", end="", file=sys.stderr, flush=True)
 
 
+def in_turn(title, names, rounds):
+    """(round, name) of each; each round begins with another name."""
+    progress = Progress(title, len(names) * rounds)
+    for number in range(rounds):
+        for place in range(len(names)):
+            name = names[(place + number) % len(names)]
+            progress.say(f"round {number + 1}, {name}")
+            yield number, name
+            progress.done += 1
+    progress.clear()
+
+
 class Comparison:
     """Peers are started when a work first needs them and live until the lab is left."""
 
@@ -183,16 +195,9 @@ class Comparison:
 
     def rounds(self, result, peers):
         """(round, name, peer) in turn; each round begins with another peer."""
-        progress = Progress(result.work.name, len(peers) * self.options.rounds)
-        order = list(peers)
-        for number in range(self.options.rounds):
-            for place in range(len(order)):
-                name = order[(place + number) % len(order)]
-                progress.say(f"round {number + 1}, {name}")
-                yield number, name, peers[name]
-                progress.done += 1
-                empty_logs(self.lab.folder)
-        progress.clear()
+        for number, name in in_turn(result.work.name, list(peers), self.options.rounds):
+            yield number, name, peers[name]
+            empty_logs(self.lab.folder)
 
     def measure_wrk(self, result, peers):
         work = result.work

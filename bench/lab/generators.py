@@ -86,6 +86,19 @@ class WrkLoad:
         return parse_wrk(self.process.communicate()[0])
 
 
+def run_load(lab, program, url, arguments):
+    """Runs sluice-load to its end; gives its figures, whatever it made of the ranges."""
+    path = lab.folder / "load.json"
+    path.unlink(missing_ok=True)
+    command = [program, *arguments, "--target", url, "--json", path]
+    done = subprocess.run([str(each) for each in command], stdin=subprocess.DEVNULL,
+                          capture_output=True, text=True, cwd=lab.folder,
+                          preexec_fn=lab.prepare(LOAD_CORE))
+    if not path.exists():
+        fail(f"sluice-load failed: {done.stdout}{done.stderr}")
+    return json.loads(path.read_text())
+
+
 class PacedLoad:
     """`streams` streams on one peer, from the start of the object until finish()."""
 

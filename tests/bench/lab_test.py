@@ -9,8 +9,8 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "bench"))
 
-from lab import callgrind, clients, comparison, costs, figures  # noqa: E402
-from lab import generators, peers, readings, report  # noqa: E402
+from lab import added, callgrind, clients, comparison, costs, figures  # noqa: E402
+from lab import generators, latency, latency_report, peers, readings, report  # noqa: E402
 from lab.figures import Row, Spread  # noqa: E402
 
 
@@ -99,6 +99,101 @@ class VerdictTests(unittest.TestCase):
                    "floor-2": rows(9.6, 8)}
         verdict, = figures.judge_shards("shards", rows_of, {})
         self.assertEqual([round(verdict.value.least, 2), round(verdict.value.most, 2)], [1, 1.2])
+
+
+def runs(*p50_us, **more):
+    """A run per round with such a median, and twice that as p99."""
+    return [added.Run(number, {"latency": {"mean": us, "p50": us, "p99": 2 * us}},
+                      **{"completed": 1000, "rate": 500, **more})
+            for number, us in enumerate(p50_us)]
+
+
+class AddedTests(unittest.TestCase):
+    DIRECT = runs(50, 60, 50)
+    TIMINGS = {"latency": "answer"}
+
+    def judge(self, sluice, floor, voids=None):
+        runs_of = {"direct": self.DIRECT, "floor": floor, "sluice": sluice}
+        return list(added.judge("P7", "open", self.TIMINGS, runs_of, voids or {}))
+
+    def test_ratios_are_of_what_is_added_in_the_same_round(self):
+        ratios = added.ratios(runs(70, 90, 80), runs(60, 80, 70), self.DIRECT, "latency", "p50")
+        self.assertEqual(ratios, [2, 1.5, 1.5])
+
+    def test_a_round_in_which_the_floor_adds_nothing_gives_no_ratio_and_is_told(self):
+        floor = runs(50, 80, 70)
+        self.assertEqual(added.ratios(runs(70, 90, 80), floor, self.DIRECT, "latency", "p50"),
+                         [1.5, 1.5])
+        self.assertIn("nothing in 1 rounds", self.judge(runs(70, 90, 80), floor)[0].note)
+
+    def test_a_round_that_one_lacks_gives_no_ratio(self):
+        self.assertEqual(added.ratios(runs(70, 90), runs(60, 80, 70)[1:], self.DIRECT, "latency",
+                                      "p50"), [1.5])
+        self.assertEqual(added.ratios(runs(70), runs(60), self.DIRECT, "gap", "p50"), [])
+
+    def test_medians_and_p99_have_budgets_of_their_own(self):
+        p50, p99 = self.judge(runs(63, 73, 63), runs(60, 70, 60))  # A ratio of 1.3 in both.
+        self.assertEqual((p50.word, p99.word), ("missed", "pass"))
+        self.assertAlmostEqual(p50.value.median, 1.3)
+        self.assertIn("of the medians 1.30", p50.note)
+
+    def test_what_cannot_be_had_counts_as_missed(self):
+        for each in (self.judge(runs(60), runs(60), {"floor": "9 failed"}),
+                     self.judge(runs(60), runs(40))):
+            self.assertEqual([(verdict.word, verdict.is_missed) for verdict in each],
+                             [("void", True)] * 2)
+
+    def test_why_runs_say_nothing(self):
+        def why(some, rate=0):
+            return added.why_void(some, self.DIRECT, ["latency"], rate)
+        self.assertEqual(why(runs(70, 80), 500), "")
+        self.assertIn("nothing", why(runs(70, completed=0)))
+        self.assertIn("nothing", why([]))
+        self.assertIn("9 failed", why(runs(70, failed=9)))
+        self.assertIn("only 500 of 600", why(runs(70), 600))
+        self.assertIn("40 ms", why(runs(70, forty_ms_steps=1)))
+        self.assertIn("adds 2.0 ms", why(runs(2050)))
+
+    def test_leaving_is_judged_by_its_p99_and_void_when_one_is_not_noticed(self):
+        def leaving(us, failed=0):
+            some = [added.Run(0, {"detection": {"p99": us}}, completed=9, failed=failed)]
+            verdict, = added.judge_leaving("leave", "waiting", "told", some)
+            return verdict.word
+        self.assertEqual([leaving(900), leaving(4000), leaving(6000), leaving(900, 1)],
+                         ["goal", "pass", "missed", "void"])
+
+    def test_what_sluice_load_says(self):
+        figures = {"latency": {"mean_us": 1, "p50_us": 2, "p99_us": 3, "max_us": 4},
+                   "completed": 5, "failed": 1, "not_sent": 2, "rate": 7, "forty_ms_steps": 0,
+                   "failures": {"status 503": 1}}
+        run = added.Run.of(4, figures, ["latency", "gap"])
+        self.assertEqual(run.times_us, {"latency": {"mean": 1, "p50": 2, "p99": 3}})
+        self.assertEqual((run.round, run.failed), (4, 3))
+
+    def test_works_by_name(self):
+        def names(wanted, has_trace=False):
+            return [work.name for work in latency.select_works(wanted, has_trace)]
+        self.assertEqual(names([]), ["open", "events", "leave", "llmux"])
+        self.assertEqual(names([], True)[-1], "trace")
+        self.assertEqual(names(["leave", "open"]), ["open", "leave"])
+        for wanted in (["opne"], ["trace"]):
+            with self.assertRaises(ValueError):
+                names(wanted)
+
+    def test_the_table_has_what_is_added_ratios_and_voids(self):
+        work, = latency.select_works(["open"], False)
+        result = latency.Result(
+            work, "open loop", "sluice", ["sluice"],
+            {"direct": self.DIRECT, "floor": runs(60, 70, 60), "sluice": runs(63, 73, 63),
+             "sluice again": runs(63, 73, 63)}, {"floor": "9 failed"},
+            {"nginx": "is not installed"}, self.judge(runs(63, 73, 63), runs(60, 70, 60)))
+        text = latency_report.work_table(result)
+        self.assertRegex(text, r"sluice +63 .* 13 \(13 - 13\) .* 1\.30 \(1\.30 - 1\.30\)")
+        self.assertRegex(text, r"floor .* void: 9 failed")
+        self.assertRegex(text, r"P7 +1\.30 .* missed")
+        self.assertIn("nginx: skipped, is not installed", text)
+        self.assertIn("added: p50 1.000", text)
+        self.assertIn("completed: direct 3000, floor 3000, ", text)
 
 
 class ReadingsTests(unittest.TestCase):

@@ -100,6 +100,7 @@ void EventReader::take_event(std::string_view event, MonoTime now) {
   if (stamp) {
     const Duration delay = now - MonoTime(Duration(*stamp));
     tally_.delay.record(delay);
+    if (events_ == 1) tally_.first_delay.record(delay);
     tally_.timeline.record(delay);
   }
   if (events_ == 1) {

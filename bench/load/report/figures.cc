@@ -50,12 +50,14 @@ Parts split(std::string_view name) {
 }  // namespace
 
 const std::vector<HistogramRow>& histogram_rows() {
-  static const std::vector<HistogramRow> rows = {{"whole answer", "latency", &T::latency},
-                                                 {"first event", "first_event", &T::first_event},
-                                                 {"gap between events", "gap", &T::gap},
-                                                 {"delay of an event", "delay", &T::delay},
-                                                 {"leaving noticed", "detection", &T::detection},
-                                                 {"own send lag", "send_lag", &T::send_lag}};
+  static const std::vector<HistogramRow> rows = {
+      {"whole answer", "latency", &T::latency},
+      {"first event", "first_event", &T::first_event},
+      {"gap between events", "gap", &T::gap},
+      {"delay of an event", "delay", &T::delay},
+      {"delay of the first", "first_delay", &T::first_delay},
+      {"leaving noticed", "detection", &T::detection},
+      {"own send lag", "send_lag", &T::send_lag}};
   return rows;
 }
 

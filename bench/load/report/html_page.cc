@@ -14,8 +14,8 @@ namespace {
 
 constexpr std::string_view kBlue = "#1f6fc4", kOrange = "#c8500a", kGreen = "#15805a",
                            kPurple = "#7a45b8", kBrown = "#8a6410", kGrey = "#6b7480",
-                           kRed = "#c9252d";
-constexpr std::string_view kColors[] = {kBlue, kOrange, kGreen, kPurple, kBrown, kGrey};
+                           kTeal = "#12808a", kRed = "#c9252d";
+constexpr std::string_view kColors[] = {kBlue, kOrange, kGreen, kPurple, kBrown, kTeal, kGrey};
 
 constexpr std::string_view kStyle = R"(
 body{font:15px/1.5 system-ui,sans-serif;color:#1c232b;background:#fff;margin:0}
@@ -79,7 +79,10 @@ void add_head(const Report& report, std::string& out) {
 std::string format_figure(const Verdict& verdict) {
   const std::string& name = verdict.expectation.figure;
   const bool is_time = name.find('.') != std::string::npos && !name.ends_with(".count");
-  return is_time ? format_us(verdict.value) : fmt::format("{:.10g}", verdict.value);
+  if (is_time) return format_us(verdict.value);
+  constexpr double kWhole = 100;  // From here on nobody reads what is behind the point.
+  if (verdict.value < kWhole) return fmt::format("{:.4g}", verdict.value);
+  return format_count(static_cast<uint64_t>(std::llround(verdict.value)));
 }
 
 void add_verdicts(const Report& report, std::string& out) {

@@ -46,6 +46,7 @@ struct Tally {
   LatencyHistogram first_event;  // From the intended send to the end of the first event.
   LatencyHistogram gap;          // Between the ends of two events of one stream.
   LatencyHistogram delay;        // From the stamp inside an event to its end being seen here.
+  LatencyHistogram first_delay;  // The same, of each stream's first event alone.
   LatencyHistogram detection;    // From leaving to the other side's noticing.
   LatencyHistogram send_lag;     // From the intended send to the kernel having taken the request.
 

@@ -25,6 +25,21 @@ TEST(EventReader, counts_events_gaps_and_delays) {
   EXPECT_EQ(tally.gap.count(), 2u);
   EXPECT_EQ(tally.delay.count(), 2u);
   EXPECT_EQ(tally.delay.max(), Duration(3000));
+  EXPECT_EQ(tally.first_delay.count(), 1u);
+  EXPECT_EQ(tally.first_delay.max(), Duration(3000));
+}
+
+TEST(EventReader, the_delay_of_each_streams_first_event_is_also_kept_apart) {
+  Tally tally;
+  EventReader reader(tally, seconds(1));
+  for (const int64_t seen : {1500, 1700}) {
+    reader.begin(at(500), true);
+    reader.take("data: {\"t_ns\":1000}\n\n", at(seen));
+    reader.take("data: {\"t_ns\":1000}\n\n", at(9000));
+  }
+  EXPECT_EQ(tally.delay.count(), 4u);
+  EXPECT_EQ(tally.first_delay.count(), 2u);
+  EXPECT_EQ(tally.first_delay.max(), Duration(700));
 }
 
 TEST(EventReader, sees_the_same_whatever_the_cut) {

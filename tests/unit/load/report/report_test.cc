@@ -126,6 +126,15 @@ TEST_F(ReportTest, the_page_is_whole_and_needs_no_network) {
   EXPECT_EQ(charts, 4u);
 }
 
+TEST_F(ReportTest, the_page_shows_counts_and_rates_as_people_write_them) {
+  report.measured = milliseconds(700);
+  EXPECT_TRUE(is_good_with("rate", "at least 1"));
+  EXPECT_NE(render_html(report).find("<td>1,429<td"), std::string::npos);
+  report.measured = seconds(60);
+  EXPECT_TRUE(is_good_with("rate", "at least 1"));
+  EXPECT_NE(render_html(report).find("<td>16.67<td"), std::string::npos);
+}
+
 TEST_F(ReportTest, a_run_of_streams_shows_its_events_by_the_second) {
   tally->events = 5000;
   tally->timeline.end_second(tally->running());
