@@ -184,6 +184,12 @@ def empty_logs(folder):
             os.truncate(path, 0)
 
 
+def build_release(root):
+    """The gateway as it is shipped; its path."""
+    subprocess.run([root / "tools/release"], check=True, stdout=subprocess.DEVNULL)
+    return root / "build-shipped/src/app/sluice"
+
+
 def build_programs(root, build, targets):
     """A release build of `targets`, configured where it is not yet."""
     environment = dict(os.environ)

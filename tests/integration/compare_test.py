@@ -33,6 +33,15 @@ class CompareSmoke(unittest.TestCase):
                 self.assertGreater(row["count"], 0, (name, peer))
                 self.assertEqual(row["errors"], 0, (name, peer))
 
+    def test_techniques_serve_beside_the_floor(self):
+        techniques = Path(COMPARE).with_name("techniques")
+        done = subprocess.run(
+            [sys.executable, "-B", techniques, "--build", BUILD, "--rounds", "1", "--seconds",
+             "0.2", "--only", "burst_32"], capture_output=True, text=True)
+        self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+        self.assertIn("nothing again", done.stdout)
+        self.assertNotIn("nothing completed", done.stdout)
+
     def test_requests_and_bursts_pass_every_peer(self):
         works = ("unary_32", "burst_32", "large")
         said, figures = self.compare("--only", ",".join(works))

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""bench/cost/cost on few requests, streams and rounds: every figure is there."""
+"""bench/cost/cost and scale on few requests, streams and rounds: every figure is there."""
 
 import json
 import subprocess
@@ -35,6 +35,16 @@ class CostSmoke(unittest.TestCase):
                               capture_output=True, text=True)
         self.assertEqual(done.returncode, 2)
         self.assertIn("speed", done.stderr)
+
+    def test_growth_is_measured(self):
+        scale = Path(COST).with_name("scale")
+        done = subprocess.run(
+            [sys.executable, "-B", scale, "--build", BUILD, "--deployments", "1,60", "--keys",
+             "10,20", "--streams", "20", "--rounds", "1", "--seconds", "0.3"],
+            capture_output=True, text=True)
+        self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+        for first in ("deployments", "keys", "streams"):
+            self.assertRegex(done.stdout, rf"(?m)^  {first} .*\n  \d+ .*\d")
 
 
 if __name__ == "__main__":
