@@ -74,6 +74,11 @@ Task<Connection::HeadRead> Connection::read_head() {
       if (!input_.append(std::move(*received), worker_.blocks(), 64 * 1024)) {
         co_return HeadRead::kClosed;
       }
+      // A request holds its bytes until its answer begins, which may be minutes. Were all receive
+      // buffers held so, no receive could end any more, and nothing would give one back.
+      const io::BufferPool& buffers = worker_.ring().buffers();
+      const bool is_scarce = buffers.in_use() > buffers.total() / 2;
+      if (is_scarce && !input_.detach(worker_.blocks())) co_return HeadRead::kClosed;
     } else if (timer_.is_ready()) {
       co_return has_begun ? HeadRead::kTimeout : HeadRead::kClosed;
     }

@@ -65,6 +65,32 @@ TEST_F(Streams, d020_a_stream_that_waits_pins_no_receive_buffer) {
   shard.expect_clean_end();
 }
 
+// Goal: requests that wait for their answers do not take all receive buffers, which would stop the
+// shard for good. Method: far more of them than there are buffers.
+class FewBuffers : public Stage {
+ protected:
+  FewBuffers() : Stage(ShardOptions{.buffers = {.hot = 64, .most = 64}}) {}
+};
+
+TEST_F(FewBuffers, d020_more_requests_wait_than_there_are_buffers) {
+  constexpr size_t kRequests = 200;
+  serve(a());
+  std::vector<StageClient*> clients;
+  for (size_t i = 0; i < kRequests; ++i) {
+    clients.push_back(&client());
+    clients.back()->ask(post(kUnary));
+  }
+  ASSERT_TRUE(run_until([&] { return upstreams.size() == kRequests; }));
+  ASSERT_TRUE(run_for(milliseconds(5)));
+  EXPECT_LE(shard.ring().buffers().in_use(), 33u);
+  for (auto* upstream : upstreams) upstream->send(answer("{}"));
+  for (StageClient* each : clients) {
+    EXPECT_TRUE(run_until([&] { return each->reader.complete_count() == 1; }));
+    each->close();
+  }
+  shard.expect_clean_end();
+}
+
 // Goal: nobody's bytes wait longer than needed. Method: each event is looked for at the client
 // before the next one is sent, with the usage filter in between.
 TEST_F(Streams, d025_an_event_leaves_in_the_turn_in_which_it_came) {
