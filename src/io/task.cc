@@ -12,10 +12,6 @@ constexpr size_t kStep = 64;
 constexpr size_t kLargest = 16 * 1024;
 constexpr size_t kClasses = kLargest / kStep;
 
-// What thousands of requests needed at once and then no longer goes back to the heap: the frames of
-// a request's beginning must not add to the memory of its open stream.
-constexpr uint32_t kKeptMax = 256;
-
 struct FreeFrame {
   FreeFrame* next;
 };
@@ -23,7 +19,6 @@ struct FreeFrame {
 // Frames of a thread go back to that thread: tasks never move between shards.
 struct FreeLists {
   FreeFrame* heads[kClasses] = {};
-  uint32_t kept[kClasses] = {};
   ~FreeLists() {
     for (FreeFrame* head : heads) {
       while (head != nullptr) {
@@ -49,7 +44,6 @@ void* FramePool::allocate(size_t bytes) {
   if (head == nullptr) return ::operator new((index + 1) * kStep);
   FreeFrame* frame = head;
   head = frame->next;
-  --free_lists.kept[index];
   allow_access(frame, (index + 1) * kStep);
   return frame;
 }
@@ -60,11 +54,6 @@ void FramePool::release(void* frame, size_t bytes) noexcept {
     return;
   }
   const size_t index = class_of(bytes);
-  if (free_lists.kept[index] == kKeptMax) {
-    ::operator delete(frame);
-    return;
-  }
-  ++free_lists.kept[index];
   FreeFrame*& head = free_lists.heads[index];
   head = new (frame) FreeFrame{head};
   forbid_access(head + 1, (index + 1) * kStep - sizeof(FreeFrame));

@@ -6,7 +6,7 @@
 
 namespace sluice::http {
 
-// Sees the body after it was handed to the client, so nothing it does delays a byte.
+// Sees the body in the turn in which it goes out: what it does is a part of that turn's time.
 class EventTap {
  public:
   virtual ~EventTap() = default;

@@ -58,8 +58,8 @@ struct RelayResult {
 //
 // Reads only what the client has room for, so a slow client slows its upstream and costs at most
 // `held_bytes_max`. Bytes leave in the turn in which they came: each buffer is sent as it is and
-// shown to `tap` afterwards; small ones are copied only while a send is in flight, so that no token
-// pins a buffer. Chunked framing passes verbatim where it can.
+// shown to `tap` in that turn; small ones are copied only while a send is in flight, so that no
+// token pins a buffer. Chunked framing passes verbatim where it can.
 //
 // `filter`, when given, sees each event before the send and may drop it; then alone an incomplete
 // event waits for its end. `tap` and `filter` may be null. A broken event stream ends with one of
