@@ -2,6 +2,9 @@
 
 #include <sys/mman.h>
 
+#include <cstdlib>
+#include <new>
+
 #include <sluice/base/assert.h>
 
 #include "poison.h"
@@ -11,11 +14,14 @@ namespace sluice::io {
 BufferPool::BufferPool(Kernel& kernel, BufferLimits limits) : kernel_(kernel), most_(limits.most) {
   SLUICE_ASSERT(limits.hot > 0 && limits.hot <= limits.most);
   slabs_.reserve(limits.most / kSlabBuffers + 1);
+  SLUICE_ASSERT(limits.most < kSpareId);
+  spares_.reserve(kSparesKept);
   while (total() < limits.hot) SLUICE_ASSERT(grow());
   commit();
 }
 
 BufferPool::~BufferPool() {
+  for (char* spare : spares_) operator delete(spare, std::align_val_t{kSpareBytes});
   for (char* slab : slabs_) {
     allow_access(slab, size_t{kSlabBuffers} * kBufferBytes);
     munmap(slab, size_t{kSlabBuffers} * kBufferBytes);
@@ -47,7 +53,34 @@ Buffer BufferPool::adopt(uint16_t id, uint32_t length) noexcept {
   return Buffer(*this, id, {address(id), length});
 }
 
-void BufferPool::recycle(uint16_t id) noexcept {
+Buffer BufferPool::take_spare() noexcept {
+  char* memory = nullptr;
+  if (spares_.empty()) {
+    // Aligned to its size, so that the start is found again from any place inside.
+    memory = static_cast<char*>(
+        operator new(kSpareBytes, std::align_val_t{kSpareBytes}, std::nothrow));
+    if (memory == nullptr) return {};
+  } else {
+    memory = spares_.back();
+    spares_.pop_back();
+  }
+  ++spares_in_use_;
+  return Buffer(*this, kSpareId, {memory, 0});
+}
+
+void BufferPool::recycle_spare(const char* inside) noexcept {
+  --spares_in_use_;
+  auto* memory =
+      reinterpret_cast<char*>(reinterpret_cast<uintptr_t>(inside) & ~uintptr_t{kSpareBytes - 1});
+  if (spares_.size() < kSparesKept) {
+    spares_.push_back(memory);
+  } else {
+    operator delete(memory, std::align_val_t{kSpareBytes});
+  }
+}
+
+void BufferPool::recycle(uint16_t id, const char* inside) noexcept {
+  if (id == kSpareId) return recycle_spare(inside);
   forbid_access(address(id), kBufferBytes);
   kernel_.provide_buffer(id, address(id), kUsableBytes);
   ++uncommitted_;

@@ -53,7 +53,7 @@ void Ring::wake() noexcept {
 }
 
 std::optional<Duration> Ring::sleep_time(bool may_sleep) {
-  if (!may_sleep || !ready_.empty() || stopping_) return Duration::zero();
+  if (!may_sleep || !ready_.empty() || !background_.empty() || stopping_) return Duration::zero();
   sleeping_.store(true, std::memory_order_relaxed);
   std::atomic_thread_fence(std::memory_order_seq_cst);
   if (hook_ != nullptr && hook_->has_work()) return Duration::zero();
@@ -72,6 +72,7 @@ std::optional<Duration> Ring::sleep_time(bool may_sleep) {
 
 void Ring::turn(bool may_sleep) {
   ready_.run(kResumesPerTurn);
+  background_.run(kBackgroundPerTurn);
   if (hook_ != nullptr && hook_->has_work()) hook_->run();
   buffers_.commit();
   if (!starved_.empty()) feed_starved();

@@ -63,6 +63,11 @@ void SystemSyscalls::close(int fd) noexcept { ::close(fd); }
 // Fails only for a socket that is not connected any more, which is what is wanted.
 void SystemSyscalls::shut_down(int fd) noexcept { ::shutdown(fd, SHUT_RDWR); }
 
+void SystemSyscalls::send_now(int fd, std::string_view bytes) noexcept {
+  [[maybe_unused]] const ssize_t sent =
+      ::send(fd, bytes.data(), bytes.size(), MSG_DONTWAIT | MSG_NOSIGNAL);
+}
+
 void SystemSyscalls::shut_down_sending(int fd) noexcept { ::shutdown(fd, SHUT_WR); }
 
 uint64_t SystemSyscalls::acknowledged_bytes(int fd) noexcept {

@@ -137,6 +137,13 @@ void SimSyscalls::shut_down(int fd) noexcept {
   }
 }
 
+void SimSyscalls::send_now(int fd, std::string_view bytes) noexcept {
+  SimFile* file = files_.find(fd);
+  if (file == nullptr || file->end == nullptr) return;
+  if (file->is_sending) ADD_FAILURE() << "send_now() beside a send in flight";
+  [[maybe_unused]] const int64_t sent = net_.write(*file->end, bytes);
+}
+
 void SimSyscalls::shut_down_sending(int fd) noexcept {
   SimFile* file = files_.find(fd);
   if (file != nullptr && file->end != nullptr) net_.shut_write(*file->end);

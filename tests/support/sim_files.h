@@ -70,6 +70,7 @@ class SimSyscalls final : public io::Syscalls {
   void signal_eventfd(int fd) noexcept override;
   void close(int fd) noexcept override;
   void shut_down(int fd) noexcept override;
+  void send_now(int fd, std::string_view bytes) noexcept override;
   void shut_down_sending(int fd) noexcept override;
   [[nodiscard]] uint64_t acknowledged_bytes(int fd) noexcept override;
 

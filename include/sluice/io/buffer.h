@@ -32,6 +32,9 @@ class Buffer {
   void remove_prefix(size_t count) noexcept { bytes_.remove_prefix(count); }
   // Gives the buffer back early; bytes() is empty afterwards.
   void release() noexcept;
+  // Of a spare that is being filled: where, and how much of it is good then.
+  [[nodiscard]] char* spare_data() noexcept { return const_cast<char*>(bytes_.data()); }
+  void set_spare_length(size_t length) noexcept { bytes_ = {bytes_.data(), length}; }
 
  private:
   friend class BufferPool;
@@ -55,6 +58,9 @@ class BufferPool {
   static constexpr uint32_t kBufferBytes = 16 * 1024;
   static constexpr uint32_t kOverread = 64;
   static constexpr uint32_t kUsableBytes = kBufferBytes - kOverread;
+  // Takes all that one receive and the TLS record begun before it can decrypt to.
+  static constexpr uint32_t kSpareBytes = 32 * 1024;
+  static constexpr uint32_t kSpareUsableBytes = kSpareBytes - kOverread;
 
   BufferPool(Kernel& kernel, BufferLimits limits);
   ~BufferPool();
@@ -63,6 +69,9 @@ class BufferPool {
 
   // Wraps what a completion delivered.
   [[nodiscard]] Buffer adopt(uint16_t id, uint32_t length) noexcept;
+  // Memory that the kernel never sees, for bytes made of received ones (decrypted). Not held when
+  // there is no memory. Fill at most kSpareUsableBytes from spare_data() on, then set_spare_length().
+  [[nodiscard]] Buffer take_spare() noexcept;
   // Hands recycled buffers back to the kernel; once per turn.
   void commit() noexcept;
   // Adds a slab of buffers; false at the ceiling or when memory is refused.
@@ -71,6 +80,11 @@ class BufferPool {
   // Buffers that the kernel may fill at this moment.
   [[nodiscard]] uint32_t available() const noexcept { return available_; }
   [[nodiscard]] uint32_t in_use() const noexcept { return in_use_; }
+  // Who holds a buffer for long must copy it out now: were all held so, nothing could be received
+  // any more, and nothing would give one back.
+  [[nodiscard]] bool is_scarce() const noexcept {
+    return in_use_ > total() / 2 || spares_in_use_ > most_ / 4;
+  }
   [[nodiscard]] uint32_t total() const noexcept {
     const auto made = static_cast<uint32_t>(slabs_.size()) * kSlabBuffers;
     return made < most_ ? made : most_;
@@ -83,7 +97,11 @@ class BufferPool {
   [[nodiscard]] char* address(uint16_t id) const noexcept {
     return slabs_[id / kSlabBuffers] + size_t{id % kSlabBuffers} * kBufferBytes;
   }
-  void recycle(uint16_t id) noexcept;
+  void recycle(uint16_t id, const char* inside) noexcept;
+  void recycle_spare(const char* inside) noexcept;
+
+  static constexpr uint16_t kSpareId = 0xffff;
+  static constexpr size_t kSparesKept = 64;
 
   Kernel& kernel_;
   uint32_t most_;
@@ -91,6 +109,8 @@ class BufferPool {
   uint32_t available_ = 0;
   uint32_t in_use_ = 0;
   uint32_t uncommitted_ = 0;
+  std::vector<char*> spares_;  // Free ones, the last used at the end.
+  uint32_t spares_in_use_ = 0;
 };
 
 inline Buffer& Buffer::operator=(Buffer&& other) noexcept {
@@ -104,7 +124,7 @@ inline Buffer& Buffer::operator=(Buffer&& other) noexcept {
 }
 
 inline void Buffer::release() noexcept {
-  if (pool_ != nullptr) std::exchange(pool_, nullptr)->recycle(id_);
+  if (pool_ != nullptr) std::exchange(pool_, nullptr)->recycle(id_, bytes_.data());
   bytes_ = {};
 }
 

@@ -30,6 +30,22 @@ class ReadyQueue {
   IntrusiveList<Waiter> waiters_;
 };
 
+// Awaiter of Ring::background_turn(): waits in line, whatever else happens.
+class [[nodiscard]] BackgroundTurn {
+ public:
+  explicit BackgroundTurn(ReadyQueue& line) noexcept : line_(line) {}
+  [[nodiscard]] bool await_ready() const noexcept { return false; }
+  void await_suspend(std::coroutine_handle<> handle) noexcept {
+    waiter_.handle = handle;
+    line_.push(waiter_);
+  }
+  void await_resume() const noexcept {}
+
+ private:
+  ReadyQueue& line_;
+  Waiter waiter_;
+};
+
 // A condition with at most one waiter. trigger() makes it ready until reset(). One shard.
 class Event {
  public:

@@ -75,6 +75,9 @@ class Ring {
   [[nodiscard]] BufferPool& buffers() noexcept { return buffers_; }
   [[nodiscard]] const RingFigures& figures() const noexcept { return figures_; }
   [[nodiscard]] uint64_t overflows() const { return kernel_.figures().overflows; }
+  // Awaited before work that must not hold others up, such as a step of a TLS handshake: goes on
+  // in this turn or a later one, behind everything that is ready, kBackgroundPerTurn a turn.
+  [[nodiscard]] BackgroundTurn background_turn() noexcept { return BackgroundTurn(background_); }
   [[nodiscard]] uint32_t ops_in_flight() const noexcept { return slots_.live_count(); }
 
   // Ends both directions of a socket; operations in flight on it complete soon after.
@@ -87,6 +90,7 @@ class Ring {
   // More ops than descriptors allow can never be in flight; this only bounds a leak.
   static constexpr uint32_t kOpsMax = 1u << 21;
   static constexpr uint32_t kResumesPerTurn = 8192;
+  static constexpr uint32_t kBackgroundPerTurn = 2;
   static constexpr uint64_t kNoTarget = ~0ull;  // Token of ops whose completion nobody awaits.
 
   struct OpSlot {
@@ -132,6 +136,7 @@ class Ring {
   uint64_t wall_turn_ = UINT64_MAX;    // The turn in which it was read.
   MonoTime latest_ = MonoTime::max();  // Of turn_until(), while it runs.
   ReadyQueue ready_;
+  ReadyQueue background_;
   TimerWheel timers_;
   Slots slots_;
   BufferPool buffers_;

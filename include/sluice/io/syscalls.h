@@ -4,6 +4,7 @@
 #include <sys/socket.h>
 
 #include <cstdint>
+#include <string_view>
 
 #include <sluice/base/result.h>
 
@@ -27,6 +28,9 @@ class Syscalls {
   virtual void close(int fd) noexcept = 0;
   // Ends both directions of a socket.
   virtual void shut_down(int fd) noexcept = 0;
+  // Sends what the kernel takes at once, or nothing: last words, such as a TLS alert, before a
+  // socket is closed. Not while a send is in flight on the ring.
+  virtual void send_now(int fd, std::string_view bytes) noexcept = 0;
   // Ends the sending direction alone: the peer reads to the end and may still write.
   virtual void shut_down_sending(int fd) noexcept = 0;
   // Bytes that the peer's host has acknowledged over the life of a TCP socket (TCP_INFO,
@@ -45,6 +49,7 @@ class SystemSyscalls final : public Syscalls {
   void signal_eventfd(int fd) noexcept override;
   void close(int fd) noexcept override;
   void shut_down(int fd) noexcept override;
+  void send_now(int fd, std::string_view bytes) noexcept override;
   void shut_down_sending(int fd) noexcept override;
   [[nodiscard]] uint64_t acknowledged_bytes(int fd) noexcept override;
 };

@@ -1,0 +1,62 @@
+// What the sessions of one listener or of one kind of client share, on one shard.
+#pragma once
+
+#include <expected>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include <sluice/net/tls.h>
+
+struct WOLFSSL_CTX;
+
+namespace sluice::net {
+
+struct FreeContext {
+  void operator()(WOLFSSL_CTX* context) const noexcept;
+};
+using ContextPtr = std::unique_ptr<WOLFSSL_CTX, FreeContext>;
+
+// One WOLFSSL_CTX for a client; for a listener one for each certificate. wolfSSL counts the uses of
+// its contexts itself; this object lives as long as the library may call back into it.
+class TlsContext {
+ public:
+  enum class Role : uint8_t { kServer, kClient };
+
+  [[nodiscard]] static std::expected<TlsRef<TlsContext>, std::string> make_server(
+      const TlsServerSettings& settings, const TicketKeys& keys);
+  [[nodiscard]] static std::expected<TlsRef<TlsContext>, std::string> make_client(
+      const TlsClientSettings& settings, SystemAuthorities& system);
+
+  void retain() noexcept { ++uses_; }
+  void release() noexcept {
+    if (--uses_ == 0) delete this;
+  }
+
+  [[nodiscard]] Role role() const noexcept { return role_; }
+  [[nodiscard]] WOLFSSL_CTX* first() const noexcept { return certificates_.front().context.get(); }
+  // The context whose certificate is for `name`; the first one when none is.
+  [[nodiscard]] WOLFSSL_CTX* find(std::string_view name) const noexcept;
+  [[nodiscard]] std::string_view staple_of(const WOLFSSL_CTX* context) const noexcept;
+
+  TicketKeys ticket_keys;
+
+ private:
+  struct Certificate {
+    ContextPtr context;
+    std::vector<std::string> names;  // Lower case.
+    std::string staple;              // An OCSP response (RFC 6960) in DER; "" for none.
+  };
+
+  explicit TlsContext(Role role) noexcept : role_(role) {}
+  ~TlsContext() = default;
+  [[nodiscard]] std::string add_identity(const TlsServerSettings& settings,
+                                         const TlsIdentity& identity);
+
+  Role role_;
+  uint32_t uses_ = 0;
+  std::vector<Certificate> certificates_;  // Never empty once made.
+};
+
+}  // namespace sluice::net

@@ -1,0 +1,116 @@
+// One TLS connection as a machine over bytes: ciphertext in and out, no socket.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include <sluice/io/buffer.h>
+#include <sluice/net/tls.h>
+
+#include "tls_context.h"
+
+struct WOLFSSL;
+
+namespace sluice::net {
+
+struct FreeSession {
+  void operator()(WOLFSSL* session) const noexcept;
+};
+
+// Ciphertext on its way out: grows to the largest batch, and is given back when it was sent.
+class CipherOutput {
+ public:
+  // What the peer may make us owe without reading anything (key updates, alerts).
+  static constexpr size_t kOwedMax = 4096;
+
+  [[nodiscard]] bool append(const char* bytes, size_t count) noexcept;
+  [[nodiscard]] std::string_view bytes() const noexcept { return {memory_.get(), size_}; }
+  // Room for so much more without a move.
+  [[nodiscard]] bool reserve(size_t count) noexcept;
+  void release() noexcept;
+
+ private:
+  std::unique_ptr<char[]> memory_;
+  size_t size_ = 0;
+  size_t capacity_ = 0;
+};
+
+// What an upstream must prove to be.
+struct PeerRules {
+  std::string server_name;
+  std::vector<crypto::Digest> pins;
+  bool verify = true;
+
+  void retain() noexcept { ++uses; }
+  void release() noexcept {
+    if (--uses == 0) delete this;
+  }
+  uint32_t uses = 0;
+};
+
+// The library is called from here only. Of one shard; may not move, because the library knows it.
+class TlsSession {
+ public:
+  // The largest plaintext of one record (RFC 8446 5.1).
+  static constexpr size_t kRecordBytes = 16 * 1024;
+
+  enum class Step : uint8_t { kDone, kWantsInput, kFailed };
+  enum class Read : uint8_t { kBytes, kWantsInput, kEnd, kFailed };
+
+  // Null without memory. `rules` are empty for the session of a listener.
+  [[nodiscard]] static std::unique_ptr<TlsSession> make(const TlsRef<TlsContext>& context,
+                                                        const TlsRef<PeerRules>& rules) noexcept;
+  ~TlsSession();
+  TlsSession(const TlsSession&) = delete;
+  TlsSession& operator=(const TlsSession&) = delete;
+
+  // Takes received bytes; has_input() until they were used.
+  void feed(io::Buffer ciphertext) noexcept;
+  [[nodiscard]] bool has_input() const noexcept { return !input_.is_empty(); }
+  // Goes on with the handshake as far as the input lets it; output() may have bytes afterwards.
+  [[nodiscard]] Step step() noexcept;
+  // Decrypts what was fed into `to`, which takes it all; `count` is how much came out.
+  [[nodiscard]] Read read(char* to, size_t room, size_t* count) noexcept;
+  // Encrypts one record of at most kRecordBytes. False when the session has failed.
+  [[nodiscard]] bool write(std::string_view plaintext) noexcept;
+  // Writes the orderly end (close_notify) into output().
+  void end() noexcept;
+
+  [[nodiscard]] CipherOutput& output() noexcept { return output_; }
+  [[nodiscard]] bool is_client() const noexcept { return context_->role() == TlsContext::Role::kClient; }
+  [[nodiscard]] bool is_resumed() const noexcept;
+  // Why a call has failed; static storage.
+  [[nodiscard]] std::string_view failure() const noexcept { return failure_; }
+  [[nodiscard]] bool is_over() const noexcept { return is_ended_ || !failure_.empty(); }
+  // RFC 2253 subject of the client's verified certificate; "" without one.
+  [[nodiscard]] std::string_view peer_subject() const noexcept { return peer_subject_; }
+  [[nodiscard]] WOLFSSL* raw() noexcept { return session_.get(); }
+
+  // Plaintext that was decrypted and not taken yet.
+  io::Buffer plaintext;
+
+ private:
+  TlsSession(const TlsRef<TlsContext>& context, WOLFSSL* session,
+             const TlsRef<PeerRules>& rules) noexcept;
+  // Between the handshake and the first byte: name, pins, the client's subject.
+  [[nodiscard]] bool examine_peer() noexcept;
+  void fail(std::string_view why) noexcept;
+  static int receive_bytes(WOLFSSL*, char* to, int room, void* self) noexcept;
+  static int send_bytes(WOLFSSL*, char* bytes, int count, void* self) noexcept;
+
+  TlsRef<TlsContext> context_;
+  std::unique_ptr<WOLFSSL, FreeSession> session_;
+  TlsRef<PeerRules> rules_;
+  io::Buffer input_;
+  CipherOutput output_;
+  std::string_view failure_;
+  std::string peer_subject_;
+  // Received since the last plaintext: a peer that sends only empty records is cut off.
+  size_t fruitless_bytes_ = 0;
+  bool is_established_ = false;
+  bool is_ended_ = false;  // The peer has sent its close_notify.
+};
+
+}  // namespace sluice::net
