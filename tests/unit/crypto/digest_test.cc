@@ -1,11 +1,11 @@
 #include <sluice/crypto/digest.h>
 
-#include <cstdlib>
 #include <string>
 #include <thread>
 
 #include <gtest/gtest.h>
-#include <openssl/crypto.h>
+
+#include "libcrypto_memory.h"
 
 namespace sluice::crypto {
 namespace {
@@ -18,19 +18,6 @@ std::string hex(const Digest& digest) {
   }
   return text;
 }
-
-// libcrypto takes our allocation functions only before its first allocation, hence at start-up.
-uint64_t allocations = 0;
-const bool counts_allocations = CRYPTO_set_mem_functions(
-                                    [](size_t bytes, const char*, int) {
-                                      ++allocations;
-                                      return std::malloc(bytes);
-                                    },
-                                    [](void* block, size_t bytes, const char*, int) {
-                                      ++allocations;
-                                      return std::realloc(block, bytes);
-                                    },
-                                    [](void* block, const char*, int) { std::free(block); }) == 1;
 
 TEST(Sha256, agrees_with_the_published_vectors) {
   EXPECT_EQ(hex(sha256("")), "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855");
@@ -51,11 +38,11 @@ TEST(Sha256, keeps_no_state_between_calls) {
 }
 
 TEST(Sha256, allocates_nothing_when_warm) {
-  ASSERT_TRUE(counts_allocations);
+  ASSERT_TRUE(libcrypto_is_counted());
   (void)sha256("warm");
-  const uint64_t before = allocations;
+  const int64_t before = libcrypto_allocations();
   for (int i = 0; i < 100; ++i) (void)sha256("sk-0123456789abcdef0123456789abcdef0123456789abcdef");
-  EXPECT_EQ(allocations, before);
+  EXPECT_EQ(libcrypto_allocations(), before);
 }
 
 }  // namespace
