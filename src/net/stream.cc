@@ -5,6 +5,8 @@
 
 #include <sluice/base/assert.h>
 
+#include "tls_session.h"
+
 namespace sluice::net {
 
 Stream::Stream(io::Ring& ring, int fd, Side side) noexcept
@@ -24,17 +26,27 @@ void Stream::ReceiveOp::complete(const io::KernelCompletion& completion,
   result = completion.result;
   if (result > 0) total += static_cast<uint32_t>(result);
   buffer = std::move(received);
+  if (decrypter != nullptr) [[unlikely]] {
+    decrypter->decrypt_received();
+  } else {
+    end();
+  }
+}
+
+void Stream::ReceiveOp::end() noexcept {
   trigger();
   if (observer != nullptr) observer->on_received();
 }
 
 void Stream::start_receive() noexcept {
   if (receive_.is_in_flight() || receive_.is_ready()) return;
+  if (receive_.decrypter != nullptr) [[unlikely]] return start_decrypting(nullptr, 0);
   receive_.begin({.code = io::OpCode::kRecv, .fd = fd_});
 }
 
 void Stream::start_receive_into(char* address, uint32_t length) noexcept {
   SLUICE_ASSERT(!receive_.is_in_flight() && !receive_.is_ready() && length > 0);
+  if (receive_.decrypter != nullptr) [[unlikely]] return start_decrypting(address, length);
   receive_.begin({.code = io::OpCode::kRecvInto, .fd = fd_, .address = address, .length = length});
 }
 
@@ -45,6 +57,8 @@ Unexpected Stream::lost(int32_t result) const noexcept {
     case ECONNRESET: return fail(code, side_, Retry::kIfReused, "connection reset");
     case EPIPE: return fail(code, side_, Retry::kIfReused, "broken pipe");
     case ETIMEDOUT: return fail(code, side_, Retry::kIfReused, "keep-alive timed out");
+    case EBADMSG: return fail(code, side_, Retry::kNever, "TLS: cut off without close_notify");
+    case EPROTO: return fail(code, side_, Retry::kNever, tls_->failure());
     case ECANCELED: return fail(ErrorCode::kCancelled, side_, "cancelled");
     default: return fail(code, side_, Retry::kIfReused, "socket error");
   }
@@ -75,6 +89,7 @@ void Stream::SendOp::begin(int fd, std::span<const std::string_view> slices) noe
     slices_[count_++] = {const_cast<char*>(slice.data()), slice.size()};
   }
   SLUICE_ASSERT(count_ > 0);
+  if (tls != nullptr) [[unlikely]] return submit_records();
   submit();
 }
 
@@ -99,17 +114,23 @@ void Stream::SendOp::complete(const io::KernelCompletion& completion, io::Buffer
     trigger();
     return;
   }
-  auto taken = static_cast<size_t>(completion.result);
+  const auto taken = static_cast<size_t>(completion.result);
   total += taken;
-  while (first_ < count_ && taken >= slices_[first_].iov_len) taken -= slices_[first_++].iov_len;
+  if (tls != nullptr) [[unlikely]] return complete_records(taken);
+  take_off(taken);
   if (first_ == count_) {
     trigger();
     return;
   }
   // Short in spite of MSG_WAITALL: the socket was shut down (the next try says so), or a signal.
+  submit();
+}
+
+void Stream::SendOp::take_off(size_t taken) noexcept {
+  while (first_ < count_ && taken >= slices_[first_].iov_len) taken -= slices_[first_++].iov_len;
+  if (taken == 0) return;
   iovec& slice = slices_[first_];
   slice = {static_cast<char*>(slice.iov_base) + taken, slice.iov_len - taken};
-  submit();
 }
 
 void Stream::start_send(std::span<const std::string_view> slices) noexcept {
@@ -144,6 +165,11 @@ Traffic Stream::take_traffic() noexcept {
   return {.received = total.received - before.received, .sent = total.sent - before.sent};
 }
 
+void Stream::finish_sending() noexcept {
+  say_last_words();
+  ring_.syscalls().shut_down_sending(fd_);
+}
+
 void Stream::shut_down() noexcept {
   if (is_shut_down_ || fd_ < 0) return;
   is_shut_down_ = true;
@@ -157,14 +183,18 @@ bool Stream::is_quiet() const noexcept {
 void Stream::close_now() noexcept {
   SLUICE_ASSERT(is_quiet());
   if (fd_ < 0) return;
+  say_last_words();
   ring_.close(fd_);
   fd_ = -1;
   receive_.buffer.release();
+  tls_.reset();
 }
 
 Task<void> Stream::close() {
   if (fd_ < 0) co_return;
   set_observer(nullptr);
+  receive_.decrypter = nullptr;  // What still comes is for nobody.
+  say_last_words();
   if (!is_quiet()) {
     shut_down();
     // A poll for the hangup ends with the shutdown too. Each wait ends with its final completion.

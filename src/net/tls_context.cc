@@ -8,6 +8,8 @@
 
 #include <fmt/format.h>
 
+#include <sluice/crypto/tls_device.h>
+
 #include "tls_context.h"
 #include "tls_tickets.h"
 
@@ -39,17 +41,21 @@ std::string reason_of(int code) {
   return text.data();
 }
 
+// What a status callback answers (openssl/ssl.h of OpenSSL has the same numbers).
+constexpr int kStapled = 0;
+constexpr int kNothingToStaple = 3;
+
 int staple(WOLFSSL* session, void* context) noexcept {
   const std::string_view response =
       static_cast<TlsContext*>(context)->staple_of(wolfSSL_get_SSL_CTX(session));
-  if (response.empty()) return SSL_TLSEXT_ERR_NOACK;
+  if (response.empty()) return kNothingToStaple;
   // The library frees what it is given.
   void* copy = wolfSSL_Malloc(response.size());
-  if (copy == nullptr) return SSL_TLSEXT_ERR_NOACK;
+  if (copy == nullptr) return kNothingToStaple;
   std::memcpy(copy, response.data(), response.size());
   wolfSSL_set_tlsext_status_ocsp_resp(session, static_cast<unsigned char*>(copy),
                                       static_cast<int>(response.size()));
-  return SSL_TLSEXT_ERR_OK;
+  return kStapled;
 }
 
 int choose_certificate(WOLFSSL* session, int*, void* context) noexcept {
@@ -83,8 +89,7 @@ std::string set_common(WOLFSSL_CTX* context, TlsVersion version_min) {
   wolfSSL_CTX_set_verify_depth(context, kChainDepthMax);
   // The library's own cache of sessions is global, behind a lock; tickets replace it.
   wolfSSL_CTX_set_session_cache_mode(context, WOLFSSL_SESS_CACHE_OFF);
-  // A write or read that is told to wait must be repeatable with what came meanwhile.
-  wolfSSL_CTX_set_mode(context, SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER | SSL_MODE_ENABLE_PARTIAL_WRITE);
+  wolfSSL_CTX_SetDevId(context, crypto::tls_device_id());
   return {};
 }
 

@@ -6,6 +6,7 @@
 #include <string>
 #include <string_view>
 
+#include <sluice/crypto/tls_device.h>
 #include <sluice/io/buffer.h>
 #include <sluice/net/tls.h>
 
@@ -25,13 +26,15 @@ class CipherOutput {
   // What the peer may make us owe without reading anything (key updates, alerts).
   static constexpr size_t kOwedMax = 4096;
 
+  CipherOutput() noexcept = default;
+  CipherOutput(CipherOutput&& other) noexcept { *this = std::move(other); }
+  CipherOutput& operator=(CipherOutput&& other) noexcept;
   [[nodiscard]] bool append(const char* bytes, size_t count) noexcept;
   [[nodiscard]] std::string_view bytes() const noexcept { return {memory_.get(), size_}; }
-  // Room for so much more without a move.
-  [[nodiscard]] bool reserve(size_t count) noexcept;
   void release() noexcept;
 
  private:
+  [[nodiscard]] bool reserve(size_t count) noexcept;
   std::unique_ptr<char[]> memory_;
   size_t size_ = 0;
   size_t capacity_ = 0;
@@ -78,11 +81,18 @@ class TlsSession {
   // Writes the orderly end (close_notify) into output().
   void end() noexcept;
 
-  [[nodiscard]] CipherOutput& output() noexcept { return output_; }
+  [[nodiscard]] std::string_view output() const noexcept { return output_.bytes(); }
+  // Takes the output out to be sent: it stays where it is until batch_sent(), whatever is written
+  // meanwhile. One batch at a time.
+  [[nodiscard]] std::string_view take_batch() noexcept;
+  [[nodiscard]] std::string_view batch() const noexcept { return batch_.bytes(); }
+  void batch_sent() noexcept { batch_.release(); }
   [[nodiscard]] bool is_client() const noexcept { return context_->role() == TlsContext::Role::kClient; }
   [[nodiscard]] bool is_resumed() const noexcept;
   // Why a call has failed; static storage.
   [[nodiscard]] std::string_view failure() const noexcept { return failure_; }
+  // Whether read() can tell more without further input.
+  [[nodiscard]] bool has_more() const noexcept;
   [[nodiscard]] bool is_over() const noexcept { return is_ended_ || !failure_.empty(); }
   // RFC 2253 subject of the client's verified certificate; "" without one.
   [[nodiscard]] std::string_view peer_subject() const noexcept { return peer_subject_; }
@@ -101,16 +111,19 @@ class TlsSession {
   static int send_bytes(WOLFSSL*, char* bytes, int count, void* self) noexcept;
 
   TlsRef<TlsContext> context_;
+  crypto::CipherContexts ciphers_;
   std::unique_ptr<WOLFSSL, FreeSession> session_;
   TlsRef<PeerRules> rules_;
   io::Buffer input_;
   CipherOutput output_;
+  CipherOutput batch_;
   std::string_view failure_;
   std::string peer_subject_;
   // Received since the last plaintext: a peer that sends only empty records is cut off.
   size_t fruitless_bytes_ = 0;
   bool is_established_ = false;
-  bool is_ended_ = false;  // The peer has sent its close_notify.
+  bool is_ended_ = false;    // The peer has sent its close_notify.
+  bool has_ended_ = false;   // We have written ours.
 };
 
 }  // namespace sluice::net

@@ -29,6 +29,7 @@ enum class ErrorCode : uint8_t {
   kInternal,           // A bug that we survived.
   // The upstream.
   kUpstreamConnect,   // No connection could be made.
+  kUpstreamTls,       // The TLS handshake failed: certificate, name, version, cipher.
   kUpstreamProtocol,  // The answer is not valid HTTP, or breaks its own framing.
   kUpstreamTimeout,   // No response head in time.
   kUpstreamLost,      // Closed or reset before the end of its answer.
@@ -36,6 +37,7 @@ enum class ErrorCode : uint8_t {
   kUpstreamStatus,    // A 5xx answer, kept for the next candidate to replace.
   // The transport and the process.
   kDownstreamLost,     // The client left.
+  kDownstreamTls,      // The client broke TLS: its handshake, a record, no close_notify.
   kDownstreamStalled,  // The client took no byte for `stall_timeout`.
   kCancelled,          // The operation was cancelled by us.
   kIo,                 // A socket operation failed; `detail` names it.

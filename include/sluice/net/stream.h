@@ -4,6 +4,7 @@
 #include <sys/uio.h>
 
 #include <array>
+#include <memory>
 #include <span>
 #include <string_view>
 
@@ -13,6 +14,8 @@
 #include <sluice/io/task.h>
 
 namespace sluice::net {
+
+class TlsSession;
 
 // Told of a receive or a hangup as it completes, before a waiting coroutine is resumed. For owners
 // that must notice bytes or a loss while no coroutine of theirs is waiting.
@@ -31,7 +34,7 @@ struct Traffic {
   uint64_t sent = 0;
 };
 
-// Plain TCP today; TLS takes its place under the same contract.
+// Plain TCP, or TLS over it under the same contract: handshake() of net/tls.h comes first then.
 //
 // Nothing here suspends but close(). start_*() begins an operation, its event becomes ready,
 // take_*() fetches the outcome; so a caller can wait for several things with io::first_of. Lives in
@@ -39,6 +42,8 @@ struct Traffic {
 class Stream {
  public:
   static constexpr size_t kSlicesMax = 32;
+  // Plaintext that is encrypted at a time: what a TLS stream holds of what it sends.
+  static constexpr size_t kCipherBatchBytes = 64 * 1024;
 
   // Takes over `fd`. `side` says whom errors are blamed on.
   Stream(io::Ring& ring, int fd, Side side) noexcept;
@@ -90,7 +95,7 @@ class Stream {
   // complete soon after. Any number of calls.
   void shut_down() noexcept;
   // Ends the sending direction: the peer sees the end of the stream. Not while is_sending().
-  void finish_sending() noexcept { ring_.syscalls().shut_down_sending(fd_); }
+  void finish_sending() noexcept;
   [[nodiscard]] bool is_shut_down() const noexcept { return is_shut_down_; }
   // Shuts down, waits for the operations in flight, and closes the descriptor. Suspends.
   Task<void> close();
@@ -99,13 +104,27 @@ class Stream {
   void close_now() noexcept;
 
   [[nodiscard]] io::Ring& ring() noexcept { return ring_; }
+  [[nodiscard]] Side side() const noexcept { return side_; }
+
+  // --- TLS; for net/tls.h ---
+  void set_tls(std::unique_ptr<TlsSession> session) noexcept;
+  // From now on everything is encrypted. Nothing may be in flight.
+  void begin_tls() noexcept;
+  [[nodiscard]] TlsSession* tls() const noexcept { return tls_.get(); }
+  // RFC 2253 subject of the client's verified certificate; "" without TLS or without one.
+  [[nodiscard]] std::string_view peer_subject() const noexcept;
+  // Whether the handshake took up an earlier session.
+  [[nodiscard]] bool is_resumed() const noexcept;
 
  private:
   class ReceiveOp final : public io::Event, public io::OpTarget {
    public:
     explicit ReceiveOp(io::Ring& ring) noexcept : Event(ring.ready()), OpTarget(ring) {}
     void begin(const io::Submission& submission) noexcept;
+    // Makes the outcome known.
+    void end() noexcept;
     StreamObserver* observer = nullptr;
+    Stream* decrypter = nullptr;  // Set once TLS has begun.
     io::Buffer buffer;
     int32_t result = 0;
     uint64_t total = 0;
@@ -119,17 +138,24 @@ class Stream {
    public:
     explicit SendOp(io::Ring& ring) noexcept : Event(ring.ready()), OpTarget(ring) {}
     void begin(int fd, std::span<const std::string_view> slices) noexcept;
+    TlsSession* tls = nullptr;  // Set once TLS has begun.
     int32_t error = 0;
     uint64_t total = 0;
 
    private:
     void complete(const io::KernelCompletion& completion, io::Buffer) noexcept override;
     void submit() noexcept;
+    void take_off(size_t taken) noexcept;
+    // The same for TLS: a batch of records is made of slices and goes out, then the next.
+    void submit_records() noexcept;
+    void complete_records(size_t taken) noexcept;
+    [[nodiscard]] bool encrypt_record() noexcept;
     int fd_ = -1;
-    uint32_t first_ = 0;  // Slices before it have been sent whole.
+    uint32_t first_ = 0;  // Slices before it have been sent, or encrypted, whole.
     uint32_t count_ = 0;
     msghdr message_{};
     std::array<iovec, kSlicesMax> slices_;
+    size_t records_sent_ = 0;  // Bytes of the batch that the kernel took.
   };
 
   class HangupOp final : public io::Event, public io::OpTarget {
@@ -143,6 +169,12 @@ class Stream {
   };
 
   [[nodiscard]] Unexpected lost(int32_t result) const noexcept;
+  void decrypt_received() noexcept;
+  // True when there is something to tell: plaintext, the end, or a failure.
+  [[nodiscard]] bool take_plaintext() noexcept;
+  void start_decrypting(char* into, uint32_t room) noexcept;
+  // What TLS has to say before the socket closes: an alert, or the orderly end.
+  void say_last_words() noexcept;
 
   io::Ring& ring_;
   int fd_;
@@ -152,6 +184,9 @@ class Stream {
   ReceiveOp receive_;
   SendOp send_;
   HangupOp hangup_;
+  std::unique_ptr<TlsSession> tls_;
+  char* into_ = nullptr;  // Where plaintext goes that start_receive_into() asked for.
+  uint32_t into_room_ = 0;
 };
 
 }  // namespace sluice::net

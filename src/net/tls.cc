@@ -1,0 +1,191 @@
+#include <sluice/net/tls.h>
+
+#include <wolfssl/options.h>
+// The library's feature macros come first.
+#include <wolfssl/ssl.h>
+
+#include <algorithm>
+
+#include "tls_context.h"
+#include "tls_session.h"
+
+namespace sluice::net {
+
+struct ResumableSession {
+  struct Free {
+    void operator()(WOLFSSL_SESSION* session) const noexcept { wolfSSL_SESSION_free(session); }
+  };
+  std::unique_ptr<WOLFSSL_SESSION, Free> session;
+};
+
+// --- TlsServer --------------------------------------------------------------------------------
+
+std::expected<std::unique_ptr<TlsServer>, std::string> TlsServer::make(
+    const TlsServerSettings& settings, const TicketKeys& keys) {
+  auto context = TlsContext::make_server(settings, keys);
+  if (!context) return std::unexpected(std::move(context.error()));
+  return std::unique_ptr<TlsServer>(new TlsServer(*std::move(context)));
+}
+
+TlsServer::TlsServer(TlsRef<TlsContext> context) noexcept : context_(std::move(context)) {}
+TlsServer::~TlsServer() = default;
+
+void TlsServer::set_ticket_keys(const TicketKeys& keys) noexcept { context_->ticket_keys = keys; }
+
+bool TlsServer::secure(Stream& stream) noexcept {
+  auto session = TlsSession::make(context_, {});
+  if (session == nullptr) return false;
+  stream.set_tls(std::move(session));
+  return true;
+}
+
+// --- TlsClient --------------------------------------------------------------------------------
+
+namespace {
+
+bool share_context(const TlsClientSettings& left, const TlsClientSettings& right) noexcept {
+  return left.verify == right.verify && left.ca_pem == right.ca_pem &&
+         left.identity == right.identity && left.version_min == right.version_min;
+}
+
+}  // namespace
+
+std::expected<std::vector<std::unique_ptr<TlsClient>>, std::string> TlsClient::make(
+    std::span<const std::optional<TlsClientSettings>> settings, SystemAuthorities& system) {
+  std::vector<std::unique_ptr<TlsClient>> clients(settings.size());
+  struct Known {
+    const TlsClientSettings* settings;
+    TlsRef<TlsContext> context;
+  };
+  std::vector<Known> known;
+  for (size_t i = 0; i < settings.size(); ++i) {
+    if (!settings[i]) continue;
+    const TlsClientSettings& wanted = *settings[i];
+    auto same = std::ranges::find_if(
+        known, [&](const Known& entry) { return share_context(*entry.settings, wanted); });
+    if (same == known.end()) {
+      auto context = TlsContext::make_client(wanted, system);
+      if (!context) return std::unexpected(std::move(context.error()));
+      same = known.insert(known.end(), {&wanted, *std::move(context)});
+    }
+    const TlsRef<PeerRules> rules(*new PeerRules{.server_name = wanted.server_name,
+                                                 .pins = wanted.pins,
+                                                 .verify = wanted.verify,
+                                                 .uses = 0});
+    clients[i] = std::unique_ptr<TlsClient>(new TlsClient(same->context, rules));
+  }
+  return clients;
+}
+
+TlsClient::TlsClient(const TlsRef<TlsContext>& context, const TlsRef<PeerRules>& rules) noexcept
+    : context_(context), rules_(rules), session_(std::make_unique<ResumableSession>()) {}
+TlsClient::~TlsClient() = default;
+
+bool TlsClient::secure(Stream& stream) noexcept {
+  auto session = TlsSession::make(context_, rules_);
+  if (session == nullptr) return false;
+  if (session_->session != nullptr) wolfSSL_set_session(session->raw(), session_->session.get());
+  stream.set_tls(std::move(session));
+  return true;
+}
+
+void TlsClient::remember(Stream& stream) noexcept {
+  TlsSession* tls = stream.tls();
+  if (tls == nullptr || tls->is_over()) return;
+  WOLFSSL_SESSION* session = wolfSSL_get1_session(tls->raw());
+  if (session != nullptr) session_->session.reset(session);
+}
+
+// --- the handshake ----------------------------------------------------------------------------
+
+namespace {
+
+Unexpected handshake_failed(const Stream& stream, const TlsSession& session) {
+  return stream.side() == Side::kUpstream
+             ? fail(ErrorCode::kUpstreamTls, Side::kUpstream, Retry::kYes, session.failure())
+             : fail(ErrorCode::kDownstreamTls, Side::kDownstream, Retry::kNever,
+                    session.failure());
+}
+
+Unexpected too_late(const Stream& stream) {
+  return stream.side() == Side::kUpstream
+             ? fail(ErrorCode::kUpstreamConnect, Side::kUpstream, Retry::kYes,
+                    "TLS handshake timed out")
+             : fail(ErrorCode::kRequestTimeout, Side::kDownstream, Retry::kNever,
+                    "TLS handshake did not end in time");
+}
+
+Unexpected peer_lost(const Stream& stream) {
+  return stream.side() == Side::kUpstream
+             ? fail(ErrorCode::kUpstreamConnect, Side::kUpstream, Retry::kYes,
+                    "closed during the TLS handshake")
+             : fail(ErrorCode::kDownstreamLost, Side::kDownstream, Retry::kNever,
+                    "closed during the TLS handshake");
+}
+
+// Whether a record of TLS cannot begin so, but a request in plain HTTP does (RFC 9112 3).
+bool looks_like_http(std::string_view bytes) noexcept {
+  return bytes.front() >= 'A' && bytes.front() <= 'Z';
+}
+
+}  // namespace
+
+Task<Result<void>> handshake(Stream& stream, Deadline deadline, io::Event* gone) {
+  io::Ring& ring = stream.ring();
+  TlsSession& session = *stream.tls();
+  io::Timer timer(ring.ready(), ring.timers());
+  timer.set(deadline);
+  for (bool is_first = true;;) {
+    co_await ring.background_turn();
+    const TlsSession::Step step = session.step();
+    if (!session.output().empty()) {
+      const std::string_view output = session.take_batch();
+      stream.start_send({&output, 1});
+      co_await io::first_of(&stream.sent(), &timer, gone);
+      if (!stream.sent().is_ready()) {
+        stream.shut_down();
+        co_await io::first_of(&stream.sent());
+      }
+      const Result<void> sent = stream.take_sent();
+      session.batch_sent();
+      if (timer.is_ready()) co_return too_late(stream);
+      if (!sent) co_return peer_lost(stream);
+    }
+    if (step == TlsSession::Step::kFailed) co_return handshake_failed(stream, session);
+    if (step == TlsSession::Step::kDone) break;
+    stream.start_receive();
+    co_await io::first_of(&stream.received(), &timer, gone);
+    if (!stream.received().is_ready()) {
+      if (timer.is_ready()) co_return too_late(stream);
+      co_return fail(ErrorCode::kDownstreamLost, Side::kDownstream,
+                     "client left during the TLS handshake");
+    }
+    Result<io::Buffer> received = stream.take_received();
+    if (!received || received->is_empty()) co_return peer_lost(stream);
+    if (is_first && stream.side() == Side::kDownstream && looks_like_http(received->bytes())) {
+      co_return fail(ErrorCode::kMalformedRequest, Side::kDownstream, "plain HTTP on a TLS port");
+    }
+    is_first = false;
+    session.feed(std::move(*received));
+  }
+  stream.begin_tls();
+  co_return Result<void>();
+}
+
+// --- pacing -----------------------------------------------------------------------------------
+
+HandshakePacer::HandshakePacer(double rate, uint32_t burst) noexcept
+    : interval_(std::chrono::duration_cast<Duration>(std::chrono::duration<double>(1 / rate))),
+      tolerance_(interval_ * burst) {}
+
+MonoTime HandshakePacer::take_place(MonoTime now) noexcept {
+  const MonoTime begin = std::max(now, next_ - tolerance_);
+  next_ = std::max(now, next_) + interval_;
+  return begin;
+}
+
+bool HandshakePacer::has_place_before(MonoTime latest) const noexcept {
+  return next_ - tolerance_ < latest;
+}
+
+}  // namespace sluice::net
