@@ -137,6 +137,7 @@ constexpr auto read_own = [](Walk& walk, const Node& node, Snapshot& snapshot) {
 constexpr std::array kTopFields = {
     Field<Snapshot>{"listen", read_listen, Presence::kRequired},
     Field<Snapshot>{"listen_backlog", read_number<&Snapshot::listen_backlog, 1, 65'535>},
+    Field<Snapshot>{"tls", read_listener_tls, Presence::kOptional, list_listener_tls_keys},
     Field<Snapshot>{"development", read_boolean<&Snapshot::development>},
     Field<Snapshot>{"shards", read_shards},
     Field<Snapshot>{"usage", read_boolean<&Snapshot::usage_accounting>},

@@ -21,13 +21,18 @@ void read_schema(Walk& walk, const Node& root, Snapshot& snapshot);
 // Every key as a path without list marks, e.g. "models.routes.weight".
 [[nodiscard]] std::vector<std::string> schema_keys();
 
-// The lists of the schema, each in a file of its own.
+// Lists and sections of the schema in files of their own.
 void read_upstreams(Walk& walk, const Node& node, Snapshot& snapshot);
 void read_models(Walk& walk, const Node& node, Snapshot& snapshot);
 void read_keys(Walk& walk, const Node& node, Snapshot& snapshot);
+void read_listener_tls(Walk& walk, const Node& node, Snapshot& snapshot);
+// Of the upstream whose `url` has been read; a scheme of https has set its `tls` already.
+void read_upstream_tls(Walk& walk, const Node& node, Upstream& upstream);
 void list_upstream_keys(const std::string& prefix, std::vector<std::string>& names);
 void list_model_keys(const std::string& prefix, std::vector<std::string>& names);
 void list_key_keys(const std::string& prefix, std::vector<std::string>& names);
+void list_listener_tls_keys(const std::string& prefix, std::vector<std::string>& names);
+void list_upstream_tls_keys(const std::string& prefix, std::vector<std::string>& names);
 
 // A model's name: 1 to 256 visible ASCII characters.
 [[nodiscard]] std::optional<std::string> read_model_name(Walk& walk, const Node& node);

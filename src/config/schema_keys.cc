@@ -16,12 +16,13 @@ namespace {
 
 constexpr size_t kSecretBytesMin = 16;
 constexpr size_t kSecretBytesMax = 512;
+constexpr size_t kSubjectBytesMax = 1024;
 
 // What a key's fields name; resolved to ids by read_keys.
 struct KeyDraft {
   Key key;
   std::string tenant = "default";
-  bool has_secret = false;
+  bool has_secret = false;  // One that can be used.
 };
 
 void read_name(Walk& walk, const Node& node, KeyDraft& draft) {
@@ -44,6 +45,39 @@ void read_secret(Walk& walk, const Node& node, KeyDraft& draft) {
   }
   draft.key.digest = crypto::sha256(*secret);
   draft.has_secret = true;
+}
+
+// "CN=app,O=Example" rather than "/O=Example/CN=app" or "O = Example, CN = app".
+bool is_rfc2253(std::string_view subject) noexcept {
+  const size_t equals = subject.find('=');
+  if (equals == std::string_view::npos || equals == 0) return false;
+  if (subject.front() == '/' || subject[equals - 1] == ' ') return false;
+  for (size_t i = 0; i + 1 < subject.size(); ++i) {
+    if (subject[i] == '\\') {
+      ++i;
+    } else if (subject[i] == ',' && subject[i + 1] == ' ') {
+      return false;
+    }
+  }
+  return true;
+}
+
+// Only the spelling is checked: what it must equal is text that OpenSSL makes of a certificate.
+void read_certificate_subject(Walk& walk, const Node& node, KeyDraft& draft) {
+  constexpr const char* kRemedy =
+      "write what `openssl x509 -noout -subject -nameopt RFC2253 -in FILE` prints behind "
+      "`subject=`";
+  auto subject = walk.text(node);
+  if (!subject) return;
+  const bool is_ascii = std::ranges::all_of(*subject, [](char c) { return c >= ' ' && c <= '~'; });
+  if (!is_ascii || subject->size() > kSubjectBytesMax) {
+    return walk.error(node, "must be at most 1024 printable ASCII characters", kRemedy);
+  }
+  if (!is_rfc2253(*subject)) {
+    return walk.error(node, "must be a subject as RFC 2253 writes it, as CN=app,O=Example",
+                      kRemedy);
+  }
+  draft.key.certificate_subject = std::move(*subject);
 }
 
 void read_allowed_models(Walk& walk, const Node& node, KeyDraft& draft) {
@@ -87,7 +121,8 @@ constexpr auto read_key_number = [](Walk& walk, const Node& node, KeyDraft& draf
 
 constexpr std::array kKeyFields = {
     Field<KeyDraft>{"name", read_name, Presence::kRequired},
-    Field<KeyDraft>{"secret", read_secret, Presence::kRequired},
+    Field<KeyDraft>{"secret", read_secret},
+    Field<KeyDraft>{"certificate_subject", read_certificate_subject},
     Field<KeyDraft>{"models", read_allowed_models},
     Field<KeyDraft>{"expires", read_expires},
     Field<KeyDraft>{"tenant", read_label<&KeyDraft::tenant>},
@@ -100,6 +135,29 @@ TenantId tenant_of(const std::string& name, NameTable& known, Snapshot& snapshot
   if (const auto place = known.add(name, {next, 0})) return TenantId{place->index};
   snapshot.tenants.push_back(name);
   return TenantId{next};
+}
+
+// A key needs something by which it is known, and nothing that another key is known by.
+void add_proofs(Walk& walk, const Node& item, const KeyDraft& draft, KeyId id, Snapshot& snapshot) {
+  const bool has_any =
+      find_key(item, "secret") != nullptr || find_key(item, "certificate_subject") != nullptr;
+  if (item.kind == NodeKind::kMapping && !has_any) {
+    const Walk::Step step(walk, "secret");
+    walk.error(item, "is missing",
+               "add a line `secret:` with its value, or `certificate_subject:` for a key that a "
+               "client certificate stands for");
+  }
+  const auto add = [&](auto& index, const auto& proof, std::string_view noun) {
+    const auto [entry, is_new] = index.emplace(proof, id);
+    if (is_new) return;
+    const Key& other = snapshot.key(entry->second);
+    walk.error(
+        item, fmt::format("`{}` has the same {} as the key `{}`", draft.key.name, noun, other.name),
+        fmt::format("give each key a {} of its own", noun));
+  };
+  if (draft.has_secret) add(snapshot.keys_by_digest, draft.key.digest, "secret");
+  const std::string& subject = draft.key.certificate_subject;
+  if (!subject.empty()) add(snapshot.keys_by_subject, subject, "certificate_subject");
 }
 
 }  // namespace
@@ -123,16 +181,7 @@ void read_keys(Walk& walk, const Node& node, Snapshot& snapshot) {
             "give each key a name of its own");
       }
     }
-    if (draft.has_secret) {
-      const auto [entry, is_new] = snapshot.keys_by_digest.emplace(draft.key.digest, id);
-      if (!is_new) {
-        const Key& other = snapshot.key(entry->second);
-        walk.error(
-            item,
-            fmt::format("`{}` has the same secret as the key `{}`", draft.key.name, other.name),
-            "give each key a secret of its own");
-      }
-    }
+    add_proofs(walk, item, draft, id, snapshot);
     snapshot.keys.push_back(std::move(draft.key));
   });
 }

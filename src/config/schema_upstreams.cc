@@ -30,6 +30,9 @@ void read_url(Walk& walk, const Node& node, Upstream& upstream) {
     return walk.error(node, name + fault.cause, fault.remedy);
   }
   upstream.endpoint = std::move(*endpoint);
+  if (!is_https(*text)) return;
+  upstream.tls.emplace();
+  upstream.tls->server_name = upstream.endpoint.host;
 }
 
 void read_credential(Walk& walk, const Node& node, Upstream& upstream) {
@@ -100,10 +103,12 @@ constexpr std::array kPoolFields = {
     Field<PoolLimits>{"age_max", read_duration<&PoolLimits::age_max, kTimeoutMin, 24 * kHour>},
     Field<PoolLimits>{"connections_max", read_number<&PoolLimits::connections_max, 1, 65'536>}};
 
-// The name comes first and the credential before the headers: later fields speak of them.
+// The name comes first, the URL before what belongs to https, and the credential before the
+// headers: later fields speak of them.
 constexpr std::array kUpstreamFields = {
     Field<Upstream>{"name", read_label<&Upstream::name>, Presence::kRequired},
     Field<Upstream>{"url", read_url, Presence::kRequired},
+    Field<Upstream>{"tls", read_upstream_tls, Presence::kOptional, list_upstream_tls_keys},
     Field<Upstream>{"credential", read_credential},
     Field<Upstream>{"headers", read_headers},
     Field<Upstream>{"weight", read_number<&Upstream::weight, 1, 1000>},

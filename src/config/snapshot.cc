@@ -25,6 +25,7 @@ ModelId Snapshot::find_model(std::string_view name) const noexcept {
 std::vector<std::string> needs_restart(const Snapshot& running, const Snapshot& candidate) {
   std::vector<std::string> keys;
   if (running.listen != candidate.listen) keys.emplace_back("listen");
+  if (running.tls.has_value() != candidate.tls.has_value()) keys.emplace_back("tls");
   if (running.listen_backlog != candidate.listen_backlog) keys.emplace_back("listen_backlog");
   if (running.shards != candidate.shards) keys.emplace_back("shards");
   if (running.admin_socket != candidate.admin_socket) keys.emplace_back("admin.socket");

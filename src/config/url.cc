@@ -14,6 +14,8 @@ constexpr size_t kUrlBytesMax = 2048;
 constexpr size_t kHostBytesMax = 253;
 constexpr size_t kHostLabelBytesMax = 63;
 constexpr uint16_t kHttpPort = 80;
+constexpr uint16_t kHttpsPort = 443;
+constexpr std::string_view kSchemeEnd = "://";
 
 using Failed = std::unexpected<Fault>;
 
@@ -71,7 +73,7 @@ bool ends_in_number(std::string_view host) noexcept {
   return std::all_of(last.begin(), last.end(), is_digit);
 }
 
-bool is_host_name(std::string_view host) noexcept {
+bool has_host_syntax(std::string_view host) noexcept {
   if (host.empty() || host.size() > kHostBytesMax) return false;
   size_t label_bytes = 0;
   for (size_t i = 0; i < host.size(); ++i) {
@@ -101,7 +103,7 @@ std::optional<Fault> refuse_address(const IpAddress& address) {
   return std::nullopt;
 }
 
-// Takes "host", "host:port" or "[v6]:port" apart into `endpoint`.
+// Takes "host", "host:port" or "[v6]:port" apart into `endpoint`, whose port is the scheme's.
 std::optional<Fault> read_authority(std::string_view authority, Endpoint& endpoint) {
   if (authority.find('@') != std::string_view::npos) {
     return Fault{"has a user or password before its host", "move the secret to `credential`"};
@@ -114,6 +116,7 @@ std::optional<Fault> read_authority(std::string_view authority, Endpoint& endpoi
   const size_t colon = authority.find(':', is_v6 ? bracket : 0);
   const std::string_view host = authority.substr(0, std::min(colon, authority.size()));
   if (host.empty()) return Fault{"has no host", "write http://host:port"};
+  const uint16_t default_port = endpoint.port;
   if (colon != std::string_view::npos) {
     const auto port = parse_port(authority.substr(colon + 1));
     if (!port || *port == 0) return Fault{"has a bad port", "write a port from 1 to 65535"};
@@ -123,14 +126,14 @@ std::optional<Fault> read_authority(std::string_view authority, Endpoint& endpoi
   const auto address = parse_ip(endpoint.host);
   if (address && address->is_v4 != is_v6) {
     if (auto fault = refuse_address(*address)) return fault;
-  } else if (is_v6 || ends_in_number(endpoint.host) || !is_host_name(endpoint.host)) {
+  } else if (is_v6 || ends_in_number(endpoint.host) || !has_host_syntax(endpoint.host)) {
     return Fault{"has a bad host", "write a host name, 10.0.0.7 or [fd00::7]"};
   }
   if (is_v6 && bracket + 1 != host.size()) {
     return Fault{"has a bad host", "write http://[::1]:8000"};
   }
   endpoint.authority = is_v6 ? '[' + endpoint.host + ']' : endpoint.host;
-  if (endpoint.port != kHttpPort) endpoint.authority += ':' + std::to_string(endpoint.port);
+  if (endpoint.port != default_port) endpoint.authority += ':' + std::to_string(endpoint.port);
   return std::nullopt;
 }
 
@@ -159,23 +162,32 @@ std::optional<Fault> read_path(std::string_view path, Endpoint& endpoint) {
 }
 
 std::expected<std::string_view, Fault> after_scheme(std::string_view url) {
-  constexpr std::string_view kSeparator = "://";
-  const size_t at = url.find(kSeparator);
+  const size_t at = url.find(kSchemeEnd);
   if (at == std::string_view::npos || at > url.find_first_of("/?#")) {
     return Failed(Fault{"has no scheme", "write http://host:port"});
   }
   const std::string scheme = lower_case(url.substr(0, at));
-  if (scheme == "https") {
-    return Failed(Fault{"is https, but TLS to upstreams is not built yet",
-                        "write http:// to a server or a TLS-terminating proxy in a safe network"});
+  if (scheme != "http" && scheme != "https") {
+    return Failed(Fault{"has a scheme other than http and https", "write http://host:port"});
   }
-  if (scheme != "http") {
-    return Failed(Fault{"has a scheme other than http", "write http://host:port"});
-  }
-  return url.substr(at + kSeparator.size());
+  return url.substr(at + kSchemeEnd.size());
 }
 
 }  // namespace
+
+bool is_https(std::string_view url) noexcept {
+  constexpr std::string_view kHttps = "https";
+  if (url.find(kSchemeEnd) != kHttps.size()) return false;
+  return std::equal(kHttps.begin(), kHttps.end(), url.begin(),
+                    [](char scheme, char c) { return scheme == (c | 0x20); });
+}
+
+std::optional<std::string> parse_server_name(std::string_view text) {
+  std::string name = lower_case(text);
+  if (parse_ip(name)) return name;
+  if (ends_in_number(name) || !has_host_syntax(name)) return std::nullopt;
+  return name;
+}
 
 std::expected<Endpoint, Fault> parse_url(std::string_view url) {
   if (url.size() > kUrlBytesMax) {
@@ -190,6 +202,7 @@ std::expected<Endpoint, Fault> parse_url(std::string_view url) {
   const std::string_view before_query = rest->substr(0, question);
   const size_t slash = std::min(before_query.find('/'), before_query.size());
   Endpoint endpoint;
+  endpoint.port = is_https(url) ? kHttpsPort : kHttpPort;
   if (question < rest->size()) endpoint.query = rest->substr(question + 1);
   if (!is_clean(endpoint.query, true)) {
     return Failed(

@@ -79,6 +79,40 @@ void check_unused(Walk& walk, const Node& root, const Snapshot& snapshot) {
   }
 }
 
+// Whoever can reach the path between could otherwise read and answer in the upstream's name.
+void check_upstream_tls(Walk& walk, const Node& root, const Snapshot& snapshot) {
+  const Node& list = place_of(root, "upstreams");
+  for (size_t i = 0; i < snapshot.upstreams.size() && i < list.children.size(); ++i) {
+    const auto& tls = snapshot.upstreams[i].tls;
+    if (!tls || tls->verify) continue;
+    const Node& place = place_of(list.children[i], "tls", "verify");
+    if (snapshot.development) {
+      walk.warn(place,
+                fmt::format("upstreams[{}].tls.verify is off: anyone between can pretend to "
+                            "be the upstream",
+                            i),
+                "name the upstream's authority with `ca` instead");
+    } else {
+      walk.error(place, fmt::format("upstreams[{}].tls.verify may be off in development only", i),
+                 "name the upstream's authority with `ca` instead");
+    }
+  }
+}
+
+void check_key_subjects(Walk& walk, const Node& root, const Snapshot& snapshot) {
+  const bool are_asked_for =
+      snapshot.tls && snapshot.tls->client_certificates != ClientCertificates::kNone;
+  if (are_asked_for || snapshot.keys_by_subject.empty()) return;
+  const Node& list = place_of(root, "keys");
+  for (size_t i = 0; i < snapshot.keys.size() && i < list.children.size(); ++i) {
+    if (snapshot.keys[i].certificate_subject.empty()) continue;
+    return walk.error(
+        place_of(list.children[i], "certificate_subject"),
+        fmt::format("keys[{}].certificate_subject needs clients to be asked for certificates", i),
+        "write `client_certificates: optional` or `required` below `tls`");
+  }
+}
+
 }  // namespace
 
 void validate(Walk& walk, const Node& root, const Snapshot& snapshot) {
@@ -87,6 +121,8 @@ void validate(Walk& walk, const Node& root, const Snapshot& snapshot) {
   check_metrics(walk, root, snapshot);
   check_limits(walk, root, snapshot);
   check_unused(walk, root, snapshot);
+  check_upstream_tls(walk, root, snapshot);
+  check_key_subjects(walk, root, snapshot);
 }
 
 }  // namespace sluice::config

@@ -13,6 +13,7 @@
 #include <sluice/base/clock.h>
 #include <sluice/base/ids.h>
 #include <sluice/base/log.h>
+#include <sluice/config/tls.h>
 
 namespace sluice::config {
 
@@ -30,7 +31,7 @@ struct ListenAddress {
   [[nodiscard]] bool is_loopback() const noexcept;
 };
 
-// An upstream's URL, taken apart and checked; `http` only until TLS lands.
+// An upstream's URL, taken apart and checked. Whether it is https says Upstream::tls.
 struct Endpoint {
   std::string host;  // Name or numeric address, without brackets.
   uint16_t port = 80;
@@ -76,6 +77,7 @@ struct Upstream {
   uint32_t weight = 1;  // Multiplied with the route's weight.
   UpstreamTimeouts timeouts;
   PoolLimits pool;
+  std::optional<UpstreamTls> tls;  // Set exactly when the URL is https.
   StreamUsage stream_usage = StreamUsage::kInject;
 };
 
@@ -95,8 +97,12 @@ struct Model {
 
 struct Key {
   std::string name;
-  std::array<uint8_t, 32> digest{};  // SHA-256 of the secret; the secret itself is not kept.
-  std::vector<ModelId> models;       // Sorted. Meaningful only when !all_models.
+  // SHA-256 of the secret, which itself is not kept. Zeros when there is none: then only
+  // Snapshot::keys_by_subject leads here.
+  std::array<uint8_t, 32> digest{};
+  // Subject of the client certificate that stands for the key, as RFC 2253 text; "" for none.
+  std::string certificate_subject;
+  std::vector<ModelId> models;  // Sorted. Meaningful only when !all_models.
   bool all_models = true;
   std::optional<WallTime> expires;
   TenantId tenant;  // Always valid; keys without one share the tenant "default".
@@ -147,7 +153,8 @@ struct Snapshot {
   uint32_t shards = 0;           // 0 is auto.
   ListenAddress listen;
   uint32_t listen_backlog = 4096;
-  std::string admin_socket;  // "" switches the admin socket off.
+  std::optional<ListenerTls> tls;  // Of `listen`.
+  std::string admin_socket;        // "" switches the admin socket off.
   std::optional<ListenAddress> metrics;
   LogSettings log;
   AccessLogSettings access_log;
@@ -161,6 +168,7 @@ struct Snapshot {
   std::vector<std::string> tenants;          // Indexed by TenantId; [0] is "default".
   absl::flat_hash_map<std::string, ModelId> models_by_name;
   absl::flat_hash_map<std::array<uint8_t, 32>, KeyId> keys_by_digest;
+  absl::flat_hash_map<std::string, KeyId> keys_by_subject;
 
   // Invalid when no such model is configured.
   [[nodiscard]] ModelId find_model(std::string_view name) const noexcept;

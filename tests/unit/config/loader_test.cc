@@ -471,6 +471,107 @@ TEST(Loader, the_number_of_diagnostics_is_bounded) {
   EXPECT_EQ(load_text(text, "x.yaml", FakeEnvironment()).errors.size(), 1000u);
 }
 
+// A configuration whose listener speaks TLS, with `fields` of its section.
+std::string with_tls(std::string_view fields) {
+  return with("tls:\n  certificates: [{certificate: /a.pem, key: file:///a.key}]\n" +
+              std::string(fields));
+}
+
+TEST(LoaderTls, the_listener_has_what_is_written_and_defaults_else) {
+  EXPECT_FALSE(loaded(with(""))->tls);
+  const auto least = loaded(with_tls(""));
+  ASSERT_TRUE(least && least->tls);
+  ListenerTls expected;
+  expected.certificates = {{"/a.pem", "/a.key", ""}};
+  EXPECT_EQ(*least->tls, expected);
+  EXPECT_EQ(expected.handshakes_per_second, 500u);
+  EXPECT_EQ(expected.handshake_timeout, seconds(10));
+
+  const auto most =
+      loaded(with("tls:\n  certificates:\n    - {certificate: a.pem, key: a.key, ocsp: a.ocsp}\n"
+                  "    - {certificate: b.pem, key: a.key}\n  version_min: 1.3\n"
+                  "  client_certificates: required\n  client_ca: ca.pem\n"
+                  "  handshakes_per_second: 7\n  handshake_timeout: 2s\n"));
+  ASSERT_TRUE(most && most->tls);
+  expected = {.certificates = {{"a.pem", "a.key", "a.ocsp"}, {"b.pem", "a.key", ""}},
+              .version_min = TlsVersion::k13,
+              .client_certificates = ClientCertificates::kRequired,
+              .client_ca = "ca.pem",
+              .handshakes_per_second = 7,
+              .handshake_timeout = seconds(2)};
+  EXPECT_EQ(*most->tls, expected);
+}
+
+TEST(LoaderTls, d062_an_upstream_has_tls_exactly_when_its_url_is_https) {
+  EXPECT_FALSE(loaded(with(""))->upstreams[0].tls);
+  const auto plain = loaded(
+      "listen: 127.0.0.1:0\ndevelopment: true\n"
+      "upstreams: [{name: up, url: 'https://Host:8443/v1'}]\n"
+      "models: [{name: m, routes: [{upstream: up}]}]\n");
+  ASSERT_TRUE(plain && plain->upstreams[0].tls);
+  UpstreamTls expected;
+  expected.server_name = "host";
+  EXPECT_EQ(*plain->upstreams[0].tls, expected);
+  EXPECT_EQ(plain->upstreams[0].endpoint.authority, "host:8443");
+}
+
+TEST(LoaderTls, an_upstream_has_what_is_written) {
+  LoadOutcome outcome = load_text(
+      "listen: 127.0.0.1:0\ndevelopment: true\nupstreams:\n  - name: up\n    url: https://h\n"
+      "    tls: {ca: file:///ca.pem, verify: off, server_name: API.example, certificate: c.pem,\n"
+      "          key: c.key, pins: [sha256/AQIDBAUGBwgJCgsMDQ4PEBESExQVFhcYGRobHB0eHyA=],\n"
+      "          version_min: \"1.3\"}\n"
+      "models: [{name: m, routes: [{upstream: up}]}]\n",
+      "x.yaml", FakeEnvironment());
+  ASSERT_TRUE(outcome.snapshot && outcome.snapshot->upstreams[0].tls);
+  UpstreamTls expected{.ca = "/ca.pem",
+                       .verify = false,
+                       .server_name = "api.example",
+                       .identity = CertificateFiles{"c.pem", "c.key", ""},
+                       .pins = {{}},
+                       .version_min = TlsVersion::k13};
+  for (uint8_t i = 0; i < 32; ++i) expected.pins[0][i] = i + 1;
+  EXPECT_EQ(*outcome.snapshot->upstreams[0].tls, expected);
+  EXPECT_TRUE(holds(to_string(outcome.warnings.at(1)),
+                    "x.yaml:6: upstreams[0].tls.verify is off: anyone between"));
+}
+
+TEST(LoaderTls, a_bad_url_does_not_also_make_its_tls_an_error) {
+  EXPECT_EQ(errors_of("listen: 127.0.0.1:0\ndevelopment: true\n"
+                      "upstreams: [{name: up, url: 'https://', tls: {version_min: 1.2}}]\n"
+                      "models: [{name: m, routes: [{upstream: up}]}]\n"),
+            "x.yaml:3: upstreams[0].url of `up` has no host; write http://host:port\n");
+}
+
+TEST(LoaderTls, a_key_may_be_a_certificate_a_secret_or_both) {
+  const auto snapshot = loaded(
+      "listen: 127.0.0.1:0\n"
+      "tls: {certificates: [{certificate: a, key: b}], client_certificates: optional,\n"
+      "      client_ca: c}\n"
+      "upstreams: [{name: up, url: 'http://a'}]\nmodels: [{name: m, routes: [{upstream: up}]}]\n"
+      "keys:\n  - {name: k, secret: 0123456789abcdef}\n"
+      "  - {name: l, certificate_subject: 'CN=l,O=Example\\, Inc.'}\n"
+      "  - {name: n, certificate_subject: CN=n, secret: 0123456789abcdeg}\n");
+  ASSERT_TRUE(snapshot);
+  EXPECT_EQ(snapshot->keys_by_subject.size(), 2u);
+  EXPECT_EQ(snapshot->keys_by_subject.at("CN=l,O=Example\\, Inc."), KeyId{1});
+  EXPECT_EQ(snapshot->keys_by_subject.at("CN=n"), KeyId{2});
+  EXPECT_EQ(snapshot->keys_by_digest.size(), 2u);
+  EXPECT_EQ(snapshot->keys[1].digest, (std::array<uint8_t, 32>{}));
+  EXPECT_EQ(snapshot->keys[2].certificate_subject, "CN=n");
+}
+
+TEST(NeedsRestart, tls_may_change_but_neither_come_nor_go) {
+  const auto off = loaded(with(""));
+  const auto on = loaded(with_tls(""));
+  const auto other = loaded(with_tls("  version_min: 1.3\n"));
+  ASSERT_TRUE(off && on && other);
+  EXPECT_EQ(needs_restart(*off, *on), std::vector<std::string>{"tls"});
+  EXPECT_EQ(needs_restart(*on, *off), std::vector<std::string>{"tls"});
+  EXPECT_TRUE(needs_restart(*on, *other).empty());
+  EXPECT_NE(*on->tls, *other->tls);
+}
+
 TEST(NeedsRestart, names_what_a_reload_cannot_change) {
   const auto before = loaded(with(""));
   const auto after = loaded(

@@ -33,9 +33,32 @@ TEST(Url, d064_a_scheme_and_a_host_are_required) {
   }
 }
 
-TEST(Url, d062_https_is_refused_with_the_reason_while_tls_is_missing) {
-  EXPECT_EQ(parsed("https://host"), "FAULT is https, but TLS to upstreams is not built yet");
-  EXPECT_EQ(parsed("ftp://host"), "FAULT has a scheme other than http");
+TEST(Url, d062_https_has_a_port_of_its_own_and_its_host_header_has_the_port_when_it_is_another) {
+  EXPECT_EQ(parsed("https://host:8443/v1/chat/completions"),
+            "host:8443 host 8443 base= full=/v1/chat/completions query=");
+  EXPECT_EQ(parsed("https://host/v1"), "host host 443 base=/v1 full= query=");
+  EXPECT_EQ(parsed("HTTPS://host:443"), "host host 443 base= full= query=");
+  EXPECT_EQ(parsed("https://host:80"), "host:80 host 80 base= full= query=");
+  EXPECT_EQ(parsed("http://host:443"), "host:443 host 443 base= full= query=");
+  EXPECT_EQ(parsed("https://[fd00::7]"), "[fd00::7] fd00::7 443 base= full= query=");
+  EXPECT_TRUE(is_https("https://host"));
+  EXPECT_TRUE(is_https("HTTPS://host"));
+  EXPECT_FALSE(is_https("http://https"));
+}
+
+TEST(Url, other_schemes_are_refused) {
+  for (const char* url : {"ftp://host", "httpss://host", "https+x://host", "ttps://host"}) {
+    EXPECT_EQ(parsed(url), "FAULT has a scheme other than http and https") << url;
+  }
+}
+
+TEST(Url, server_names_are_host_names_or_numeric_addresses) {
+  EXPECT_EQ(parse_server_name("Api.Example.COM"), "api.example.com");
+  EXPECT_EQ(parse_server_name("10.0.0.7"), "10.0.0.7");
+  EXPECT_EQ(parse_server_name("FD00::7"), "fd00::7");
+  for (const char* name : {"", "a b", "127.1", "[fd00::7]", "a:443", "https://a", "*.a"}) {
+    EXPECT_FALSE(parse_server_name(name)) << name;
+  }
 }
 
 TEST(Url, d056_user_fragment_and_ambiguous_addresses_are_refused) {
