@@ -23,12 +23,14 @@ std::string_view to_string(ErrorCode code) noexcept {
     case ErrorCode::kNoHealthyUpstream: return "no_healthy_upstream";
     case ErrorCode::kInternal: return "internal_error";
     case ErrorCode::kUpstreamConnect: return "upstream_connect_error";
+    case ErrorCode::kUpstreamTls: return "upstream_tls_error";
     case ErrorCode::kUpstreamProtocol: return "upstream_protocol_error";
     case ErrorCode::kUpstreamTimeout: return "upstream_timeout";
     case ErrorCode::kUpstreamLost: return "upstream_lost";
     case ErrorCode::kUpstreamStalled: return "stream_timeout";
     case ErrorCode::kUpstreamStatus: return "upstream_status";
     case ErrorCode::kDownstreamLost: return "client_closed_request";
+    case ErrorCode::kDownstreamTls: return "client_tls_error";
     case ErrorCode::kDownstreamStalled: return "client_stalled";
     case ErrorCode::kCancelled: return "cancelled";
     case ErrorCode::kIo: return "io_error";

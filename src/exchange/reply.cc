@@ -137,6 +137,9 @@ ErrorAnswer answer_for(ErrorCode code) noexcept {
               "No upstream is available for this model. Try again in a moment."};
     case ErrorCode::kUpstreamConnect:
       return {502, kUpstream, "upstream_connect_error", "The upstream could not be reached."};
+    case ErrorCode::kUpstreamTls:
+      return {502, kUpstream, "upstream_tls_error",
+              "No secure connection to the upstream could be made."};
     case ErrorCode::kUpstreamProtocol:
       return {502, kUpstream, "upstream_protocol_error", "The upstream sent an invalid answer."};
     case ErrorCode::kUpstreamTimeout:

@@ -26,6 +26,7 @@ metrics::AttemptOutcome outcome_of(const Error& error) noexcept {
   switch (error.code) {
     case ErrorCode::kUpstreamConnect:
     case ErrorCode::kLimit: return metrics::AttemptOutcome::kConnectError;
+    case ErrorCode::kUpstreamTls: return metrics::AttemptOutcome::kTlsError;
     case ErrorCode::kUpstreamTimeout:
     case ErrorCode::kUpstreamStalled: return metrics::AttemptOutcome::kTimeout;
     case ErrorCode::kUpstreamLost: return metrics::AttemptOutcome::kLost;

@@ -113,13 +113,13 @@ void print_tokens(const Registry& registry, const ScrapeSample&, Samples& sample
   }
 }
 
-void print_attempts(const Registry& registry, const ScrapeSample&, Samples& samples) {
+template <auto Member, const auto& kNames>
+void print_upstream_set(const Registry& registry, const ScrapeSample&, Samples& samples) {
   for (const auto& upstream : registry.upstreams().all()) {
     if (!upstream->is_bound) continue;
-    for (size_t i = 0; i < kAttemptOutcomeNames.size(); ++i) {
-      const auto part = [i](const UpstreamCells& c) -> auto& { return c.attempts.at(i); };
-      samples.add({upstream->name, kAttemptOutcomeNames[i]},
-                  sum_counters(upstream->by_shard, part));
+    for (size_t i = 0; i < kNames.size(); ++i) {
+      const auto part = [i](const UpstreamCells& c) -> auto& { return (c.*Member).at(i); };
+      samples.add({upstream->name, kNames[i]}, sum_counters(upstream->by_shard, part));
     }
   }
 }
@@ -216,11 +216,13 @@ constexpr Family kRequestFamilies[] = {
     {"sluice_connections_refused_total", "counter", "",
      "Client connections closed at once because a limit was reached.",
      print_shard_counter<&ShardCells::connections_refused>},
+    {"sluice_tls_handshakes_total", "counter", "outcome", "TLS handshakes of clients.",
+     print_shard_set<&ShardCells::tls_handshakes, kTlsOutcomeNames>},
 };
 
 constexpr Family kUpstreamFamilies[] = {
     {"sluice_upstream_attempts_total", "counter", "upstream,outcome", "Attempts by their end.",
-     print_attempts},
+     print_upstream_set<&UpstreamCells::attempts, kAttemptOutcomeNames>},
     {"sluice_upstream_retries_total", "counter", "", "Attempts after the first of an exchange.",
      print_shard_counter<&ShardCells::upstream_retries>},
     {"sluice_upstream_in_flight", "gauge", "upstream", "Attempts that run.",
@@ -239,6 +241,9 @@ constexpr Family kUpstreamFamilies[] = {
      print_upstream_counter<&UpstreamCells::idle_closed>},
     {"sluice_upstream_connect_seconds", "histogram", "upstream", "Time to make a connection.",
      print_upstream_histogram<&UpstreamCells::connect>},
+    {"sluice_upstream_tls_handshakes_total", "counter", "upstream,outcome",
+     "TLS handshakes with upstreams.",
+     print_upstream_set<&UpstreamCells::tls_handshakes, kTlsOutcomeNames>},
 };
 
 constexpr Family kProcessFamilies[] = {

@@ -13,7 +13,7 @@ namespace sluice::net {
 
 struct ResumableSession {
   struct Free {
-    void operator()(WOLFSSL_SESSION* session) const noexcept { wolfSSL_SESSION_free(session); }
+    void operator()(WOLFSSL_SESSION* kept) const noexcept { wolfSSL_SESSION_free(kept); }
   };
   std::unique_ptr<WOLFSSL_SESSION, Free> session;
 };

@@ -196,13 +196,13 @@ bool TlsSession::has_more() const noexcept {
   return is_over() || has_input() || wolfSSL_pending(session_.get()) > 0;
 }
 
-bool TlsSession::write(std::string_view plaintext) noexcept {
-  SLUICE_ASSERT(!plaintext.empty() && plaintext.size() <= kRecordBytes);
+bool TlsSession::write(std::string_view text) noexcept {
+  SLUICE_ASSERT(!text.empty() && text.size() <= kRecordBytes);
   if (!failure_.empty()) return false;
   const crypto::CipherScope scope(ciphers_);
   const int written =
-      wolfSSL_write(session_.get(), plaintext.data(), static_cast<int>(plaintext.size()));
-  if (written == static_cast<int>(plaintext.size())) return true;
+      wolfSSL_write(session_.get(), text.data(), static_cast<int>(text.size()));
+  if (written == static_cast<int>(text.size())) return true;
   fail(describe_tls_fault(wolfSSL_get_error(session_.get(), written)));
   return false;
 }

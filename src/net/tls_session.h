@@ -77,7 +77,7 @@ class TlsSession {
   // Decrypts what was fed into `to`, which takes it all; `count` is how much came out.
   [[nodiscard]] Read read(char* to, size_t room, size_t* count) noexcept;
   // Encrypts one record of at most kRecordBytes. False when the session has failed.
-  [[nodiscard]] bool write(std::string_view plaintext) noexcept;
+  [[nodiscard]] bool write(std::string_view text) noexcept;
   // Writes the orderly end (close_notify) into output().
   void end() noexcept;
 

@@ -14,6 +14,15 @@ namespace {
 constexpr std::string_view kBareRefusal =
     "HTTP/1.1 503 Service Unavailable\r\ncontent-length: 0\r\nretry-after: 1\r\n"
     "connection: close\r\n\r\n";
+// To a client that speaks plain HTTP to a port of TLS.
+constexpr std::string_view kPlainHttpRefusal =
+    "HTTP/1.1 400 Bad Request\r\n"
+    "content-type: application/json\r\n"
+    "content-length: 154\r\n"
+    "connection: close\r\n"
+    "\r\n"
+    "{\"error\":{\"message\":\"This port speaks HTTPS. Use https:// in your base_url.\","
+    "\"type\":\"invalid_request_error\",\"param\":null,\"code\":\"plain_http_on_tls_port\"}}";
 constexpr std::string_view kContinue = "HTTP/1.1 100 Continue\r\n\r\n";
 
 Unexpected downstream_lost() {
@@ -32,6 +41,7 @@ Connection::Connection(Worker& worker, int fd) noexcept
       head_writer_({}) {}
 
 Task<void> Connection::serve() {
+  if (worker_.tls() != nullptr) keeps_alive_ = co_await secure();
   while (keeps_alive_) {
     const HeadRead outcome = co_await read_head();
     if (outcome == HeadRead::kClosed) break;
@@ -42,6 +52,41 @@ Task<void> Connection::serve() {
   input_.release();
   pipelined_.release();
   co_await stream_.close();
+}
+
+Task<bool> Connection::secure() {
+  using metrics::TlsOutcome;
+  auto& outcomes = worker_.services().cells.tls_handshakes;
+  const MonoTime now = worker_.ring().now();
+  const config::ListenerTls& settings = *worker_.snapshot().tls;
+  const Deadline deadline = Deadline::after(now, settings.handshake_timeout);
+  if (!worker_.handshakes().has_place_before(deadline.at)) {
+    outcomes[TlsOutcome::kRefused].add();
+    co_return false;
+  }
+  if (const MonoTime begin = worker_.handshakes().take_place(now); begin > now) {
+    timer_.set(Deadline{begin});
+    co_await io::first_of(&timer_, &drained_);
+    timer_.clear();
+  }
+  // A reload may have switched TLS off meanwhile, a drain may have begun.
+  if (is_draining_ || worker_.tls() == nullptr || !worker_.tls()->secure(stream_)) co_return false;
+  const Result<void> done = co_await net::handshake(stream_, deadline, &drained_);
+  if (done) {
+    outcomes[stream_.is_resumed() ? TlsOutcome::kResumed : TlsOutcome::kFull].add();
+    co_return true;
+  }
+  outcomes[TlsOutcome::kFailed].add();
+  if (done.error().code == ErrorCode::kMalformedRequest) {
+    // Its bytes were read as far as they came; the rest must not turn the answer into a reset.
+    body_is_read_ = false;
+    stream_.start_send({&kPlainHttpRefusal, 1});
+    timer_.set(Deadline::after(worker_.ring().now(), kLingerMax));
+    co_await io::first_of(&stream_.sent(), &timer_);
+    if (stream_.sent().is_ready() && !stream_.take_sent()) stream_.shut_down();
+    if (stream_.is_sending()) stream_.shut_down();
+  }
+  co_return false;
 }
 
 Task<Connection::HeadRead> Connection::read_head() {
@@ -76,8 +121,7 @@ Task<Connection::HeadRead> Connection::read_head() {
       }
       // A request holds its bytes until its answer begins, which may be minutes. Were all receive
       // buffers held so, no receive could end any more, and nothing would give one back.
-      const io::BufferPool& buffers = worker_.ring().buffers();
-      const bool is_scarce = buffers.in_use() > buffers.total() / 2;
+      const bool is_scarce = worker_.ring().buffers().is_scarce();
       if (is_scarce && !input_.detach(worker_.blocks())) co_return HeadRead::kClosed;
     } else if (timer_.is_ready()) {
       co_return has_begun ? HeadRead::kTimeout : HeadRead::kClosed;

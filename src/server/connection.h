@@ -53,6 +53,8 @@ class Connection final : public ListLink,
 
   // --- reading -----------------------------------------------------------------------------
   enum class HeadRead : uint8_t { kDone, kMalformed, kTimeout, kClosed };
+  // The TLS handshake; false when the connection is over. Suspends.
+  Task<bool> secure();
   Task<HeadRead> read_head();
   Task<void> run_exchange(HeadRead outcome);
   // Throws the bytes of the finished request away and turns to what came behind it.

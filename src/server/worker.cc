@@ -41,6 +41,7 @@ Worker::Worker(io::Ring& ring, WorkerParts parts)
                 .control_ring = parts_.control_ring},
       gate_(ring.ready()),
       listener_(ring, parts_.listen_fd),
+      handshakes_(1, 0),
       accept_stopped_(ring.ready()) {
   adopt(std::move(parts_.first));
   io::start_detached(accept_connections());
@@ -147,6 +148,8 @@ void Worker::obey(upstream::ShardCommand& command) {
     exchange::Generation& present = *generations_.back();
     if (present.config.generation != update->generation) return;
     present.pools[update->upstream.value]->set_addresses(std::move(update->addresses));
+  } else if (const auto* turn = std::get_if<upstream::UpdateTicketKeys>(&command)) {
+    if (tls_ != nullptr) tls_->set_ticket_keys(turn->keys);
   } else if (std::holds_alternative<upstream::BeginDrain>(command)) {
     begin_drain();
   } else if (std::holds_alternative<upstream::CutStreams>(command)) {
@@ -157,7 +160,8 @@ void Worker::obey(upstream::ShardCommand& command) {
 }
 
 upstream::Pool& Worker::find_pool(const config::Upstream& upstream, metrics::UpstreamCells& cells) {
-  const std::string identity = upstream.name + ' ' + upstream.endpoint.authority;
+  const std::string identity =
+      upstream.name + ' ' + upstream.endpoint.authority + (upstream.tls ? " tls" : "");
   for (NamedPool& named : pools_) {
     if (named.identity != identity || named.is_closed) continue;
     named.pool->set_limits(upstream.pool);
@@ -165,6 +169,15 @@ upstream::Pool& Worker::find_pool(const config::Upstream& upstream, metrics::Ups
   }
   pools_.push_back({identity, std::make_unique<upstream::Pool>(ring_, upstream.pool, cells)});
   return *pools_.back().pool;
+}
+
+void Worker::adopt_listener(const config::Snapshot& snapshot,
+                            std::unique_ptr<net::TlsServer> server) {
+  // Handshakes under way go on with the certificates that they began with.
+  tls_ = std::move(server);
+  if (!snapshot.tls) return;
+  const double rate = std::max(1.0, double{1} * snapshot.tls->handshakes_per_second / parts_.shards);
+  handshakes_ = net::HandshakePacer(rate, static_cast<uint32_t>(rate * kHandshakeBurstSeconds));
 }
 
 void Worker::adopt(upstream::AdoptSnapshot adoption) {
@@ -175,8 +188,10 @@ void Worker::adopt(upstream::AdoptSnapshot adoption) {
     upstream::Pool& pool = find_pool(
         snapshot.upstreams[i], generation->cells.upstream(UpstreamId{static_cast<uint32_t>(i)}));
     if (i < adoption.addresses.size()) pool.set_addresses(std::move(adoption.addresses[i]));
+    if (i < adoption.tls.clients.size()) pool.set_tls(std::move(adoption.tls.clients[i]));
     generation->pools.push_back(&pool);
   }
+  adopt_listener(snapshot, std::move(adoption.tls.server));
   if (!generations_.empty()) generation->router.take_positions(generations_.back()->router);
   generations_.push_back(std::move(generation));
   services_.generation = generations_.back().get();

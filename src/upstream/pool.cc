@@ -87,11 +87,30 @@ Task<Result<Lease>> Pool::dial(Deadline deadline, io::Event* gone) {
   cells_.connect.record(ring_.now() - started);
   auto* connection = new Connection(*this, ring_, *fd, ring_.now());
   connection->exchanges_ = 1;
+  Lease lease(*connection);
+  if (tls_ != nullptr) {
+    const Result<void> secured = co_await secure(*connection, deadline, gone);
+    if (!secured) co_return std::unexpected(secured.error());
+  }
   connection->stream.start_receive();
-  co_return Lease(*connection);
+  co_return lease;
+}
+
+Task<Result<void>> Pool::secure(Connection& connection, Deadline deadline, io::Event* gone) {
+  if (!tls_->secure(connection.stream)) {
+    co_return fail(ErrorCode::kUpstreamConnect, Side::kSelf, Retry::kYes, "no memory for TLS");
+  }
+  const Result<void> done = co_await net::handshake(connection.stream, deadline, gone);
+  using metrics::TlsOutcome;
+  const TlsOutcome outcome = connection.stream.is_resumed() ? TlsOutcome::kResumed
+                                                            : TlsOutcome::kFull;
+  cells_.tls_handshakes[done ? outcome : TlsOutcome::kFailed].add();
+  co_return done;
 }
 
 void Pool::give_back(Connection& connection) noexcept {
+  // Its tickets have come by now; a connection more than a handshake apart would not be resumed.
+  if (tls_ != nullptr && connection.exchanges_ == 1) tls_->remember(connection.stream);
   connection.stream.start_receive();
   // Bytes or a FIN may be there already; then it is of no use.
   const bool is_usable = !is_closed_ && limits_.idle_max > 0 && connection.stream.is_receiving();

@@ -1,5 +1,6 @@
 #include "sim_files.h"
 
+#include <gtest/gtest.h>
 #include <netinet/in.h>
 
 #include <algorithm>

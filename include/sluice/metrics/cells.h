@@ -44,6 +44,7 @@ struct alignas(128) ShardCells {
   Gauge connections_open;
   Counter connections_accepted;
   Counter connections_refused;
+  CounterSet<TlsOutcome, kTlsOutcomeNames.size()> tls_handshakes;
   Counter upstream_retries;
   CounterSet<PeerSide, kPeerSideNames.size()> bytes_received;
   CounterSet<PeerSide, kPeerSideNames.size()> bytes_sent;
@@ -77,6 +78,7 @@ struct alignas(128) UpstreamCells {
   Counter reuse_races;
   Counter idle_closed;
   ShortHistogram connect;
+  CounterSet<TlsOutcome, kTlsOutcomeNames.size()> tls_handshakes;
 };
 
 // What the control thread counts.

@@ -43,14 +43,25 @@ enum class AttemptOutcome : uint8_t {
   kClientError,    // A 4xx answer.
   kServerError,    // A 5xx answer.
   kConnectError,   // No connection.
+  kTlsError,       // No TLS: certificate, name, version, cipher.
   kTimeout,        // No head in time, or a stalled body.
   kLost,           // Closed or reset before the end of the answer.
   kProtocolError,  // Not valid HTTP.
   kCancelled,      // Ended by us: the client left, or we are draining.
 };
-inline constexpr std::array<std::string_view, 8> kAttemptOutcomeNames = {
-    "ok",      "client_error", "server_error",   "connect_error",
+inline constexpr std::array<std::string_view, 9> kAttemptOutcomeNames = {
+    "ok",      "client_error", "server_error",   "connect_error", "tls_error",
     "timeout", "lost",         "protocol_error", "cancelled"};
+
+// How a TLS handshake came out.
+enum class TlsOutcome : uint8_t {
+  kFull,
+  kResumed,  // An earlier session was taken up: no certificate, no signature.
+  kFailed,
+  kRefused,  // Never begun: too many were waiting for their turn.
+};
+inline constexpr std::array<std::string_view, 4> kTlsOutcomeNames = {"full", "resumed", "failed",
+                                                                     "refused"};
 
 // The peer that bytes came from or went to.
 enum class PeerSide : uint8_t { kDownstream, kUpstream };

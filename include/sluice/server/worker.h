@@ -14,6 +14,7 @@
 #include <sluice/json/envelope_reader.h>
 #include <sluice/json/field_reader.h>
 #include <sluice/net/listener.h>
+#include <sluice/net/tls.h>
 #include <sluice/shard/gate.h>
 #include <sluice/shard/mailbox.h>
 #include <sluice/shard/shard.h>
@@ -64,6 +65,9 @@ class Worker final : public shard::Program {
     return services_.generation->config;
   }
   [[nodiscard]] http::HeadLimits head_limits() const noexcept;
+  // Null while the listener is plain.
+  [[nodiscard]] net::TlsServer* tls() const noexcept { return tls_.get(); }
+  [[nodiscard]] net::HandshakePacer& handshakes() noexcept { return handshakes_; }
   // Copies the ring's figures into the metric cells; called once per request.
   void publish_figures() noexcept;
   [[nodiscard]] uint32_t connection_count() const noexcept { return connection_count_; }
@@ -71,6 +75,9 @@ class Worker final : public shard::Program {
  private:
   // Pause after a failed accept: a lack of descriptors must not spin.
   static constexpr Duration kAcceptPause = milliseconds(100);
+
+  // Handshakes that may begin at once after a quiet time, as a part of what a second allows.
+  static constexpr double kHandshakeBurstSeconds = 0.1;
 
   struct NamedPool {
     std::string identity;  // Name and authority: what makes connections interchangeable.
@@ -83,6 +90,7 @@ class Worker final : public shard::Program {
   Task<void> refuse_connection(int fd);
   void obey(upstream::ShardCommand& command);
   void adopt(upstream::AdoptSnapshot adoption);
+  void adopt_listener(const config::Snapshot& snapshot, std::unique_ptr<net::TlsServer> server);
   [[nodiscard]] upstream::Pool& find_pool(const config::Upstream& upstream,
                                           metrics::UpstreamCells& cells);
   void begin_drain();
@@ -100,6 +108,8 @@ class Worker final : public shard::Program {
   exchange::Services services_;
   shard::Gate gate_;
   net::Listener listener_;
+  std::unique_ptr<net::TlsServer> tls_;
+  net::HandshakePacer handshakes_;
   io::Event accept_stopped_;
   IntrusiveList<Connection> connections_;
   uint32_t connection_count_ = 0;

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <vector>
 
 #include <sluice/base/deadline.h>
@@ -12,6 +13,7 @@
 #include <sluice/metrics/cells.h>
 #include <sluice/net/address.h>
 #include <sluice/net/stream.h>
+#include <sluice/net/tls.h>
 
 namespace sluice::upstream {
 
@@ -74,10 +76,12 @@ class Pool {
   void set_limits(config::PoolLimits limits) noexcept { limits_ = limits; }
   // What new connections are dialled to; open ones live on.
   void set_addresses(std::vector<net::Address> addresses);
+  // What new connections are secured with, null for plain ones; open ones live on.
+  void set_tls(std::unique_ptr<net::TlsClient> tls) noexcept { tls_ = std::move(tls); }
 
   // The connection given back last, or an empty lease when none is idle. Does not suspend.
   [[nodiscard]] Lease take_idle() noexcept;
-  // A fresh connection. kLimit above `connections_max`. Suspends.
+  // A fresh connection, its TLS handshake included. kLimit above `connections_max`. Suspends.
   Task<Result<Lease>> dial(Deadline deadline, io::Event* gone);
 
   [[nodiscard]] uint32_t open_count() const noexcept { return open_; }
@@ -90,6 +94,7 @@ class Pool {
 
  private:
   friend class Lease;
+  Task<Result<void>> secure(Connection& connection, Deadline deadline, io::Event* gone);
   void give_back(Connection& connection) noexcept;
   void discard(Connection& connection) noexcept;
   Task<void> close_connection(Connection* connection);
@@ -103,6 +108,7 @@ class Pool {
   config::PoolLimits limits_;
   metrics::UpstreamCells& cells_;
   std::vector<net::Address> addresses_;
+  std::unique_ptr<net::TlsClient> tls_;
   uint32_t next_address_ = 0;
   IntrusiveList<Connection> idle_;  // Most recently used first.
   uint32_t idle_count_ = 0;
