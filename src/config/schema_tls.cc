@@ -124,6 +124,7 @@ std::optional<std::array<uint8_t, 32>> parse_pin(std::string_view text) {
   // The decoder skips spaces and takes bits that stand for nothing.
   if (bytes.size() != pin.size() || absl::Base64Escape(bytes) != source) return std::nullopt;
   std::ranges::transform(bytes, pin.begin(), [](char c) { return static_cast<uint8_t>(c); });
+  if (pin == std::array<uint8_t, 32>{}) return std::nullopt;  // Stands for "cannot be read".
   return pin;
 }
 

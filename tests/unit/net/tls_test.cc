@@ -7,40 +7,44 @@
 
 #include <sluice/net/listener.h>
 
-#include "made_certificates.h"
 #include "net_world.h"
+#include "test_certificates.h"
 
 namespace sluice::net {
 namespace {
 
-using support::CertificateWishes;
-using support::MadeCertificate;
+using support::CertificateWish;
 using support::make_certificate;
+using support::TestCertificate;
 
-const MadeCertificate& authority() {
-  static const MadeCertificate made =
-      make_certificate({.common_name = "authority", .is_authority = true});
+const TestCertificate& authority() {
+  static const TestCertificate made = make_certificate({.common_name = "authority",
+                                                        .subject_alt_name = "",
+                                                        .is_authority = true,
+                                                        .now = SystemClock().wall()});
   return made;
 }
 
-TlsIdentity identity_of(const MadeCertificate& made, std::vector<std::string> names) {
-  return {.chain_pem = made.certificate_pem,
-          .key_pem = crypto::Secret(made.key_pem),
-          .ocsp_der = {},
-          .names = std::move(names)};
-}
-
-TlsIdentity make_identity(CertificateWishes wishes) {
-  std::vector<std::string> names;
-  for (const std::string& name : wishes.names) {
-    if (name.starts_with("DNS:")) names.push_back(name.substr(4));
+// Signed by authority() unless the wish says otherwise; the library reads the system's clock.
+TlsIdentity make_identity(CertificateWish wish, bool signs_itself = false) {
+  wish.now = SystemClock().wall();
+  if (!signs_itself) wish.issuer = &authority();
+  const TestCertificate made = make_certificate(wish);
+  TlsIdentity identity{.chain_pem = made.pem,
+                       .key_pem = crypto::Secret(made.key_pem),
+                       .ocsp_der = {},
+                       .names = {}};
+  for (std::string_view rest = wish.subject_alt_name; !rest.empty();) {
+    const std::string_view entry = rest.substr(0, rest.find(','));
+    if (entry.starts_with("DNS:")) identity.names.emplace_back(entry.substr(4));
+    rest.remove_prefix(std::min(entry.size() + 1, rest.size()));
   }
-  return identity_of(make_certificate(wishes, &authority()), std::move(names));
+  return identity;
 }
 
 const TlsIdentity& server_identity() {
-  static const TlsIdentity made =
-      make_identity({.common_name = "server", .names = {"DNS:server.test", "IP:10.0.0.9"}});
+  static const TlsIdentity made = make_identity(
+      {.common_name = "server", .subject_alt_name = "DNS:server.test,IP:10.0.0.9"});
   return made;
 }
 
@@ -60,7 +64,7 @@ class TlsTest : public NetWorld {
     EXPECT_TRUE(fd.has_value());
     listener_.emplace(ring_, *fd);
     client_settings_.server_name = "server.test";
-    client_settings_.ca_pem = authority().certificate_pem;
+    client_settings_.ca_pem = authority().pem;
     server_settings_.identities = {&server_identity()};
   }
   ~TlsTest() override {
@@ -243,14 +247,13 @@ TEST_F(TlsTest, a_numeric_address_must_stand_in_the_certificate) {
 
 TEST_F(TlsTest, an_expired_certificate_is_refused) {
   const TlsIdentity old =
-      make_identity({.names = {"DNS:server.test"}, .days_since_start = 30, .days_to_end = -1});
+      make_identity({.subject_alt_name = "DNS:server.test", .from_days = -30, .until_days = -1});
   server_settings_.identities = {&old};
   EXPECT_EQ(refusal_seen_by_client(), "TLS: the certificate has expired");
 }
 
 TEST_F(TlsTest, a_certificate_of_nobody_known_is_refused) {
-  const TlsIdentity own =
-      identity_of(make_certificate({.names = {"DNS:server.test"}}), {"server.test"});
+  const TlsIdentity own = make_identity({.subject_alt_name = "DNS:server.test"}, true);
   server_settings_.identities = {&own};
   EXPECT_NE(refusal_seen_by_client().find("self-signed"), std::string_view::npos);
   client_settings_.verify = false;
@@ -264,7 +267,7 @@ TEST_F(TlsTest, a_pinned_key_must_be_shown) {
 
 // Each name gets its certificate, an unknown one the first.
 TEST_F(TlsTest, the_name_that_is_asked_for_chooses_the_certificate) {
-  const TlsIdentity other = make_identity({.names = {"DNS:other.test", "DNS:*.wild.test"}});
+  const TlsIdentity other = make_identity({.subject_alt_name = "DNS:other.test,DNS:*.wild.test"});
   server_settings_.identities = {&server_identity(), &other};
   EXPECT_EQ(refusal_seen_by_client(), "accepted");
   client_settings_.server_name = "Other.Test";
@@ -298,7 +301,7 @@ TEST_F(TlsTest, sessions_are_resumed_until_their_key_is_gone) {
 
 TEST_F(TlsTest, a_clients_certificate_tells_who_it_is) {
   server_settings_.client_certificates = ClientCertificates::kRequired;
-  server_settings_.client_ca_pem = authority().certificate_pem;
+  server_settings_.client_ca_pem = authority().pem;
   const TlsIdentity team = make_identity({.common_name = "team-a"});
   client_settings_.identity = &team;
   Ends& ends = secured();
@@ -308,7 +311,7 @@ TEST_F(TlsTest, a_clients_certificate_tells_who_it_is) {
 
 TEST_F(TlsTest, a_client_without_the_required_certificate_is_refused) {
   server_settings_.client_certificates = ClientCertificates::kRequired;
-  server_settings_.client_ca_pem = authority().certificate_pem;
+  server_settings_.client_ca_pem = authority().pem;
   make_contexts();
   Ends& ends = connect();
   shake_both(ends);
@@ -318,11 +321,11 @@ TEST_F(TlsTest, a_client_without_the_required_certificate_is_refused) {
 
 TEST_F(TlsTest, an_optional_certificate_may_be_missing_but_not_wrong) {
   server_settings_.client_certificates = ClientCertificates::kOptional;
-  server_settings_.client_ca_pem = authority().certificate_pem;
+  server_settings_.client_ca_pem = authority().pem;
   Ends& ends = secured();
   EXPECT_EQ(ends.server->peer_subject(), "");
 
-  const TlsIdentity stranger = identity_of(make_certificate({.common_name = "stranger"}), {});
+  const TlsIdentity stranger = make_identity({.common_name = "stranger"}, true);
   client_settings_.identity = &stranger;
   make_contexts();
   Ends& refused = connect();
