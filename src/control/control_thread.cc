@@ -15,6 +15,7 @@ ControlThread::ControlThread(ControlParts parts)
     : parts_(std::move(parts)),
       publisher_(parts_.registry),
       addresses_(parts_.resolve_lane, parts_.returns, parts_.log, parts_.resolve),
+      tickets_(parts_.ring.now()),
       drain_(static_cast<uint32_t>(parts_.ports.size())),
       gate_(parts_.ring.ready()),
       tick_timer_(parts_.ring.ready(), parts_.ring.timers()),
@@ -91,8 +92,13 @@ void ControlThread::run() {
   }
 }
 
-void ControlThread::send_to_all(const upstream::ShardCommand& command) {
-  for (ShardPort& port : parts_.ports) port.send(command);
+template <class Command>
+void ControlThread::send_to_all(const Command& command) {
+  for (ShardPort& port : parts_.ports) port.send(Command(command));
+}
+
+void ControlThread::send_drain(upstream::DrainCommand command) {
+  std::visit([this](const auto& step) { send_to_all(step); }, command);
 }
 
 // --- the tick ----------------------------------------------------------------------------------
@@ -132,7 +138,7 @@ void ControlThread::advance_drain() {
     parts_.log.write(LogLevel::kWarn, "drain",
                      cuts ? "the drain's time is over; open streams end with an error event"
                           : "closing the connections that are still open");
-    send_to_all(*command);
+    send_drain(*command);
   }
 }
 
@@ -141,12 +147,19 @@ void ControlThread::refresh_addresses() {
                                      [](const ShardPort& port) { return port.has_waiting(); });
   // Sent only to shards that keep up, so that what waits for one stays bounded.
   if (is_behind || drain_.has_begun()) return;
+  turn_ticket_keys();
   for (upstream::UpdateAddresses& change : addresses_.take_changes(snapshot())) {
-    send_to_all(std::move(change));
+    send_to_all(change);
   }
   if (!next_refresh_.has_passed(parts_.ring.now())) return;
   next_refresh_ = Deadline{parts_.ring.now() + kRefreshPeriod};
   if (!is_reloading_) addresses_.refresh(snapshot());
+}
+
+void ControlThread::turn_ticket_keys() {
+  if (tickets_.advance(parts_.ring.now())) {
+    send_to_all(upstream::UpdateTicketKeys{tickets_.keys()});
+  }
 }
 
 // --- signals -----------------------------------------------------------------------------------
@@ -198,7 +211,7 @@ bool ControlThread::begin_drain(std::string_view asked_by) {
   parts_.log.write(LogLevel::kInfo, "drain",
                    fmt::format("draining, asked by {}: no new work; streams have {:.3g} s to end",
                                asked_by, std::chrono::duration<double>(timeout).count()));
-  send_to_all(*command);
+  send_drain(*command);
   hurried_.trigger();
   return true;
 }

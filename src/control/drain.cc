@@ -2,14 +2,14 @@
 
 namespace sluice::control {
 
-std::optional<upstream::ShardCommand> Drain::begin(MonoTime now, Duration timeout) {
+std::optional<upstream::DrainCommand> Drain::begin(MonoTime now, Duration timeout) {
   if (has_begun()) return std::nullopt;
   stage_ = Stage::kWaiting;
   next_ = Deadline{now + timeout};  // Zero cuts at once; it does not mean "never" here.
   return upstream::BeginDrain{};
 }
 
-std::optional<upstream::ShardCommand> Drain::advance(MonoTime now) {
+std::optional<upstream::DrainCommand> Drain::advance(MonoTime now) {
   if (!next_.has_passed(now)) return std::nullopt;
   switch (stage_) {
     case Stage::kWaiting:

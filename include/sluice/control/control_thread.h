@@ -16,6 +16,7 @@
 #include <sluice/control/operations.h>
 #include <sluice/control/publisher.h>
 #include <sluice/control/shard_port.h>
+#include <sluice/control/tls_contexts.h>
 #include <sluice/io/offload.h>
 #include <sluice/io/ring.h>
 #include <sluice/metrics/registry.h>
@@ -105,11 +106,16 @@ class ControlThread final : public Operations, public io::TurnHook {
   void collect_records();
   void refresh_addresses();
   void advance_drain();
-  void send_to_all(const upstream::ShardCommand& command);
+  template <class Command>
+  void send_to_all(const Command& command);
+  void send_drain(upstream::DrainCommand command);
+  void turn_ticket_keys();
 
   ControlParts parts_;
   Publisher publisher_;
   AddressBook addresses_;
+  TicketRotation tickets_;
+  net::SystemAuthorities authorities_;  // Used on the config lane, by one job at a time.
   Drain drain_;
   shard::Gate gate_;
   io::Timer tick_timer_;

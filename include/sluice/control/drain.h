@@ -24,9 +24,9 @@ class Drain {
   explicit Drain(uint32_t shards) : drained_(shards, false), left_(shards) {}
 
   // BeginDrain, or nothing when the drain has begun before.
-  [[nodiscard]] std::optional<upstream::ShardCommand> begin(MonoTime now, Duration timeout);
+  [[nodiscard]] std::optional<upstream::DrainCommand> begin(MonoTime now, Duration timeout);
   // What all shards are to be told now, if anything. Never twice the same.
-  [[nodiscard]] std::optional<upstream::ShardCommand> advance(MonoTime now);
+  [[nodiscard]] std::optional<upstream::DrainCommand> advance(MonoTime now);
   void on_drained(ShardId shard) noexcept;
 
   [[nodiscard]] Stage stage() const noexcept { return stage_; }

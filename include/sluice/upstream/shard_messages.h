@@ -45,6 +45,9 @@ struct BeginDrain {};   // Stop accepting, close idle connections, refuse new wo
 struct CutStreams {};   // End running streams with an error event.
 struct KillStreams {};  // Close what is still open.
 
+// What a drain tells all shards alike.
+using DrainCommand = std::variant<BeginDrain, CutStreams, KillStreams>;
+
 using ShardCommand = std::variant<std::monostate, AdoptSnapshot, UpdateAddresses, UpdateTicketKeys, BeginDrain,
                                   CutStreams, KillStreams>;
 

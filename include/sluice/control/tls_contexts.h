@@ -1,0 +1,40 @@
+// TLS contexts for every shard, and the turning of the keys of their session tickets.
+#pragma once
+
+#include <expected>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include <sluice/base/deadline.h>
+#include <sluice/net/tls.h>
+#include <sluice/upstream/shard_messages.h>
+
+namespace sluice::control {
+
+// One set for each of `shards`: contexts of their own spare the shards the locks that the library
+// shares them with. Takes milliseconds for each certificate and shard: runs on a lane. The error is
+// a sentence with cause and remedy.
+[[nodiscard]] std::expected<std::vector<upstream::ShardTls>, std::string> make_tls_contexts(
+    const std::optional<net::TlsServerSettings>& server,
+    std::span<const std::optional<net::TlsClientSettings>> upstreams, size_t shards,
+    net::SystemAuthorities& system);
+
+// A ticket can be resumed for one to two periods, and a key that leaks tells no more than that.
+class TicketRotation {
+ public:
+  static constexpr Duration kPeriod = seconds(12 * 3600);
+
+  explicit TicketRotation(MonoTime now) noexcept
+      : keys_(net::TicketKeys::generate()), next_(Deadline{now + kPeriod}) {}
+  // True when the keys have turned, and the shards must be told.
+  [[nodiscard]] bool advance(MonoTime now) noexcept;
+  [[nodiscard]] const net::TicketKeys& keys() const noexcept { return keys_; }
+
+ private:
+  net::TicketKeys keys_;
+  Deadline next_;
+};
+
+}  // namespace sluice::control

@@ -1,0 +1,31 @@
+#include <sluice/control/tls_contexts.h>
+
+namespace sluice::control {
+
+std::expected<std::vector<upstream::ShardTls>, std::string> make_tls_contexts(
+    const std::optional<net::TlsServerSettings>& server,
+    std::span<const std::optional<net::TlsClientSettings>> upstreams, size_t shards,
+    net::SystemAuthorities& system) {
+  std::vector<upstream::ShardTls> made(shards);
+  for (upstream::ShardTls& shard : made) {
+    if (server) {
+      // The keys of tickets follow when the contexts are sent: they may turn until then.
+      auto context = net::TlsServer::make(*server, {});
+      if (!context) return std::unexpected(std::move(context.error()));
+      shard.server = *std::move(context);
+    }
+    auto clients = net::TlsClient::make(upstreams, system);
+    if (!clients) return std::unexpected(std::move(clients.error()));
+    shard.clients = *std::move(clients);
+  }
+  return made;
+}
+
+bool TicketRotation::advance(MonoTime now) noexcept {
+  if (!next_.has_passed(now)) return false;
+  next_ = Deadline{now + kPeriod};
+  keys_ = keys_.rotated();
+  return true;
+}
+
+}  // namespace sluice::control
