@@ -9,6 +9,7 @@
 #include <fmt/format.h>
 
 #include <sluice/crypto/tls_device.h>
+#include <sluice/crypto/tls_signing.h>
 
 #include "tls_context.h"
 #include "tls_tickets.h"
@@ -62,8 +63,10 @@ int choose_certificate(WOLFSSL* session, int*, void* context) noexcept {
   const char* name = wolfSSL_get_servername(session, WOLFSSL_SNI_HOST_NAME);
   if (name == nullptr) return 0;
   const auto& tls = *static_cast<TlsContext*>(context);
-  WOLFSSL_CTX* chosen = tls.find(name);
-  if (chosen != wolfSSL_get_SSL_CTX(session)) wolfSSL_set_SSL_CTX(session, chosen);
+  const TlsContext::Certificate& chosen = tls.find(name);
+  if (chosen.context.get() == wolfSSL_get_SSL_CTX(session)) return 0;
+  wolfSSL_set_SSL_CTX(session, chosen.context.get());
+  crypto::set_signing_key(session, *chosen.key);
   return 0;
 }
 
@@ -97,22 +100,26 @@ const unsigned char* bytes_of(std::string_view text) noexcept {
   return reinterpret_cast<const unsigned char*>(text.data());
 }
 
-std::string load_identity(WOLFSSL_CTX* context, const TlsIdentity& identity) {
+// The key stays outside of the library, which would be slow with it.
+std::expected<crypto::SigningKey, std::string> load_identity(WOLFSSL_CTX* context,
+                                                             const TlsIdentity& identity) {
   const int chain = wolfSSL_CTX_use_certificate_chain_buffer(
       context, bytes_of(identity.chain_pem), static_cast<long>(identity.chain_pem.size()));
   if (chain != WOLFSSL_SUCCESS) {
-    return fmt::format("the TLS library cannot read the certificate ({}); write it as PEM",
-                       reason_of(chain));
+    return std::unexpected(fmt::format(
+        "the TLS library cannot read the certificate ({}); write it as PEM", reason_of(chain)));
   }
-  const std::string_view key_pem = identity.key_pem.reveal();
-  const int key = wolfSSL_CTX_use_PrivateKey_buffer(
-      context, bytes_of(key_pem), static_cast<long>(key_pem.size()), WOLFSSL_FILETYPE_PEM);
-  if (key != WOLFSSL_SUCCESS || wolfSSL_CTX_check_private_key(context) != WOLFSSL_SUCCESS) {
-    return fmt::format("the TLS library cannot use the private key ({}); write an unencrypted PEM "
-                       "key that belongs to the certificate",
-                       reason_of(key));
+  auto key = crypto::SigningKey::load(identity.key_pem.reveal());
+  if (!key) {
+    return std::unexpected(
+        fmt::format("the private key's file {}; write an unencrypted PEM key", key.error()));
   }
-  return {};
+  if (!key->matches(identity.chain_pem)) {
+    return std::unexpected("the private key is not the certificate's; name the pair that belongs "
+                           "together");
+  }
+  crypto::sign_outside(context);
+  return key;
 }
 
 std::string load_authorities(WOLFSSL_CTX* context, std::string_view pem) {
@@ -148,7 +155,7 @@ std::string load_system_authorities(WOLFSSL_CTX* context, std::vector<char>& par
 
 void FreeContext::operator()(WOLFSSL_CTX* context) const noexcept { wolfSSL_CTX_free(context); }
 
-WOLFSSL_CTX* TlsContext::find(std::string_view name) const noexcept {
+const TlsContext::Certificate& TlsContext::find(std::string_view name) const noexcept {
   std::array<char, 256> lower;
   if (name.size() > lower.size()) return first();
   std::ranges::transform(name, lower.begin(), [](char c) {
@@ -158,7 +165,7 @@ WOLFSSL_CTX* TlsContext::find(std::string_view name) const noexcept {
   for (const Certificate& certificate : certificates_) {
     const bool fits = std::ranges::any_of(
         certificate.names, [&](const std::string& pattern) { return is_for(pattern, wanted); });
-    if (fits) return certificate.context.get();
+    if (fits) return certificate;
   }
   return first();
 }
@@ -175,9 +182,11 @@ std::string TlsContext::add_identity(const TlsServerSettings& settings,
   ContextPtr context(wolfSSL_CTX_new(wolfTLS_server_method()));
   if (context == nullptr) return "there is no memory for a TLS context";
   std::string problem = set_common(context.get(), settings.version_min);
-  if (problem.empty()) problem = load_identity(context.get(), identity);
+  if (!problem.empty()) return problem;
+  auto key = load_identity(context.get(), identity);
+  if (!key) return std::move(key.error());
   const bool asks = settings.client_certificates != ClientCertificates::kNone;
-  if (problem.empty() && asks) problem = load_authorities(context.get(), settings.client_ca_pem);
+  if (asks) problem = load_authorities(context.get(), settings.client_ca_pem);
   if (!problem.empty()) return problem;
   if (asks) {
     const bool requires_one = settings.client_certificates == ClientCertificates::kRequired;
@@ -201,7 +210,8 @@ std::string TlsContext::add_identity(const TlsServerSettings& settings,
     wolfSSL_CTX_set_tlsext_status_cb(context.get(), staple);
     wolfSSL_CTX_set_tlsext_status_arg(context.get(), this);
   }
-  certificates_.push_back({std::move(context), identity.names, identity.ocsp_der});
+  certificates_.push_back(
+      {std::move(context), *std::move(key), identity.names, identity.ocsp_der});
   return {};
 }
 
@@ -229,14 +239,17 @@ std::expected<TlsRef<TlsContext>, std::string> TlsContext::make_client(
     problem = settings.ca_pem.empty() ? load_system_authorities(context.get(), system.parsed)
                                       : load_authorities(context.get(), settings.ca_pem);
   }
-  if (problem.empty() && settings.identity != nullptr) {
-    problem = load_identity(context.get(), *settings.identity);
-  }
   if (!problem.empty()) return std::unexpected(std::move(problem));
+  std::optional<crypto::SigningKey> signing_key;
+  if (settings.identity != nullptr) {
+    auto key = load_identity(context.get(), *settings.identity);
+    if (!key) return std::unexpected(std::move(key.error()));
+    signing_key = *std::move(key);
+  }
   wolfSSL_CTX_set_verify(context.get(), settings.verify ? WOLFSSL_VERIFY_PEER : WOLFSSL_VERIFY_NONE,
                          nullptr);
   wolfSSL_CTX_UseSessionTicket(context.get());
-  made->certificates_.push_back({std::move(context), {}, {}});
+  made->certificates_.push_back({std::move(context), std::move(signing_key), {}, {}});
   return made;
 }
 

@@ -7,6 +7,7 @@
 #include <string_view>
 #include <vector>
 
+#include <sluice/crypto/signing_key.h>
 #include <sluice/net/tls.h>
 
 struct WOLFSSL_CTX;
@@ -35,19 +36,20 @@ class TlsContext {
   }
 
   [[nodiscard]] Role role() const noexcept { return role_; }
-  [[nodiscard]] WOLFSSL_CTX* first() const noexcept { return certificates_.front().context.get(); }
-  // The context whose certificate is for `name`; the first one when none is.
-  [[nodiscard]] WOLFSSL_CTX* find(std::string_view name) const noexcept;
+  struct Certificate {
+    ContextPtr context;
+    std::optional<crypto::SigningKey> key;  // Empty for a client without a certificate.
+    std::vector<std::string> names;         // Lower case.
+    std::string staple;                     // An OCSP response (RFC 6960) in DER; "" for none.
+  };
+  [[nodiscard]] const Certificate& first() const noexcept { return certificates_.front(); }
+  // The certificate that is for `name`; the first one when none is.
+  [[nodiscard]] const Certificate& find(std::string_view name) const noexcept;
   [[nodiscard]] std::string_view staple_of(const WOLFSSL_CTX* context) const noexcept;
 
   TicketKeys ticket_keys;
 
  private:
-  struct Certificate {
-    ContextPtr context;
-    std::vector<std::string> names;  // Lower case.
-    std::string staple;              // An OCSP response (RFC 6960) in DER; "" for none.
-  };
 
   explicit TlsContext(Role role) noexcept : role_(role) {}
   ~TlsContext() = default;

@@ -10,6 +10,7 @@
 
 #include <sluice/base/assert.h>
 #include <sluice/crypto/certificate.h>
+#include <sluice/crypto/tls_signing.h>
 #include <sluice/net/address.h>
 
 #include "tls_faults.h"
@@ -60,13 +61,14 @@ void CipherOutput::release() noexcept {
 
 std::unique_ptr<TlsSession> TlsSession::make(const TlsRef<TlsContext>& context,
                                              const TlsRef<PeerRules>& rules) noexcept {
-  WOLFSSL* session = wolfSSL_new(context->first());
+  WOLFSSL* session = wolfSSL_new(context->first().context.get());
   if (session == nullptr) return nullptr;
   auto made = std::unique_ptr<TlsSession>(new (std::nothrow) TlsSession(context, session, rules));
   if (made == nullptr) {
     wolfSSL_free(session);
     return nullptr;
   }
+  if (context->first().key) crypto::set_signing_key(session, *context->first().key);
   if (!rules) return made;
   const std::string& name = rules->server_name;
   const bool is_name = !parse_address(name, 0).has_value();

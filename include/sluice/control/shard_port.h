@@ -18,6 +18,7 @@ class ShardPort {
  public:
   ShardPort(ShardId shard, Commands& commands, Reports& reports) noexcept
       : shard_(shard), commands_(commands), reports_(reports) {}
+  ShardPort(ShardPort&&) = default;
 
   // `ring` is the shard's, woken from now on; what was sent before waits in the mailbox.
   void connect(io::Ring& ring) noexcept { ring_ = &ring; }
