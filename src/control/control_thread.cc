@@ -15,6 +15,7 @@ ControlThread::ControlThread(ControlParts parts)
     : parts_(std::move(parts)),
       publisher_(parts_.registry),
       addresses_(parts_.resolve_lane, parts_.returns, parts_.log, parts_.resolve),
+      certificates_(parts_.log),
       drain_(static_cast<uint32_t>(parts_.ports.size())),
       gate_(parts_.ring.ready()),
       tick_timer_(parts_.ring.ready(), parts_.ring.timers()),
@@ -26,22 +27,23 @@ ControlThread::ControlThread(ControlParts parts)
 ControlThread::~ControlThread() { parts_.ring.clear_hook(); }
 
 std::vector<upstream::AdoptSnapshot> ControlThread::publish_first(
-    std::unique_ptr<config::Snapshot> snapshot) {
+    std::unique_ptr<config::Snapshot> snapshot, TlsFiles tls) {
   std::vector<upstream::AdoptSnapshot> adoptions;
-  run_to_end(parts_.ring, prepare_first(std::move(snapshot), &adoptions));
+  run_to_end(parts_.ring, prepare_first(std::move(snapshot), std::move(tls), &adoptions));
   return adoptions;
 }
 
-Task<void> ControlThread::prepare_first(std::unique_ptr<config::Snapshot> snapshot,
+Task<void> ControlThread::prepare_first(std::unique_ptr<config::Snapshot> snapshot, TlsFiles tls,
                                         std::vector<upstream::AdoptSnapshot>* adoptions) {
   const shard::Gate::Pass pass = gate_.enter();
   const std::vector<AddressBook::Addresses> addresses =
       co_await addresses_.find(*snapshot, Deadline{parts_.ring.now() + kResolveTime});
-  put_in_force(std::move(snapshot), adoptions, addresses);
+  put_in_force(std::move(snapshot), std::move(tls), adoptions, addresses);
 }
 
 int ControlThread::serve() {
   next_refresh_ = Deadline{parts_.ring.now() + kRefreshPeriod};
+  next_certificate_look_ = Deadline{parts_.ring.now() + kCertificatePeriod};
   io::start_detached(tick());
   if (parts_.signal_fd >= 0) io::start_detached(watch_signals());
   parts_.ring.run();
@@ -107,6 +109,7 @@ Task<void> ControlThread::tick() {
     advance_drain();
     if (drain_.is_over()) break;
     refresh_addresses();
+    watch_certificates();
 
     const bool is_busy = quiet_ticks_ < kQuietTicks || drain_.has_begun();
     const Deadline planned =
@@ -147,6 +150,12 @@ void ControlThread::refresh_addresses() {
   if (!next_refresh_.has_passed(parts_.ring.now())) return;
   next_refresh_ = Deadline{parts_.ring.now() + kRefreshPeriod};
   if (!is_reloading_) addresses_.refresh(snapshot());
+}
+
+void ControlThread::watch_certificates() {
+  if (!next_certificate_look_.has_passed(parts_.ring.now())) return;
+  next_certificate_look_ = Deadline{parts_.ring.now() + kCertificatePeriod};
+  certificates_.look(parts_.ring.clock().wall());
 }
 
 // --- signals -----------------------------------------------------------------------------------
@@ -232,7 +241,8 @@ namespace {
 struct LoadJob {
   const std::string* path;
   const config::Environment* environment;
-  config::LoadOutcome operator()() const { return config::load_file(*path, *environment); }
+  WallTime now;
+  Loaded operator()() const { return load_with_files(*path, *environment, now); }
 };
 
 ReloadOutcome refuse(ReloadResult result, std::string problem) {
@@ -262,39 +272,42 @@ Task<ReloadOutcome> ControlThread::load_and_publish() {
                                  "have ended",
                                  publisher_.live_count()));
   }
-  std::optional<config::LoadOutcome> loaded = co_await io::offload(
-      parts_.config_lane, parts_.returns, LoadJob{&parts_.config_path, &parts_.environment});
+  std::optional<Loaded> loaded = co_await io::offload(
+      parts_.config_lane, parts_.returns,
+      LoadJob{&parts_.config_path, &parts_.environment, parts_.ring.clock().wall()});
   if (!loaded) co_return refuse(ReloadResult::kBusy, "reading files is behind; try again");
 
   ReloadOutcome outcome;
-  for (const config::Diagnostic& warning : loaded->warnings) {
+  config::LoadOutcome& config = loaded->config;
+  for (const config::Diagnostic& warning : config.warnings) {
     outcome.warnings.push_back(config::to_string(warning));
   }
-  if (loaded->snapshot == nullptr) {
+  if (config.snapshot == nullptr) {
     outcome.result = ReloadResult::kBadFile;
-    for (const config::Diagnostic& error : loaded->errors) {
+    for (const config::Diagnostic& error : config.errors) {
       outcome.problems.push_back(config::to_string(error));
     }
     co_return outcome;
   }
-  const std::vector<std::string> keys = config::needs_restart(snapshot(), *loaded->snapshot);
+  const std::vector<std::string> keys = config::needs_restart(snapshot(), *config.snapshot);
   if (!keys.empty()) co_return refuse_restart(parts_.config_path, keys);
 
   const std::vector<AddressBook::Addresses> addresses =
-      co_await addresses_.find(*loaded->snapshot, Deadline{parts_.ring.now() + kResolveTime});
+      co_await addresses_.find(*config.snapshot, Deadline{parts_.ring.now() + kResolveTime});
   if (drain_.has_begun()) {
     co_return refuse(ReloadResult::kBusy, "Sluice is draining; start it anew instead");
   }
   std::vector<upstream::AdoptSnapshot> adoptions;
-  put_in_force(std::move(loaded->snapshot), &adoptions, addresses);
+  put_in_force(std::move(config.snapshot), std::move(loaded->tls), &adoptions, addresses);
   for (size_t i = 0; i < adoptions.size(); ++i) parts_.ports[i].send(std::move(adoptions[i]));
   co_return outcome;
 }
 
-void ControlThread::put_in_force(std::unique_ptr<config::Snapshot> snapshot,
+void ControlThread::put_in_force(std::unique_ptr<config::Snapshot> snapshot, TlsFiles tls,
                                  std::vector<upstream::AdoptSnapshot>* adoptions,
                                  const std::vector<AddressBook::Addresses>& addresses) {
-  *adoptions = publisher_.publish(std::move(snapshot), addresses);
+  certificates_.replace(tls.lives, parts_.ring.clock().wall());
+  *adoptions = publisher_.publish(std::move(snapshot), addresses, std::move(tls));
   const config::Snapshot& present = publisher_.present();
   parts_.budget.set_ceiling(present.limits.byte_budget);
   parts_.log_work.apply(present.log, present.access_log);

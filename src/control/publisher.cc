@@ -6,7 +6,7 @@ namespace sluice::control {
 
 std::vector<upstream::AdoptSnapshot> Publisher::publish(
     std::unique_ptr<config::Snapshot> snapshot,
-    const std::vector<std::vector<net::Address>>& addresses) {
+    const std::vector<std::vector<net::Address>>& addresses, TlsFiles tls) {
   SLUICE_ASSERT(has_room());
   SLUICE_ASSERT(addresses.size() == snapshot->upstreams.size());
   snapshot->generation = ++last_generation_;
@@ -24,8 +24,11 @@ std::vector<upstream::AdoptSnapshot> Publisher::publish(
     adoptions.push_back({snapshot.get(), std::move(shard_cells), addresses});
   }
   registry_.control().config_generation.set(static_cast<int64_t>(last_generation_));
-  present_ = snapshot.get();
-  live_.emplace(last_generation_, Live{std::move(snapshot), adoptions.size()});
+  Live live{std::move(snapshot), std::make_unique<const TlsFiles>(std::move(tls)),
+            adoptions.size()};
+  present_ = live.snapshot.get();
+  present_tls_ = live.tls.get();
+  live_.emplace(last_generation_, std::move(live));
   free_unused();
   return adoptions;
 }

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include <sluice/config/snapshot.h>
+#include <sluice/control/tls_files.h>
 #include <sluice/metrics/registry.h>
 #include <sluice/net/address.h>
 #include <sluice/upstream/shard_messages.h>
@@ -26,21 +27,25 @@ class Publisher {
   [[nodiscard]] bool has_room() const noexcept { return live_.size() < kLiveMost; }
 
   // Makes `snapshot` the present one and returns what each shard is to be sent, by ShardId.
-  // `addresses` stand in the order of its upstreams. Only while has_room().
+  // `addresses` stand in the order of its upstreams; `tls` is what its TLS needs and lives as long
+  // as it. Only while has_room().
   [[nodiscard]] std::vector<upstream::AdoptSnapshot> publish(
       std::unique_ptr<config::Snapshot> snapshot,
-      const std::vector<std::vector<net::Address>>& addresses);
+      const std::vector<std::vector<net::Address>>& addresses, TlsFiles tls = {});
 
   // One shard has done with a generation. Once for each shard and generation.
   void release(uint64_t generation);
 
   // The present one; only after the first publish().
   [[nodiscard]] const config::Snapshot& present() const noexcept { return *present_; }
+  // Of the present one.
+  [[nodiscard]] const TlsFiles& present_tls() const noexcept { return *present_tls_; }
   [[nodiscard]] size_t live_count() const noexcept { return live_.size(); }
 
  private:
   struct Live {
     std::unique_ptr<const config::Snapshot> snapshot;
+    std::unique_ptr<const TlsFiles> tls;
     size_t shards = 0;  // That have not given it back.
   };
   void free_unused();
@@ -48,6 +53,7 @@ class Publisher {
   metrics::Registry& registry_;
   uint64_t last_generation_ = 0;
   const config::Snapshot* present_ = nullptr;
+  const TlsFiles* present_tls_ = nullptr;
   std::map<uint64_t, Live> live_;
 };
 
