@@ -4,6 +4,9 @@
 
 #include <fmt/format.h>
 
+#include <sluice/base/clock.h>
+#include <sluice/control/tls_files.h>
+
 #include "exit_status.h"
 
 namespace sluice::app {
@@ -36,7 +39,8 @@ std::string describe_valid(const config::Snapshot& snapshot) {
 }
 
 int check_config(const std::string& path) {
-  const config::LoadOutcome outcome = config::load_file(path, config::SystemEnvironment());
+  const config::LoadOutcome outcome =
+      control::load_with_files(path, config::SystemEnvironment(), SystemClock().wall()).config;
   const std::string problems = describe_problems(outcome);
   std::fputs(problems.c_str(), stderr);
   if (outcome.snapshot == nullptr) return kExitConfig;

@@ -1,4 +1,4 @@
-// `sluice check`: everything that is wrong with a configuration.
+// `sluice check`: everything that is wrong with a configuration and the files of its TLS.
 #pragma once
 
 #include <string>

@@ -16,6 +16,7 @@
 #include <sluice/control/record_logs.h>
 #include <sluice/control/shard_port.h>
 #include <sluice/control/small_server.h>
+#include <sluice/control/tls_files.h>
 #include <sluice/io/offload.h>
 #include <sluice/io/ring.h>
 #include <sluice/metrics/registry.h>
@@ -72,6 +73,7 @@ class Gateway {
   SystemClock clock_;
   io::SystemSyscalls syscalls_;
   config::LoadOutcome loaded_;
+  control::TlsFiles tls_files_;  // Until the control thread has them.
   std::vector<std::string> warnings_;
   uint32_t shard_count_ = 0;
   uint32_t connections_max_ = 0;

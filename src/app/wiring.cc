@@ -45,7 +45,9 @@ Gateway::Gateway(std::string config_path, std::string_view version)
 Gateway::~Gateway() = default;
 
 int Gateway::run() {
-  loaded_ = config::load_file(config_path_, environment_);
+  control::Loaded loaded = control::load_with_files(config_path_, environment_, clock_.wall());
+  loaded_ = std::move(loaded.config);
+  tls_files_ = std::move(loaded.tls);
   if (loaded_.snapshot == nullptr) {
     std::fputs(describe_problems(loaded_).c_str(), stderr);
     return kExitConfig;
@@ -157,8 +159,8 @@ Gateway::Step Gateway::open_control() {
 }
 
 Gateway::Step Gateway::start_shards() {
-  std::vector<upstream::AdoptSnapshot> adoptions =
-      control_->publish_first(std::move(loaded_.snapshot));
+  auto adoptions = control_->publish_first(std::move(loaded_.snapshot), std::move(tls_files_));
+  if (!adoptions) return std::unexpected(std::move(adoptions.error()));
   const std::vector<int> cpus = shard::allowed_cpus();
   // Sharing cores by fixed bindings would leave some idle while others queue.
   const bool binds = shard_count_ <= cpus.size();
@@ -173,7 +175,7 @@ Gateway::Step Gateway::start_shards() {
                               .cells = &registry_->shard(ShardId{i}),
                               .records = &seats_[i]->records,
                               .log = &seats_[i]->log,
-                              .first = std::move(adoptions[i])};
+                              .first = std::move((*adoptions)[i])};
     auto shard = shard::Shard::start(
         {.id = ShardId{i}, .cpu = cpu}, [parts = std::move(parts)](io::Ring& ring) mutable {
           return std::make_unique<server::Worker>(ring, std::move(parts));
@@ -188,7 +190,8 @@ Gateway::Step Gateway::start_shards() {
 
 void Gateway::open_small_servers() {
   if (metrics_fd_ >= 0) {
-    metrics_service_ = std::make_unique<control::MetricsService>(*registry_, *budget_, version_);
+    metrics_service_ = std::make_unique<control::MetricsService>(
+        *registry_, *budget_, control_->certificates(), clock_, version_);
     metrics_server_ = std::make_unique<control::SmallServer>(*ring_, metrics_fd_, "metrics",
                                                              *metrics_service_, *log_);
   }

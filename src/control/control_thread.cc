@@ -16,6 +16,7 @@ ControlThread::ControlThread(ControlParts parts)
       publisher_(parts_.registry),
       addresses_(parts_.resolve_lane, parts_.returns, parts_.log, parts_.resolve),
       tickets_(parts_.ring.now()),
+      certificates_(parts_.log),
       drain_(static_cast<uint32_t>(parts_.ports.size())),
       gate_(parts_.ring.ready()),
       tick_timer_(parts_.ring.ready(), parts_.ring.timers()),
@@ -26,23 +27,28 @@ ControlThread::ControlThread(ControlParts parts)
 
 ControlThread::~ControlThread() { parts_.ring.clear_hook(); }
 
-std::vector<upstream::AdoptSnapshot> ControlThread::publish_first(
-    std::unique_ptr<config::Snapshot> snapshot) {
+std::expected<std::vector<upstream::AdoptSnapshot>, std::string> ControlThread::publish_first(
+    std::unique_ptr<config::Snapshot> snapshot, TlsFiles files) {
+  // Blocks, as it may: nobody is served yet.
+  auto contexts = make_tls_contexts(files, parts_.ports.size(), authorities_);
+  if (!contexts) return std::unexpected(std::move(contexts.error()));
+  PreparedTls tls{*std::move(contexts), std::move(files.lives)};
   std::vector<upstream::AdoptSnapshot> adoptions;
-  run_to_end(parts_.ring, prepare_first(std::move(snapshot), &adoptions));
+  run_to_end(parts_.ring, prepare_first(std::move(snapshot), std::move(tls), &adoptions));
   return adoptions;
 }
 
-Task<void> ControlThread::prepare_first(std::unique_ptr<config::Snapshot> snapshot,
+Task<void> ControlThread::prepare_first(std::unique_ptr<config::Snapshot> snapshot, PreparedTls tls,
                                         std::vector<upstream::AdoptSnapshot>* adoptions) {
   const shard::Gate::Pass pass = gate_.enter();
   const std::vector<AddressBook::Addresses> addresses =
       co_await addresses_.find(*snapshot, Deadline{parts_.ring.now() + kResolveTime});
-  put_in_force(std::move(snapshot), adoptions, addresses);
+  put_in_force(std::move(snapshot), std::move(tls), adoptions, addresses);
 }
 
 int ControlThread::serve() {
   next_refresh_ = Deadline{parts_.ring.now() + kRefreshPeriod};
+  next_certificate_look_ = Deadline{parts_.ring.now() + kCertificatePeriod};
   io::start_detached(tick());
   if (parts_.signal_fd >= 0) io::start_detached(watch_signals());
   parts_.ring.run();
@@ -113,6 +119,7 @@ Task<void> ControlThread::tick() {
     advance_drain();
     if (drain_.is_over()) break;
     refresh_addresses();
+    watch_certificates();
 
     const bool is_busy = quiet_ticks_ < kQuietTicks || drain_.has_begun();
     const Deadline planned =
@@ -160,6 +167,12 @@ void ControlThread::turn_ticket_keys() {
   if (tickets_.advance(parts_.ring.now())) {
     send_to_all(upstream::UpdateTicketKeys{tickets_.keys()});
   }
+}
+
+void ControlThread::watch_certificates() {
+  if (!next_certificate_look_.has_passed(parts_.ring.now())) return;
+  next_certificate_look_ = Deadline{parts_.ring.now() + kCertificatePeriod};
+  certificates_.look(parts_.ring.clock().wall());
 }
 
 // --- signals -----------------------------------------------------------------------------------
@@ -241,11 +254,34 @@ Task<ReloadOutcome> ControlThread::reload(std::string_view asked_by) {
 
 namespace {
 
+struct LoadedWithTls {
+  config::LoadOutcome config;
+  PreparedTls tls;
+};
+
 // Blocks on the disk; runs on the config lane.
 struct LoadJob {
   const std::string* path;
   const config::Environment* environment;
-  config::LoadOutcome operator()() const { return config::load_file(*path, *environment); }
+  WallTime now;
+  size_t shards;
+  net::SystemAuthorities* authorities;
+
+  LoadedWithTls operator()() const {
+    Loaded loaded = load_with_files(*path, *environment, now);
+    LoadedWithTls made{std::move(loaded.config), {}};
+    if (made.config.snapshot == nullptr) return made;
+    auto contexts = make_tls_contexts(loaded.tls, shards, *authorities);
+    if (contexts) {
+      made.tls = {*std::move(contexts), std::move(loaded.tls.lives)};
+    } else {
+      made.config.snapshot.reset();
+      made.config.errors.push_back({.file = *path,
+                                    .cause = contexts.error(),
+                                    .remedy = "then reload again"});
+    }
+    return made;
+  }
 };
 
 ReloadOutcome refuse(ReloadResult result, std::string problem) {
@@ -275,39 +311,51 @@ Task<ReloadOutcome> ControlThread::load_and_publish() {
                                  "have ended",
                                  publisher_.live_count()));
   }
-  std::optional<config::LoadOutcome> loaded = co_await io::offload(
-      parts_.config_lane, parts_.returns, LoadJob{&parts_.config_path, &parts_.environment});
+  std::optional<LoadedWithTls> loaded =
+      co_await io::offload(parts_.config_lane, parts_.returns,
+                           LoadJob{.path = &parts_.config_path,
+                                   .environment = &parts_.environment,
+                                   .now = parts_.ring.clock().wall(),
+                                   .shards = parts_.ports.size(),
+                                   .authorities = &authorities_});
   if (!loaded) co_return refuse(ReloadResult::kBusy, "reading files is behind; try again");
 
   ReloadOutcome outcome;
-  for (const config::Diagnostic& warning : loaded->warnings) {
+  config::LoadOutcome& config = loaded->config;
+  for (const config::Diagnostic& warning : config.warnings) {
     outcome.warnings.push_back(config::to_string(warning));
   }
-  if (loaded->snapshot == nullptr) {
+  if (config.snapshot == nullptr) {
     outcome.result = ReloadResult::kBadFile;
-    for (const config::Diagnostic& error : loaded->errors) {
+    for (const config::Diagnostic& error : config.errors) {
       outcome.problems.push_back(config::to_string(error));
     }
     co_return outcome;
   }
-  const std::vector<std::string> keys = config::needs_restart(snapshot(), *loaded->snapshot);
+  const std::vector<std::string> keys = config::needs_restart(snapshot(), *config.snapshot);
   if (!keys.empty()) co_return refuse_restart(parts_.config_path, keys);
 
   const std::vector<AddressBook::Addresses> addresses =
-      co_await addresses_.find(*loaded->snapshot, Deadline{parts_.ring.now() + kResolveTime});
+      co_await addresses_.find(*config.snapshot, Deadline{parts_.ring.now() + kResolveTime});
   if (drain_.has_begun()) {
     co_return refuse(ReloadResult::kBusy, "Sluice is draining; start it anew instead");
   }
   std::vector<upstream::AdoptSnapshot> adoptions;
-  put_in_force(std::move(loaded->snapshot), &adoptions, addresses);
+  put_in_force(std::move(config.snapshot), std::move(loaded->tls), &adoptions, addresses);
   for (size_t i = 0; i < adoptions.size(); ++i) parts_.ports[i].send(std::move(adoptions[i]));
   co_return outcome;
 }
 
-void ControlThread::put_in_force(std::unique_ptr<config::Snapshot> snapshot,
+void ControlThread::put_in_force(std::unique_ptr<config::Snapshot> snapshot, PreparedTls tls,
                                  std::vector<upstream::AdoptSnapshot>* adoptions,
                                  const std::vector<AddressBook::Addresses>& addresses) {
+  certificates_.replace(tls.lives, parts_.ring.clock().wall());
   *adoptions = publisher_.publish(std::move(snapshot), addresses);
+  for (size_t i = 0; i < adoptions->size(); ++i) {
+    upstream::ShardTls& contexts = (*adoptions)[i].tls;
+    contexts = std::move(tls.shards[i]);
+    if (contexts.server != nullptr) contexts.server->set_ticket_keys(tickets_.keys());
+  }
   const config::Snapshot& present = publisher_.present();
   parts_.budget.set_ceiling(present.limits.byte_budget);
   parts_.log_work.apply(present.log, present.access_log);

@@ -14,10 +14,12 @@ Task<SmallAnswer> MetricsService::answer(const SmallRequest& request) {
     co_return refused;
   }
   SmallAnswer answer{.content_type = metrics::kExpositionContentType};
+  const std::vector<metrics::CertificateSample> certificates = certificates_.samples(clock_.wall());
   const metrics::ScrapeSample sample{.process = metrics::read_process_sample(),
                                      .byte_budget_used = budget_.used(),
                                      .byte_budget_ceiling = budget_.ceiling(),
-                                     .version = version_};
+                                     .version = version_,
+                                     .certificates = certificates};
   metrics::append_exposition(registry_, sample, answer.body);
   co_return answer;
 }

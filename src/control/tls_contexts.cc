@@ -3,18 +3,16 @@
 namespace sluice::control {
 
 std::expected<std::vector<upstream::ShardTls>, std::string> make_tls_contexts(
-    const std::optional<net::TlsServerSettings>& server,
-    std::span<const std::optional<net::TlsClientSettings>> upstreams, size_t shards,
-    net::SystemAuthorities& system) {
+    const TlsFiles& files, size_t shards, net::SystemAuthorities& system) {
   std::vector<upstream::ShardTls> made(shards);
   for (upstream::ShardTls& shard : made) {
-    if (server) {
+    if (files.server) {
       // The keys of tickets follow when the contexts are sent: they may turn until then.
-      auto context = net::TlsServer::make(*server, {});
+      auto context = net::TlsServer::make(*files.server, {});
       if (!context) return std::unexpected(std::move(context.error()));
       shard.server = *std::move(context);
     }
-    auto clients = net::TlsClient::make(upstreams, system);
+    auto clients = net::TlsClient::make(files.upstreams, system);
     if (!clients) return std::unexpected(std::move(clients.error()));
     shard.clients = *std::move(clients);
   }

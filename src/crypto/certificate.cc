@@ -297,6 +297,7 @@ ChainReading read_chain(std::string_view pem, CertificateUse use, WallTime now) 
               "keep the server's own and its intermediates");
   }
   reading.facts = facts_of(chain[0].get(), chain.size());
+  reading.pem = pem_of(chain);
   if (const size_t own = leaf_index(chain); own != 0) {
     add_error(
         reading.findings,

@@ -10,6 +10,16 @@
 
 namespace sluice::crypto {
 
+namespace {
+
+std::string text_of(const BioPtr& bio) {
+  char* text = nullptr;
+  const long length = BIO_get_mem_data(bio.get(), &text);
+  return {text, static_cast<size_t>(length)};
+}
+
+}  // namespace
+
 BioPtr open_bytes(std::string_view bytes) {
   SLUICE_ASSERT(bytes.size() <= INT_MAX);
   BioPtr bio(BIO_new_mem_buf(bytes.data(), static_cast<int>(bytes.size())));
@@ -29,6 +39,15 @@ Certificates parse_certificates(std::string_view pem) {
   return certificates;
 }
 
+std::string pem_of(const std::vector<CertificatePtr>& certificates) {
+  const BioPtr bio(BIO_new(BIO_s_mem()));
+  SLUICE_ASSERT(bio != nullptr);
+  for (const CertificatePtr& one : certificates) {
+    SLUICE_ASSERT(PEM_write_bio_X509(bio.get(), one.get()) == 1);
+  }
+  return text_of(bio);
+}
+
 WallTime wall_time_of(const ASN1_TIME* time) {
   std::tm parts{};
   if (time == nullptr || ASN1_TIME_to_tm(time, &parts) != 1) return {};
@@ -39,9 +58,7 @@ std::string name_text(const X509_NAME* name) {
   const BioPtr bio(BIO_new(BIO_s_mem()));
   SLUICE_ASSERT(bio != nullptr);
   if (X509_NAME_print_ex(bio.get(), name, 0, XN_FLAG_RFC2253) < 0) return {};
-  char* text = nullptr;
-  const long length = BIO_get_mem_data(bio.get(), &text);
-  return {text, static_cast<size_t>(length)};
+  return text_of(bio);
 }
 
 }  // namespace sluice::crypto

@@ -41,6 +41,8 @@ struct Certificates {
 // Other kinds of PEM blocks are passed over. Leaves OpenSSL's queue of errors empty.
 [[nodiscard]] Certificates parse_certificates(std::string_view pem);
 
+[[nodiscard]] std::string pem_of(const std::vector<CertificatePtr>& certificates);
+
 // Seconds; a time that cannot be read is the epoch.
 [[nodiscard]] WallTime wall_time_of(const ASN1_TIME* time);
 

@@ -182,6 +182,10 @@ void print_build(const Registry&, const ScrapeSample& sample, Samples& samples) 
   samples.add({sample.version}, uint64_t{1});
 }
 
+void print_certificates(const Registry&, const ScrapeSample& sample, Samples& samples) {
+  for (const CertificateSample& one : sample.certificates) samples.add({one.file}, one.days_left);
+}
+
 constexpr Family kRequestFamilies[] = {
     {"sluice_requests_total", "counter", "endpoint,model,code", "Requests answered.",
      print_requests},
@@ -276,6 +280,8 @@ constexpr Family kProcessFamilies[] = {
     {"sluice_config_last_reload_success_timestamp_seconds", "gauge", "",
      "Unix time at which the running configuration was loaded.",
      print_control<&ControlCells::config_last_reload_success_s>},
+    {"sluice_tls_certificate_expires_days", "gauge", "file",
+     "Whole days until a certificate in use expires; negative once it has.", print_certificates},
     {"sluice_draining", "gauge", "", "1 while the process is going away.",
      print_control<&ControlCells::draining>},
     {"sluice_control_tick_late_seconds", "histogram", "",

@@ -11,12 +11,14 @@
 #include <sluice/config/environment.h>
 #include <sluice/config/loader.h>
 #include <sluice/control/address_book.h>
+#include <sluice/control/certificate_watch.h>
 #include <sluice/control/drain.h>
 #include <sluice/control/log_work.h>
 #include <sluice/control/operations.h>
 #include <sluice/control/publisher.h>
 #include <sluice/control/shard_port.h>
 #include <sluice/control/tls_contexts.h>
+#include <sluice/control/tls_files.h>
 #include <sluice/io/offload.h>
 #include <sluice/io/ring.h>
 #include <sluice/metrics/registry.h>
@@ -52,10 +54,11 @@ class ControlThread final : public Operations, public io::TurnHook {
   explicit ControlThread(ControlParts parts);
   ~ControlThread() override;
 
-  // The first configuration, as each shard is to be given it, by ShardId. Turns the ring until
-  // names are known, at most kResolveTime. Once, before run().
-  [[nodiscard]] std::vector<upstream::AdoptSnapshot> publish_first(
-      std::unique_ptr<config::Snapshot> snapshot);
+  // The first configuration with its TLS files, as each shard is to be given it, by ShardId. Turns
+  // the ring until names are known, at most kResolveTime. Once, before run().
+  // The error is a sentence with cause and remedy.
+  [[nodiscard]] std::expected<std::vector<upstream::AdoptSnapshot>, std::string> publish_first(
+      std::unique_ptr<config::Snapshot> snapshot, TlsFiles files = {});
 
   // Until every shard has drained, or a second signal asks for an end at once. Returns the exit
   // status, which is 128 and the signal's number in that case. Once.
@@ -77,6 +80,7 @@ class ControlThread final : public Operations, public io::TurnHook {
   void run() override;
 
   [[nodiscard]] const Publisher& publisher() const noexcept { return publisher_; }
+  [[nodiscard]] const CertificateWatch& certificates() const noexcept { return certificates_; }
 
  private:
   static constexpr Duration kBusyTick = milliseconds(50);  // While records come, or a drain runs.
@@ -85,17 +89,18 @@ class ControlThread final : public Operations, public io::TurnHook {
   // A shard whose ring fills up wakes this thread, which then collects at once, but not for every
   // single record of a busy shard.
   static constexpr Duration kCollectGap = milliseconds(5);
-  static constexpr uint32_t kQuietTicks = 20;              // Busy ticks without a record.
-  static constexpr Duration kRefreshPeriod = seconds(30);  // Of name look-ups.
-  static constexpr Duration kEndTime = seconds(2);         // For own tasks to end after the drain.
+  static constexpr uint32_t kQuietTicks = 20;                  // Busy ticks without a record.
+  static constexpr Duration kRefreshPeriod = seconds(30);      // Of name look-ups.
+  static constexpr Duration kCertificatePeriod = seconds(60);  // Of looks at what expires.
+  static constexpr Duration kEndTime = seconds(2);  // For own tasks to end after the drain.
 
-  Task<void> prepare_first(std::unique_ptr<config::Snapshot> snapshot,
+  Task<void> prepare_first(std::unique_ptr<config::Snapshot> snapshot, PreparedTls tls,
                            std::vector<upstream::AdoptSnapshot>* adoptions);
   Task<ReloadOutcome> load_and_publish();
   // Reloads until no signal has come meanwhile.
   Task<void> reload_on_signal();
   void report(const ReloadOutcome& outcome, std::string_view asked_by);
-  void put_in_force(std::unique_ptr<config::Snapshot> snapshot,
+  void put_in_force(std::unique_ptr<config::Snapshot> snapshot, PreparedTls tls,
                     std::vector<upstream::AdoptSnapshot>* adoptions,
                     const std::vector<AddressBook::Addresses>& addresses);
 
@@ -105,6 +110,7 @@ class ControlThread final : public Operations, public io::TurnHook {
   Task<void> tick();
   void collect_records();
   void refresh_addresses();
+  void watch_certificates();
   void advance_drain();
   template <class Command>
   void send_to_all(const Command& command);
@@ -116,12 +122,14 @@ class ControlThread final : public Operations, public io::TurnHook {
   AddressBook addresses_;
   TicketRotation tickets_;
   net::SystemAuthorities authorities_;  // Used on the config lane, by one job at a time.
+  CertificateWatch certificates_;
   Drain drain_;
   shard::Gate gate_;
   io::Timer tick_timer_;
   io::Event hurried_;  // The tick must run now.
   io::Event signals_over_;
   Deadline next_refresh_;
+  Deadline next_certificate_look_;
   MonoTime collected_at_;
   uint32_t quiet_ticks_ = 0;  // In a row without records.
   bool is_reloading_ = false;

@@ -2,12 +2,11 @@
 #pragma once
 
 #include <expected>
-#include <optional>
-#include <span>
 #include <string>
 #include <vector>
 
 #include <sluice/base/deadline.h>
+#include <sluice/control/tls_files.h>
 #include <sluice/net/tls.h>
 #include <sluice/upstream/shard_messages.h>
 
@@ -17,9 +16,13 @@ namespace sluice::control {
 // shares them with. Takes milliseconds for each certificate and shard: runs on a lane. The error is
 // a sentence with cause and remedy.
 [[nodiscard]] std::expected<std::vector<upstream::ShardTls>, std::string> make_tls_contexts(
-    const std::optional<net::TlsServerSettings>& server,
-    std::span<const std::optional<net::TlsClientSettings>> upstreams, size_t shards,
-    net::SystemAuthorities& system);
+    const TlsFiles& files, size_t shards, net::SystemAuthorities& system);
+
+// What stays of the files once the contexts are made; the private keys do not.
+struct PreparedTls {
+  std::vector<upstream::ShardTls> shards;  // By ShardId.
+  std::vector<CertificateLife> lives;
+};
 
 // A ticket can be resumed for one to two periods, and a key that leaks tells no more than that.
 class TicketRotation {

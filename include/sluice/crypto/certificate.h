@@ -39,6 +39,7 @@ enum class CertificateUse : uint8_t { kServer, kClient };
 
 struct ChainReading {
   std::optional<CertificateFacts> facts;  // None when there is no leaf.
+  std::string pem;                        // The certificates without what else the file holds.
   std::vector<Finding> findings;
 };
 

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <span>
 #include <string>
 #include <string_view>
 
@@ -23,12 +24,18 @@ struct ProcessSample {
 // Reads a few files of /proc, which answer from memory. Zero where one cannot be read.
 [[nodiscard]] ProcessSample read_process_sample() noexcept;
 
+struct CertificateSample {
+  std::string_view file;  // From the configuration.
+  int64_t days_left = 0;  // Negative once it has expired.
+};
+
 // What is read at the moment of the scrape rather than counted.
 struct ScrapeSample {
   ProcessSample process;
   uint64_t byte_budget_used = 0;
   uint64_t byte_budget_ceiling = 0;
   std::string_view version;
+  std::span<const CertificateSample> certificates;
 };
 
 // Appends every family to `out` in the text format 0.0.4. Control thread; allocates.

@@ -38,6 +38,17 @@ TEST_F(SystemFile, is_read_whole_with_its_mode) {
   EXPECT_TRUE(SystemEnvironment().read(path_, 1 << 20)->others_may_read);
 }
 
+TEST_F(SystemFile, whose_size_is_not_told_is_read_whole) {
+  struct stat status{};
+  ASSERT_EQ(::stat("/proc/self/smaps", &status), 0);
+  ASSERT_EQ(status.st_size, 0);
+  const auto file = SystemEnvironment().read("/proc/self/smaps", 64 << 20);
+  ASSERT_TRUE(file) << file.error();
+  EXPECT_GT(file->text.size(), 8192u);
+  EXPECT_EQ(file->text.find('\0'), std::string::npos);
+  EXPECT_EQ(file->text.back(), '\n');
+}
+
 TEST_F(SystemFile, beyond_the_bound_or_absent_or_a_directory_is_refused_with_a_reason) {
   write("12345", 0600);
   EXPECT_EQ(SystemEnvironment().read(path_, 4).error(), "larger than 4B");

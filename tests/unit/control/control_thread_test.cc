@@ -5,9 +5,13 @@
 #include <sys/signalfd.h>
 #include <unistd.h>
 
+#include <map>
+
 #include <gtest/gtest.h>
 
 #include <sluice/io/uring_kernel.h>
+
+#include "test_certificates.h"
 
 namespace sluice::control {
 namespace {
@@ -28,11 +32,15 @@ class OneFile final : public config::Environment {
   [[nodiscard]] std::optional<std::string> variable(const std::string&) const override {
     return std::nullopt;
   }
-  [[nodiscard]] std::expected<config::FileText, std::string> read(const std::string&,
+  [[nodiscard]] std::expected<config::FileText, std::string> read(const std::string& path,
                                                                   size_t) const override {
-    return config::FileText{.text = text};
+    if (path == "test.yaml") return config::FileText{.text = text};
+    const auto file = others.find(path);
+    if (file == others.end()) return std::unexpected("No such file or directory");
+    return config::FileText{.text = file->second};
   }
   std::string text = kValid;
+  std::map<std::string, std::string> others;
 };
 
 class NoLogs final : public LogWork {
@@ -61,6 +69,7 @@ class ControlThreadTest : public ::testing::Test {
       ports_.emplace_back(ShardId{i}, shards_[i].commands, shards_[i].reports);
     }
   }
+  // The configuration in `file_`.
   void start(int signal_fd = -1) {
     control_.emplace(ControlParts{.ring = ring_,
                                   .returns = returns_,
@@ -74,10 +83,12 @@ class ControlThreadTest : public ::testing::Test {
                                   .config_path = "test.yaml",
                                   .ports = ports_,
                                   .signal_fd = signal_fd});
-    auto loaded = config::load_text(kValid, "test.yaml", file_);
-    ASSERT_NE(loaded.snapshot, nullptr);
-    const auto adoptions = control_->publish_first(std::move(loaded.snapshot));
-    ASSERT_EQ(adoptions.size(), kShards);
+    Loaded loaded = load_with_files("test.yaml", file_, clock_.wall());
+    ASSERT_NE(loaded.config.snapshot, nullptr);
+    const auto adoptions =
+        control_->publish_first(std::move(loaded.config.snapshot), std::move(loaded.tls));
+    ASSERT_TRUE(adoptions.has_value()) << adoptions.error();
+    ASSERT_EQ(adoptions->size(), kShards);
   }
   ReloadOutcome reload() {
     ReloadOutcome outcome;
@@ -166,6 +177,39 @@ TEST_F(ControlThreadTest, bad_file_changes_nothing_and_every_problem_is_named) {
   EXPECT_EQ(control_->snapshot().generation, 1u);
   EXPECT_FALSE(shards_[0].commands.has_message());
   EXPECT_EQ(reloads(metrics::ReloadResult::kFailure), 1u);
+}
+
+TEST_F(ControlThreadTest, a_reload_brings_new_certificates_and_refuses_bad_ones) {
+  const auto write = [this](int64_t until_days) {
+    const auto made = support::make_certificate({.until_days = until_days, .now = clock_.wall()});
+    file_.others["a.pem"] = made.pem;
+    file_.others["a.key"] = made.key_pem;
+  };
+  file_.text = std::string(kValid) + "tls: {certificates: [{certificate: a.pem, key: a.key}]}\n";
+  write(50);
+  start();
+  const auto days = [this] {
+    return control_->certificates().samples(clock_.wall()).at(0).days_left;
+  };
+  EXPECT_EQ(days(), 49);
+  ASSERT_EQ(control_->publisher().present_tls().identities.size(), 1u);
+  EXPECT_EQ(control_->publisher().present_tls().identities[0].chain_pem, file_.others["a.pem"]);
+
+  write(-1);
+  const ReloadOutcome refused = reload();
+  EXPECT_EQ(refused.result, ReloadResult::kBadFile);
+  ASSERT_EQ(refused.problems.size(), 1u);
+  EXPECT_TRUE(refused.problems[0].starts_with("a.pem: the certificate expired on "));
+  EXPECT_EQ(control_->snapshot().generation, 1u);
+  EXPECT_EQ(days(), 49);
+  EXPECT_FALSE(shards_[0].commands.has_message());
+
+  write(9);
+  const ReloadOutcome applied = reload();
+  EXPECT_EQ(applied.result, ReloadResult::kApplied);
+  EXPECT_TRUE(applied.warnings.back().starts_with("a.pem: the certificate expires on "));
+  EXPECT_EQ(days(), 8);
+  EXPECT_EQ(control_->publisher().present_tls().identities[0].chain_pem, file_.others["a.pem"]);
 }
 
 TEST_F(ControlThreadTest, what_needs_a_restart_is_refused_by_its_keys) {

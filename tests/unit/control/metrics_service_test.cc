@@ -19,7 +19,10 @@ class MetricsServiceTest : public ::testing::Test {
   }
   metrics::Registry registry_{2};
   ByteBudget budget_{1000};
-  MetricsService service_{registry_, budget_, "1.2.3"};
+  SystemClock clock_;
+  NullLogger log_;
+  CertificateWatch certificates_{log_};
+  MetricsService service_{registry_, budget_, certificates_, clock_, "1.2.3"};
 };
 
 TEST_F(MetricsServiceTest, shows_all_shards_merged_and_the_process) {
@@ -32,6 +35,14 @@ TEST_F(MetricsServiceTest, shows_all_shards_merged_and_the_process) {
   EXPECT_TRUE(answer.body.contains("sluice_build_info{version=\"1.2.3\"} 1\n"));
   EXPECT_TRUE(answer.body.contains("sluice_byte_budget_ceiling_bytes 1000\n"));
   EXPECT_TRUE(answer.body.contains("process_resident_memory_bytes "));
+}
+
+TEST_F(MetricsServiceTest, shows_the_days_that_certificates_have_left) {
+  certificates_.replace({{"/etc/a.pem", {clock_.wall().unix_us + 86'400'000'000 * 40 - 1}}},
+                        clock_.wall());
+  EXPECT_TRUE(
+      get(http::Method::kGet, "/metrics")
+          .body.contains("\nsluice_tls_certificate_expires_days{file=\"/etc/a.pem\"} 39\n"));
 }
 
 TEST_F(MetricsServiceTest, d011_serves_nothing_else) {

@@ -86,6 +86,11 @@ const std::map<std::string, Move>& moves() {
        [](auto& s) { s.control().config_reloads[ReloadResult::kFailure].add(); }},
       {"sluice_config_last_reload_success_timestamp_seconds",
        [](auto& s) { s.control().config_last_reload_success_s.set(1'700'000'000); }},
+      {"sluice_tls_certificate_expires_days",
+       [](auto& s) {
+         static constexpr CertificateSample kOne[] = {{"a.pem", 3}};
+         s.sample.certificates = kOne;
+       }},
       {"sluice_draining", [](auto& s) { s.control().draining.set(1); }},
       {"sluice_control_tick_late_seconds",
        [](auto& s) { s.control().tick_late.record(milliseconds(3)); }},
@@ -130,9 +135,9 @@ TEST(Family, d073_every_family_has_a_scenario) {
 }
 
 TEST(Family, d067_no_label_carries_who_called) {
-  const std::set<std::string_view> allowed = {"model",   "upstream", "code",   "endpoint",
-                                              "reason",  "type",     "source", "phase",
-                                              "outcome", "side",     "result", "version"};
+  const std::set<std::string_view> allowed = {"model",  "upstream", "code",  "endpoint", "reason",
+                                              "type",   "source",   "phase", "outcome",  "side",
+                                              "result", "version",  "file"};
   for (const Family& family : families()) {
     std::string_view rest = family.labels;
     while (!rest.empty()) {
