@@ -19,7 +19,8 @@ void Gateway::log(LogLevel level, std::string_view message) {
 
 void Gateway::announce() {
   const config::Snapshot& config = control_->snapshot();
-  const std::string listening = "listening on http://" + listeners_.address.to_text();
+  const std::string listening = fmt::format("listening on {}://{}", config.tls ? "https" : "http",
+                                            listeners_.address.to_text());
   // For people and for tests that let the kernel choose the port.
   std::fputs((listening + "\n").c_str(), stdout);
   std::fflush(stdout);

@@ -30,7 +30,7 @@ ControlThread::~ControlThread() { parts_.ring.clear_hook(); }
 std::expected<std::vector<upstream::AdoptSnapshot>, std::string> ControlThread::publish_first(
     std::unique_ptr<config::Snapshot> snapshot, TlsFiles files) {
   // Blocks, as it may: nobody is served yet.
-  auto contexts = make_tls_contexts(files, parts_.ports.size(), authorities_);
+  auto contexts = make_tls_profiles(files, parts_.ports.size(), authorities_);
   if (!contexts) return std::unexpected(std::move(contexts.error()));
   PreparedTls tls{*std::move(contexts), std::move(files.lives)};
   std::vector<upstream::AdoptSnapshot> adoptions;
@@ -271,14 +271,13 @@ struct LoadJob {
     Loaded loaded = load_with_files(*path, *environment, now);
     LoadedWithTls made{std::move(loaded.config), {}};
     if (made.config.snapshot == nullptr) return made;
-    auto contexts = make_tls_contexts(loaded.tls, shards, *authorities);
+    auto contexts = make_tls_profiles(loaded.tls, shards, *authorities);
     if (contexts) {
       made.tls = {*std::move(contexts), std::move(loaded.tls.lives)};
     } else {
       made.config.snapshot.reset();
-      made.config.errors.push_back({.file = *path,
-                                    .cause = contexts.error(),
-                                    .remedy = "then reload again"});
+      made.config.errors.push_back(
+          {.file = *path, .cause = contexts.error(), .remedy = "then reload again"});
     }
     return made;
   }

@@ -57,8 +57,8 @@ Buffer BufferPool::take_spare() noexcept {
   char* memory = nullptr;
   if (spares_.empty()) {
     // Aligned to its size, so that the start is found again from any place inside.
-    memory = static_cast<char*>(
-        operator new(kSpareBytes, std::align_val_t{kSpareBytes}, std::nothrow));
+    memory =
+        static_cast<char*>(operator new(kSpareBytes, std::align_val_t{kSpareBytes}, std::nothrow));
     if (memory == nullptr) return {};
   } else {
     memory = spares_.back();

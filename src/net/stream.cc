@@ -40,13 +40,15 @@ void Stream::ReceiveOp::end() noexcept {
 
 void Stream::start_receive() noexcept {
   if (receive_.is_in_flight() || receive_.is_ready()) return;
-  if (receive_.decrypter != nullptr) [[unlikely]] return start_decrypting(nullptr, 0);
+  if (receive_.decrypter != nullptr) [[unlikely]]
+    return start_decrypting(nullptr, 0);
   receive_.begin({.code = io::OpCode::kRecv, .fd = fd_});
 }
 
 void Stream::start_receive_into(char* address, uint32_t length) noexcept {
   SLUICE_ASSERT(!receive_.is_in_flight() && !receive_.is_ready() && length > 0);
-  if (receive_.decrypter != nullptr) [[unlikely]] return start_decrypting(address, length);
+  if (receive_.decrypter != nullptr) [[unlikely]]
+    return start_decrypting(address, length);
   receive_.begin({.code = io::OpCode::kRecvInto, .fd = fd_, .address = address, .length = length});
 }
 
@@ -89,7 +91,8 @@ void Stream::SendOp::begin(int fd, std::span<const std::string_view> slices) noe
     slices_[count_++] = {const_cast<char*>(slice.data()), slice.size()};
   }
   SLUICE_ASSERT(count_ > 0);
-  if (tls != nullptr) [[unlikely]] return submit_records();
+  if (tls != nullptr) [[unlikely]]
+    return submit_records();
   submit();
 }
 
@@ -116,7 +119,8 @@ void Stream::SendOp::complete(const io::KernelCompletion& completion, io::Buffer
   }
   const auto taken = static_cast<size_t>(completion.result);
   total += taken;
-  if (tls != nullptr) [[unlikely]] return complete_records(taken);
+  if (tls != nullptr) [[unlikely]]
+    return complete_records(taken);
   take_off(taken);
   if (first_ == count_) {
     trigger();

@@ -6,7 +6,7 @@
 
 #include <algorithm>
 
-#include "tls_context.h"
+#include "tls_profile.h"
 #include "tls_session.h"
 
 namespace sluice::net {
@@ -22,18 +22,18 @@ struct ResumableSession {
 
 std::expected<std::unique_ptr<TlsServer>, std::string> TlsServer::make(
     const TlsServerSettings& settings, const TicketKeys& keys) {
-  auto context = TlsContext::make_server(settings, keys);
-  if (!context) return std::unexpected(std::move(context.error()));
-  return std::unique_ptr<TlsServer>(new TlsServer(*std::move(context)));
+  auto profile = TlsProfile::make_server(settings, keys);
+  if (!profile) return std::unexpected(std::move(profile.error()));
+  return std::unique_ptr<TlsServer>(new TlsServer(*std::move(profile)));
 }
 
-TlsServer::TlsServer(TlsRef<TlsContext> context) noexcept : context_(std::move(context)) {}
+TlsServer::TlsServer(TlsRef<TlsProfile> profile) noexcept : profile_(std::move(profile)) {}
 TlsServer::~TlsServer() = default;
 
-void TlsServer::set_ticket_keys(const TicketKeys& keys) noexcept { context_->ticket_keys = keys; }
+void TlsServer::set_ticket_keys(const TicketKeys& keys) noexcept { profile_->ticket_keys = keys; }
 
 bool TlsServer::secure(Stream& stream) noexcept {
-  auto session = TlsSession::make(context_, {});
+  auto session = TlsSession::make(profile_, {});
   if (session == nullptr) return false;
   stream.set_tls(std::move(session));
   return true;
@@ -43,7 +43,7 @@ bool TlsServer::secure(Stream& stream) noexcept {
 
 namespace {
 
-bool share_context(const TlsClientSettings& left, const TlsClientSettings& right) noexcept {
+bool share_profile(const TlsClientSettings& left, const TlsClientSettings& right) noexcept {
   return left.verify == right.verify && left.ca_pem == right.ca_pem &&
          left.identity == right.identity && left.version_min == right.version_min;
 }
@@ -55,34 +55,34 @@ std::expected<std::vector<std::unique_ptr<TlsClient>>, std::string> TlsClient::m
   std::vector<std::unique_ptr<TlsClient>> clients(settings.size());
   struct Known {
     const TlsClientSettings* settings;
-    TlsRef<TlsContext> context;
+    TlsRef<TlsProfile> profile;
   };
   std::vector<Known> known;
   for (size_t i = 0; i < settings.size(); ++i) {
     if (!settings[i]) continue;
     const TlsClientSettings& wanted = *settings[i];
     auto same = std::ranges::find_if(
-        known, [&](const Known& entry) { return share_context(*entry.settings, wanted); });
+        known, [&](const Known& entry) { return share_profile(*entry.settings, wanted); });
     if (same == known.end()) {
-      auto context = TlsContext::make_client(wanted, system);
-      if (!context) return std::unexpected(std::move(context.error()));
-      same = known.insert(known.end(), {&wanted, *std::move(context)});
+      auto profile = TlsProfile::make_client(wanted, system);
+      if (!profile) return std::unexpected(std::move(profile.error()));
+      same = known.insert(known.end(), {&wanted, *std::move(profile)});
     }
     const TlsRef<PeerRules> rules(*new PeerRules{.server_name = wanted.server_name,
                                                  .pins = wanted.pins,
                                                  .verify = wanted.verify,
                                                  .uses = 0});
-    clients[i] = std::unique_ptr<TlsClient>(new TlsClient(same->context, rules));
+    clients[i] = std::unique_ptr<TlsClient>(new TlsClient(same->profile, rules));
   }
   return clients;
 }
 
-TlsClient::TlsClient(const TlsRef<TlsContext>& context, const TlsRef<PeerRules>& rules) noexcept
-    : context_(context), rules_(rules), session_(std::make_unique<ResumableSession>()) {}
+TlsClient::TlsClient(const TlsRef<TlsProfile>& profile, const TlsRef<PeerRules>& rules) noexcept
+    : profile_(profile), rules_(rules), session_(std::make_unique<ResumableSession>()) {}
 TlsClient::~TlsClient() = default;
 
 bool TlsClient::secure(Stream& stream) noexcept {
-  auto session = TlsSession::make(context_, rules_);
+  auto session = TlsSession::make(profile_, rules_);
   if (session == nullptr) return false;
   if (session_->session != nullptr) wolfSSL_set_session(session->raw(), session_->session.get());
   stream.set_tls(std::move(session));
@@ -103,8 +103,7 @@ namespace {
 Unexpected handshake_failed(const Stream& stream, const TlsSession& session) {
   return stream.side() == Side::kUpstream
              ? fail(ErrorCode::kUpstreamTls, Side::kUpstream, Retry::kYes, session.failure())
-             : fail(ErrorCode::kDownstreamTls, Side::kDownstream, Retry::kNever,
-                    session.failure());
+             : fail(ErrorCode::kDownstreamTls, Side::kDownstream, Retry::kNever, session.failure());
 }
 
 Unexpected too_late(const Stream& stream) {
@@ -116,11 +115,10 @@ Unexpected too_late(const Stream& stream) {
 }
 
 Unexpected peer_lost(const Stream& stream) {
-  return stream.side() == Side::kUpstream
-             ? fail(ErrorCode::kUpstreamConnect, Side::kUpstream, Retry::kYes,
-                    "closed during the TLS handshake")
-             : fail(ErrorCode::kDownstreamLost, Side::kDownstream, Retry::kNever,
-                    "closed during the TLS handshake");
+  return stream.side() == Side::kUpstream ? fail(ErrorCode::kUpstreamConnect, Side::kUpstream,
+                                                 Retry::kYes, "closed during the TLS handshake")
+                                          : fail(ErrorCode::kDownstreamLost, Side::kDownstream,
+                                                 Retry::kNever, "closed during the TLS handshake");
 }
 
 // Whether a record of TLS cannot begin so, but a request in plain HTTP does (RFC 9112 3).

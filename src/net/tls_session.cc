@@ -59,16 +59,16 @@ void CipherOutput::release() noexcept {
   size_ = capacity_ = 0;
 }
 
-std::unique_ptr<TlsSession> TlsSession::make(const TlsRef<TlsContext>& context,
+std::unique_ptr<TlsSession> TlsSession::make(const TlsRef<TlsProfile>& profile,
                                              const TlsRef<PeerRules>& rules) noexcept {
-  WOLFSSL* session = wolfSSL_new(context->first().context.get());
+  WOLFSSL* session = wolfSSL_new(profile->first().context.get());
   if (session == nullptr) return nullptr;
-  auto made = std::unique_ptr<TlsSession>(new (std::nothrow) TlsSession(context, session, rules));
+  auto made = std::unique_ptr<TlsSession>(new (std::nothrow) TlsSession(profile, session, rules));
   if (made == nullptr) {
     wolfSSL_free(session);
     return nullptr;
   }
-  if (context->first().key) crypto::set_signing_key(session, *context->first().key);
+  if (profile->first().key) crypto::set_signing_key(session, *profile->first().key);
   if (!rules) return made;
   const std::string& name = rules->server_name;
   const bool is_name = !parse_address(name, 0).has_value();
@@ -79,9 +79,9 @@ std::unique_ptr<TlsSession> TlsSession::make(const TlsRef<TlsContext>& context,
   return made;
 }
 
-TlsSession::TlsSession(const TlsRef<TlsContext>& context, WOLFSSL* session,
+TlsSession::TlsSession(const TlsRef<TlsProfile>& profile, WOLFSSL* session,
                        const TlsRef<PeerRules>& rules) noexcept
-    : context_(context), session_(session), rules_(rules) {
+    : profile_(profile), session_(session), rules_(rules) {
   wolfSSL_SSLSetIORecv(session, receive_bytes);
   wolfSSL_SSLSetIOSend(session, send_bytes);
   wolfSSL_SetIOReadCtx(session, this);
@@ -168,8 +168,7 @@ TlsSession::Read TlsSession::read(char* to, size_t room, size_t* count) noexcept
     const crypto::CipherScope scope(ciphers_);
     fruitless_bytes_ += input_.bytes().size();
     while (*count < room) {
-      const int got =
-          wolfSSL_read(session_.get(), to + *count, static_cast<int>(room - *count));
+      const int got = wolfSSL_read(session_.get(), to + *count, static_cast<int>(room - *count));
       if (got > 0) {
         *count += static_cast<size_t>(got);
         continue;
@@ -202,8 +201,7 @@ bool TlsSession::write(std::string_view text) noexcept {
   SLUICE_ASSERT(!text.empty() && text.size() <= kRecordBytes);
   if (!failure_.empty()) return false;
   const crypto::CipherScope scope(ciphers_);
-  const int written =
-      wolfSSL_write(session_.get(), text.data(), static_cast<int>(text.size()));
+  const int written = wolfSSL_write(session_.get(), text.data(), static_cast<int>(text.size()));
   if (written == static_cast<int>(text.size())) return true;
   fail(describe_tls_fault(wolfSSL_get_error(session_.get(), written)));
   return false;
@@ -216,8 +214,6 @@ void TlsSession::end() noexcept {
   [[maybe_unused]] const int sent = wolfSSL_shutdown(session_.get());
 }
 
-bool TlsSession::is_resumed() const noexcept {
-  return wolfSSL_session_reused(session_.get()) == 1;
-}
+bool TlsSession::is_resumed() const noexcept { return wolfSSL_session_reused(session_.get()) == 1; }
 
 }  // namespace sluice::net

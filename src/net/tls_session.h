@@ -10,7 +10,7 @@
 #include <sluice/io/buffer.h>
 #include <sluice/net/tls.h>
 
-#include "tls_context.h"
+#include "tls_profile.h"
 
 struct WOLFSSL;
 
@@ -63,7 +63,7 @@ class TlsSession {
   enum class Read : uint8_t { kBytes, kWantsInput, kEnd, kFailed };
 
   // Null without memory. `rules` are empty for the session of a listener.
-  [[nodiscard]] static std::unique_ptr<TlsSession> make(const TlsRef<TlsContext>& context,
+  [[nodiscard]] static std::unique_ptr<TlsSession> make(const TlsRef<TlsProfile>& profile,
                                                         const TlsRef<PeerRules>& rules) noexcept;
   ~TlsSession();
   TlsSession(const TlsSession&) = delete;
@@ -87,7 +87,9 @@ class TlsSession {
   [[nodiscard]] std::string_view take_batch() noexcept;
   [[nodiscard]] std::string_view batch() const noexcept { return batch_.bytes(); }
   void batch_sent() noexcept { batch_.release(); }
-  [[nodiscard]] bool is_client() const noexcept { return context_->role() == TlsContext::Role::kClient; }
+  [[nodiscard]] bool is_client() const noexcept {
+    return profile_->role() == TlsProfile::Role::kClient;
+  }
   [[nodiscard]] bool is_resumed() const noexcept;
   // Why a call has failed; static storage.
   [[nodiscard]] std::string_view failure() const noexcept { return failure_; }
@@ -102,7 +104,7 @@ class TlsSession {
   io::Buffer plaintext;
 
  private:
-  TlsSession(const TlsRef<TlsContext>& context, WOLFSSL* session,
+  TlsSession(const TlsRef<TlsProfile>& profile, WOLFSSL* session,
              const TlsRef<PeerRules>& rules) noexcept;
   // Between the handshake and the first byte: name, pins, the client's subject.
   [[nodiscard]] bool examine_peer() noexcept;
@@ -110,7 +112,7 @@ class TlsSession {
   static int receive_bytes(WOLFSSL*, char* to, int room, void* self) noexcept;
   static int send_bytes(WOLFSSL*, char* bytes, int count, void* self) noexcept;
 
-  TlsRef<TlsContext> context_;
+  TlsRef<TlsProfile> profile_;
   crypto::CipherContexts ciphers_;
   std::unique_ptr<WOLFSSL, FreeSession> session_;
   TlsRef<PeerRules> rules_;
@@ -122,8 +124,8 @@ class TlsSession {
   // Received since the last plaintext: a peer that sends only empty records is cut off.
   size_t fruitless_bytes_ = 0;
   bool is_established_ = false;
-  bool is_ended_ = false;    // The peer has sent its close_notify.
-  bool has_ended_ = false;   // We have written ours.
+  bool is_ended_ = false;   // The peer has sent its close_notify.
+  bool has_ended_ = false;  // We have written ours.
 };
 
 }  // namespace sluice::net

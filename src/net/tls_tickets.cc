@@ -39,8 +39,7 @@ bool crypt(const TicketKeys::Key& key, const unsigned char* iv, unsigned char* t
                         encrypts ? 1 : 0) != 1) {
     return false;
   }
-  if (!encrypts &&
-      EVP_CIPHER_CTX_ctrl(cipher.get(), EVP_CTRL_GCM_SET_TAG, kTagBytes, tag) != 1) {
+  if (!encrypts && EVP_CIPHER_CTX_ctrl(cipher.get(), EVP_CTRL_GCM_SET_TAG, kTagBytes, tag) != 1) {
     return false;
   }
   // The key's name is what both sides must agree on.
@@ -51,8 +50,7 @@ bool crypt(const TicketKeys::Key& key, const unsigned char* iv, unsigned char* t
       EVP_CipherFinal_ex(cipher.get(), text.data() + count, &count) != 1) {
     return false;
   }
-  return !encrypts ||
-         EVP_CIPHER_CTX_ctrl(cipher.get(), EVP_CTRL_GCM_GET_TAG, kTagBytes, tag) == 1;
+  return !encrypts || EVP_CIPHER_CTX_ctrl(cipher.get(), EVP_CTRL_GCM_GET_TAG, kTagBytes, tag) == 1;
 }
 
 TicketKeys::Key fresh_key() noexcept {

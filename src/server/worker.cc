@@ -176,7 +176,8 @@ void Worker::adopt_listener(const config::Snapshot& snapshot,
   // Handshakes under way go on with the certificates that they began with.
   tls_ = std::move(server);
   if (!snapshot.tls) return;
-  const double rate = std::max(1.0, double{1} * snapshot.tls->handshakes_per_second / parts_.shards);
+  const double rate =
+      std::max(1.0, double{1} * snapshot.tls->handshakes_per_second / parts_.shards);
   handshakes_ = net::HandshakePacer(rate, static_cast<uint32_t>(rate * kHandshakeBurstSeconds));
 }
 

@@ -102,8 +102,8 @@ Task<Result<void>> Pool::secure(Connection& connection, Deadline deadline, io::E
   }
   const Result<void> done = co_await net::handshake(connection.stream, deadline, gone);
   using metrics::TlsOutcome;
-  const TlsOutcome outcome = connection.stream.is_resumed() ? TlsOutcome::kResumed
-                                                            : TlsOutcome::kFull;
+  const TlsOutcome outcome =
+      connection.stream.is_resumed() ? TlsOutcome::kResumed : TlsOutcome::kFull;
   cells_.tls_handshakes[done ? outcome : TlsOutcome::kFailed].add();
   co_return done;
 }

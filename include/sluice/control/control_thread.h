@@ -17,8 +17,8 @@
 #include <sluice/control/operations.h>
 #include <sluice/control/publisher.h>
 #include <sluice/control/shard_port.h>
-#include <sluice/control/tls_contexts.h>
 #include <sluice/control/tls_files.h>
+#include <sluice/control/tls_profiles.h>
 #include <sluice/io/offload.h>
 #include <sluice/io/ring.h>
 #include <sluice/metrics/registry.h>

@@ -70,7 +70,8 @@ class BufferPool {
   // Wraps what a completion delivered.
   [[nodiscard]] Buffer adopt(uint16_t id, uint32_t length) noexcept;
   // Memory that the kernel never sees, for bytes made of received ones (decrypted). Not held when
-  // there is no memory. Fill at most kSpareUsableBytes from spare_data() on, then set_spare_length().
+  // there is no memory. Fill at most kSpareUsableBytes from spare_data() on, then
+  // set_spare_length().
   [[nodiscard]] Buffer take_spare() noexcept;
   // Hands recycled buffers back to the kernel; once per turn.
   void commit() noexcept;

@@ -17,7 +17,7 @@
 
 namespace sluice::net {
 
-class TlsContext;
+class TlsProfile;
 class TlsSession;
 struct PeerRules;
 struct ResumableSession;
@@ -86,12 +86,12 @@ class TlsServer {
   [[nodiscard]] bool secure(Stream& stream) noexcept;
 
  private:
-  explicit TlsServer(TlsRef<TlsContext> context) noexcept;
-  TlsRef<TlsContext> context_;
+  explicit TlsServer(TlsRef<TlsProfile> profile) noexcept;
+  TlsRef<TlsProfile> profile_;
 };
 
 // The system's certificate authorities in the library's own form. Parsing some 140 of them takes
-// tens of milliseconds, so it is done once for all contexts.
+// tens of milliseconds, so it is done once for all profiles.
 struct SystemAuthorities {
   std::vector<char> parsed;
 };
@@ -114,8 +114,8 @@ class TlsClient {
   void remember(Stream& stream) noexcept;
 
  private:
-  TlsClient(const TlsRef<TlsContext>& context, const TlsRef<PeerRules>& rules) noexcept;
-  TlsRef<TlsContext> context_;
+  TlsClient(const TlsRef<TlsProfile>& profile, const TlsRef<PeerRules>& rules) noexcept;
+  TlsRef<TlsProfile> profile_;
   TlsRef<PeerRules> rules_;
   std::unique_ptr<ResumableSession> session_;
 };

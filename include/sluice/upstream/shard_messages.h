@@ -48,8 +48,8 @@ struct KillStreams {};  // Close what is still open.
 // What a drain tells all shards alike.
 using DrainCommand = std::variant<BeginDrain, CutStreams, KillStreams>;
 
-using ShardCommand = std::variant<std::monostate, AdoptSnapshot, UpdateAddresses, UpdateTicketKeys, BeginDrain,
-                                  CutStreams, KillStreams>;
+using ShardCommand = std::variant<std::monostate, AdoptSnapshot, UpdateAddresses, UpdateTicketKeys,
+                                  BeginDrain, CutStreams, KillStreams>;
 
 // No exchange of this shard uses the snapshot any more.
 struct SnapshotReleased {

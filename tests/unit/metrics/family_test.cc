@@ -31,8 +31,10 @@ struct Scenario {
 
 using Move = std::function<void(Scenario&)>;
 
-const std::map<std::string, Move>& moves() {
-  static const std::map<std::string, Move> all = {
+using Moves = std::map<std::string, Move>;
+
+Moves request_moves() {
+  return {
       {"sluice_requests_total", [](auto& s) { s.model().count_request(Endpoint::kModels, 200); }},
       {"sluice_requests_in_flight", [](auto& s) { s.shard().requests_in_flight.add(); }},
       {"sluice_request_duration_seconds",
@@ -54,6 +56,11 @@ const std::map<std::string, Move>& moves() {
       {"sluice_connections_refused_total", [](auto& s) { s.shard().connections_refused.add(); }},
       {"sluice_tls_handshakes_total",
        [](auto& s) { s.shard().tls_handshakes[TlsOutcome::kResumed].add(); }},
+  };
+}
+
+Moves other_moves() {
+  return {
       {"sluice_upstream_attempts_total",
        [](auto& s) { s.upstream().attempts[AttemptOutcome::kCancelled].add(); }},
       {"sluice_upstream_retries_total", [](auto& s) { s.shard().upstream_retries.add(); }},
@@ -100,6 +107,14 @@ const std::map<std::string, Move>& moves() {
       {"process_open_fds", [](auto& s) { s.sample.process.open_fds = 9; }},
       {"process_start_time_seconds", [](auto& s) { s.sample.process.start_time_seconds = 1.5; }},
   };
+}
+
+const Moves& moves() {
+  static const Moves all = [] {
+    Moves both = request_moves();
+    both.merge(other_moves());
+    return both;
+  }();
   return all;
 }
 

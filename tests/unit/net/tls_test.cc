@@ -30,10 +30,8 @@ TlsIdentity make_identity(CertificateWish wish, bool signs_itself = false) {
   wish.now = SystemClock().wall();
   if (!signs_itself) wish.issuer = &authority();
   const TestCertificate made = make_certificate(wish);
-  TlsIdentity identity{.chain_pem = made.pem,
-                       .key_pem = crypto::Secret(made.key_pem),
-                       .ocsp_der = {},
-                       .names = {}};
+  TlsIdentity identity{
+      .chain_pem = made.pem, .key_pem = crypto::Secret(made.key_pem), .ocsp_der = {}, .names = {}};
   for (std::string_view rest = wish.subject_alt_name; !rest.empty();) {
     const std::string_view entry = rest.substr(0, rest.find(','));
     if (entry.starts_with("DNS:")) identity.names.emplace_back(entry.substr(4));
@@ -43,8 +41,8 @@ TlsIdentity make_identity(CertificateWish wish, bool signs_itself = false) {
 }
 
 const TlsIdentity& server_identity() {
-  static const TlsIdentity made = make_identity(
-      {.common_name = "server", .subject_alt_name = "DNS:server.test,IP:10.0.0.9"});
+  static const TlsIdentity made =
+      make_identity({.common_name = "server", .subject_alt_name = "DNS:server.test,IP:10.0.0.9"});
   return made;
 }
 

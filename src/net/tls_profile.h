@@ -14,20 +14,20 @@ struct WOLFSSL_CTX;
 
 namespace sluice::net {
 
-struct FreeContext {
+struct FreeSettings {
   void operator()(WOLFSSL_CTX* context) const noexcept;
 };
-using ContextPtr = std::unique_ptr<WOLFSSL_CTX, FreeContext>;
+using SettingsPtr = std::unique_ptr<WOLFSSL_CTX, FreeSettings>;
 
 // One WOLFSSL_CTX for a client; for a listener one for each certificate. wolfSSL counts the uses of
 // its contexts itself; this object lives as long as the library may call back into it.
-class TlsContext {
+class TlsProfile {
  public:
   enum class Role : uint8_t { kServer, kClient };
 
-  [[nodiscard]] static std::expected<TlsRef<TlsContext>, std::string> make_server(
+  [[nodiscard]] static std::expected<TlsRef<TlsProfile>, std::string> make_server(
       const TlsServerSettings& settings, const TicketKeys& keys);
-  [[nodiscard]] static std::expected<TlsRef<TlsContext>, std::string> make_client(
+  [[nodiscard]] static std::expected<TlsRef<TlsProfile>, std::string> make_client(
       const TlsClientSettings& settings, SystemAuthorities& system);
 
   void retain() noexcept { ++uses_; }
@@ -37,7 +37,7 @@ class TlsContext {
 
   [[nodiscard]] Role role() const noexcept { return role_; }
   struct Certificate {
-    ContextPtr context;
+    SettingsPtr context;
     std::optional<crypto::SigningKey> key;  // Empty for a client without a certificate.
     std::vector<std::string> names;         // Lower case.
     std::string staple;                     // An OCSP response (RFC 6960) in DER; "" for none.
@@ -50,9 +50,8 @@ class TlsContext {
   TicketKeys ticket_keys;
 
  private:
-
-  explicit TlsContext(Role role) noexcept : role_(role) {}
-  ~TlsContext() = default;
+  explicit TlsProfile(Role role) noexcept : role_(role) {}
+  ~TlsProfile() = default;
   [[nodiscard]] std::string add_identity(const TlsServerSettings& settings,
                                          const TlsIdentity& identity);
 

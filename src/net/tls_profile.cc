@@ -11,7 +11,7 @@
 #include <sluice/crypto/tls_device.h>
 #include <sluice/crypto/tls_signing.h>
 
-#include "tls_context.h"
+#include "tls_profile.h"
 #include "tls_tickets.h"
 
 namespace sluice::net {
@@ -32,9 +32,7 @@ constexpr int kChainDepthMax = 10;
 // Keys of tickets are rotated every 12 hours and live for two turns (control/ticket_rotation).
 constexpr int kTicketLifetimeSeconds = 12 * 3600;
 
-void start_library() {
-  [[maybe_unused]] static const int started = wolfSSL_Init();
-}
+void start_library() { [[maybe_unused]] static const int started = wolfSSL_Init(); }
 
 std::string reason_of(int code) {
   std::array<char, WOLFSSL_MAX_ERROR_SZ> text{};
@@ -48,7 +46,7 @@ constexpr int kNothingToStaple = 3;
 
 int staple(WOLFSSL* session, void* context) noexcept {
   const std::string_view response =
-      static_cast<TlsContext*>(context)->staple_of(wolfSSL_get_SSL_CTX(session));
+      static_cast<TlsProfile*>(context)->staple_of(wolfSSL_get_SSL_CTX(session));
   if (response.empty()) return kNothingToStaple;
   // The library frees what it is given.
   void* copy = wolfSSL_Malloc(response.size());
@@ -62,8 +60,8 @@ int staple(WOLFSSL* session, void* context) noexcept {
 int choose_certificate(WOLFSSL* session, int*, void* context) noexcept {
   const char* name = wolfSSL_get_servername(session, WOLFSSL_SNI_HOST_NAME);
   if (name == nullptr) return 0;
-  const auto& tls = *static_cast<TlsContext*>(context);
-  const TlsContext::Certificate& chosen = tls.find(name);
+  const auto& tls = *static_cast<TlsProfile*>(context);
+  const TlsProfile::Certificate& chosen = tls.find(name);
   if (chosen.context.get() == wolfSSL_get_SSL_CTX(session)) return 0;
   wolfSSL_set_SSL_CTX(session, chosen.context.get());
   crypto::set_signing_key(session, *chosen.key);
@@ -115,8 +113,9 @@ std::expected<crypto::SigningKey, std::string> load_identity(WOLFSSL_CTX* contex
         fmt::format("the private key's file {}; write an unencrypted PEM key", key.error()));
   }
   if (!key->matches(identity.chain_pem)) {
-    return std::unexpected("the private key is not the certificate's; name the pair that belongs "
-                           "together");
+    return std::unexpected(
+        "the private key is not the certificate's; name the pair that belongs "
+        "together");
   }
   crypto::sign_outside(context);
   return key;
@@ -127,9 +126,10 @@ std::string load_authorities(WOLFSSL_CTX* context, std::string_view pem) {
       context, bytes_of(pem), static_cast<long>(pem.size()), WOLFSSL_FILETYPE_PEM, 0,
       WOLFSSL_LOAD_FLAG_DATE_ERR_OKAY | WOLFSSL_LOAD_FLAG_IGNORE_ERR);
   if (loaded == WOLFSSL_SUCCESS) return {};
-  return fmt::format("the TLS library cannot read the certificate authorities ({}); write them as "
-                     "PEM",
-                     reason_of(loaded));
+  return fmt::format(
+      "the TLS library cannot read the certificate authorities ({}); write them as "
+      "PEM",
+      reason_of(loaded));
 }
 
 std::string load_system_authorities(WOLFSSL_CTX* context, std::vector<char>& parsed) {
@@ -153,9 +153,9 @@ std::string load_system_authorities(WOLFSSL_CTX* context, std::vector<char>& par
 
 }  // namespace
 
-void FreeContext::operator()(WOLFSSL_CTX* context) const noexcept { wolfSSL_CTX_free(context); }
+void FreeSettings::operator()(WOLFSSL_CTX* context) const noexcept { wolfSSL_CTX_free(context); }
 
-const TlsContext::Certificate& TlsContext::find(std::string_view name) const noexcept {
+const TlsProfile::Certificate& TlsProfile::find(std::string_view name) const noexcept {
   std::array<char, 256> lower;
   if (name.size() > lower.size()) return first();
   std::ranges::transform(name, lower.begin(), [](char c) {
@@ -170,16 +170,16 @@ const TlsContext::Certificate& TlsContext::find(std::string_view name) const noe
   return first();
 }
 
-std::string_view TlsContext::staple_of(const WOLFSSL_CTX* context) const noexcept {
+std::string_view TlsProfile::staple_of(const WOLFSSL_CTX* context) const noexcept {
   for (const Certificate& certificate : certificates_) {
     if (certificate.context.get() == context) return certificate.staple;
   }
   return {};
 }
 
-std::string TlsContext::add_identity(const TlsServerSettings& settings,
+std::string TlsProfile::add_identity(const TlsServerSettings& settings,
                                      const TlsIdentity& identity) {
-  ContextPtr context(wolfSSL_CTX_new(wolfTLS_server_method()));
+  SettingsPtr context(wolfSSL_CTX_new(wolfTLS_server_method()));
   if (context == nullptr) return "there is no memory for a TLS context";
   std::string problem = set_common(context.get(), settings.version_min);
   if (!problem.empty()) return problem;
@@ -210,15 +210,14 @@ std::string TlsContext::add_identity(const TlsServerSettings& settings,
     wolfSSL_CTX_set_tlsext_status_cb(context.get(), staple);
     wolfSSL_CTX_set_tlsext_status_arg(context.get(), this);
   }
-  certificates_.push_back(
-      {std::move(context), *std::move(key), identity.names, identity.ocsp_der});
+  certificates_.push_back({std::move(context), *std::move(key), identity.names, identity.ocsp_der});
   return {};
 }
 
-std::expected<TlsRef<TlsContext>, std::string> TlsContext::make_server(
+std::expected<TlsRef<TlsProfile>, std::string> TlsProfile::make_server(
     const TlsServerSettings& settings, const TicketKeys& keys) {
   start_library();
-  TlsRef<TlsContext> made(*new TlsContext(Role::kServer));
+  TlsRef<TlsProfile> made(*new TlsProfile(Role::kServer));
   made->ticket_keys = keys;
   for (const TlsIdentity* identity : settings.identities) {
     std::string problem = made->add_identity(settings, *identity);
@@ -228,11 +227,11 @@ std::expected<TlsRef<TlsContext>, std::string> TlsContext::make_server(
   return made;
 }
 
-std::expected<TlsRef<TlsContext>, std::string> TlsContext::make_client(
+std::expected<TlsRef<TlsProfile>, std::string> TlsProfile::make_client(
     const TlsClientSettings& settings, SystemAuthorities& system) {
   start_library();
-  TlsRef<TlsContext> made(*new TlsContext(Role::kClient));
-  ContextPtr context(wolfSSL_CTX_new(wolfTLS_client_method()));
+  TlsRef<TlsProfile> made(*new TlsProfile(Role::kClient));
+  SettingsPtr context(wolfSSL_CTX_new(wolfTLS_client_method()));
   if (context == nullptr) return std::unexpected("there is no memory for a TLS context");
   std::string problem = set_common(context.get(), settings.version_min);
   if (problem.empty() && settings.verify) {

@@ -1,8 +1,8 @@
-#include <sluice/control/tls_contexts.h>
+#include <sluice/control/tls_profiles.h>
 
 namespace sluice::control {
 
-std::expected<std::vector<upstream::ShardTls>, std::string> make_tls_contexts(
+std::expected<std::vector<upstream::ShardTls>, std::string> make_tls_profiles(
     const TlsFiles& files, size_t shards, net::SystemAuthorities& system) {
   std::vector<upstream::ShardTls> made(shards);
   for (upstream::ShardTls& shard : made) {

@@ -15,7 +15,7 @@ namespace sluice::control {
 // One set for each of `shards`: contexts of their own spare the shards the locks that the library
 // shares them with. Takes milliseconds for each certificate and shard: runs on a lane. The error is
 // a sentence with cause and remedy.
-[[nodiscard]] std::expected<std::vector<upstream::ShardTls>, std::string> make_tls_contexts(
+[[nodiscard]] std::expected<std::vector<upstream::ShardTls>, std::string> make_tls_profiles(
     const TlsFiles& files, size_t shards, net::SystemAuthorities& system);
 
 // What stays of the files once the contexts are made; the private keys do not.
