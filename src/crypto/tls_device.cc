@@ -9,6 +9,7 @@
 #include <sluice/crypto/tls_device.h>
 
 #include "gcm_cipher.h"
+#include "tls_device_keys.h"
 
 // No header of libcrypto here: wolfSSL's options switch parts of those off.
 
@@ -72,7 +73,11 @@ int take_call(int, wc_CryptoInfo* call, void*) {
   if (call == nullptr) {
     return BAD_FUNC_ARG;
   }
-  return call->algo_type == WC_ALGO_TYPE_CIPHER ? run_cipher(*call) : CRYPTOCB_UNAVAILABLE;
+  switch (call->algo_type) {
+    case WC_ALGO_TYPE_CIPHER: return run_cipher(*call);
+    case WC_ALGO_TYPE_PK: return run_public_key(*call);
+    default: return CRYPTOCB_UNAVAILABLE;
+  }
 }
 
 int register_device() {
