@@ -17,11 +17,13 @@ Task<void> refuse(Services& services, http::ResponseSink& client, Settlement& se
 }  // namespace
 
 Exchange::Exchange(Services& services, const http::RequestHead& head, http::RequestBody& body,
-                   http::ResponseSink& client, MonoTime began_at, RefusedHead refused) noexcept
+                   http::ResponseSink& client, auth::KeyMemory& key_memory, MonoTime began_at,
+                   RefusedHead refused) noexcept
     : services_(services),
       head_(head),
       body_(body),
       client_(client),
+      key_memory_(key_memory),
       began_at_(began_at),
       refused_(refused) {}
 
@@ -38,7 +40,7 @@ Task<void> Exchange::run() {
   const bool is_probe = *endpoint == Endpoint::kLivez || *endpoint == Endpoint::kReadyz;
   Outcome<auth::Principal> principal = auth::Principal{};
   if (!is_probe) {
-    principal = identify(*generation, head_, settlement, services_.ring.wall());
+    principal = identify(*generation, head_, key_memory_, settlement, services_.ring.wall());
     if (!principal) {
       co_await refuse(services_, client_, settlement, principal.error());
       co_return;

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <string_view>
 
+#include <sluice/auth/key_memory.h>
 #include <sluice/auth/principal.h>
 #include <sluice/exchange/endpoint.h>
 #include <sluice/exchange/exchange.h>
@@ -33,7 +34,8 @@ using Outcome = std::expected<T, Refusal>;
 // 2. identify: who asks. From the head alone, before a body byte is kept.
 [[nodiscard]] Outcome<auth::Principal> identify(Generation& generation,
                                                 const http::RequestHead& head,
-                                                Settlement& settlement, WallTime now) noexcept;
+                                                auth::KeyMemory& memory, Settlement& settlement,
+                                                WallTime now) noexcept;
 
 // 3. admit: the body, and the model it names, allowed for this principal.
 struct Admission {

@@ -110,8 +110,8 @@ Task<void> Connection::run_exchange(HeadRead outcome) {
                   : exchange::RefusedHead{parser_.error(), parser_.error_status()};
   }
   {
-    exchange::Exchange exchange(worker_.services(), parser_.head(), *this, *this, head_began_at_,
-                                refused);
+    exchange::Exchange exchange(worker_.services(), parser_.head(), *this, *this, key_memory_,
+                                head_began_at_, refused);
     co_await exchange.run();
   }
   stream_.set_observer(nullptr);

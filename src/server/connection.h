@@ -116,6 +116,7 @@ class Connection final : public ListLink,
   io::Block head_block_;  // The answer's head until it has been sent.
   std::string_view head_text_;
   http::HeadWriter head_writer_;
+  auth::KeyMemory key_memory_;
   MonoTime head_began_at_;
   uint32_t requests_ = 0;
   bool keeps_alive_ = true;
