@@ -36,6 +36,23 @@ uint32_t pair_mask(const char* bytes, size_t distance, char second, char last) n
 #endif
 }
 
+// Whether pair_mask() would find something at one of 64 places.
+bool has_pair(const char* bytes, size_t distance, char second, char last) noexcept {
+#if defined(__SSE2__)
+  __m128i found = _mm_setzero_si128();
+  for (unsigned i = 0; i < 64; i += 16) {
+    const __m128i front = _mm_loadu_si128(reinterpret_cast<const __m128i*>(bytes + i));
+    const __m128i back = _mm_loadu_si128(reinterpret_cast<const __m128i*>(bytes + i + distance));
+    found = _mm_or_si128(found, _mm_and_si128(_mm_cmpeq_epi8(front, _mm_set1_epi8(second)),
+                                              _mm_cmpeq_epi8(back, _mm_set1_epi8(last))));
+  }
+  return _mm_movemask_epi8(found) != 0;
+#else
+  (void)bytes, (void)distance, (void)second, (void)last;
+  return true;
+#endif
+}
+
 }  // namespace
 
 size_t find_needle(std::string_view text, std::string_view needle, size_t from) noexcept {
@@ -44,14 +61,20 @@ size_t find_needle(std::string_view text, std::string_view needle, size_t from) 
   const char second = needle[1];
   const char last = needle.back();
   size_t at = from;
-  for (; at + 1 + distance + kStep <= text.size(); at += kStep) {
-    uint32_t mask = pair_mask(text.data() + at + 1, distance, second, last);
+  while (at + 1 + distance + kStep <= text.size()) {
+    const char* const bytes = text.data() + at + 1;
+    if (at + 1 + distance + 4 * kStep <= text.size() && !has_pair(bytes, distance, second, last)) {
+      at += 4 * kStep;
+      continue;
+    }
+    uint32_t mask = pair_mask(bytes, distance, second, last);
     for (; mask != 0; mask &= mask - 1) {
       const size_t candidate = at + static_cast<size_t>(std::countr_zero(mask));
       if (std::memcmp(text.data() + candidate, needle.data(), needle.size()) == 0) {
         return candidate;
       }
     }
+    at += kStep;
   }
   for (; at + needle.size() <= text.size(); ++at) {
     if (text[at + 1] == second &&
