@@ -55,6 +55,8 @@ void PlainEvents::learn(std::string_view span) noexcept {
   const size_t line_end = behind.find('\n');
   if (line_end == npos || !behind.substr(line_end).starts_with("\n\n")) return;
   behind = behind.substr(0, line_end + 2);
+  // Behind the text its member must end, or with a colon the text would be a key of its own.
+  if (behind[1] != ',' && behind[1] != '}') return;
   if (before.find('\n') != npos) return;
   for (const std::string_view part : {before, behind}) {
     if (part.find('\r') != npos) return;

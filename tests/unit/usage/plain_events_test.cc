@@ -57,6 +57,16 @@ TEST(PlainEvents, nothing_matches_before_something_is_learned) {
   EXPECT_EQ(PlainEvents().match(event("a"), 0).events, 0u);
 }
 
+// Goal: in what is no JSON a text may be a key, which no text that follows it has to be.
+TEST(PlainEvents, learns_no_event_whose_text_is_a_key) {
+  for (const char* behind : {"\":\"stop\"}}]}\n\n", "\" :1}}]}\n\n", "\"\n\n"}) {
+    PlainEvents plain;
+    const std::string text = kBefore + "finish_reason" + behind;
+    plain.learn(text);
+    EXPECT_EQ(plain.match(text, 0).events, 0u) << behind;
+  }
+}
+
 TEST(PlainEvents, learns_the_first_of_several_events) {
   PlainEvents plain;
   plain.learn(event("a") + event("b") + "data: [DO");
