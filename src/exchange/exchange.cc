@@ -53,8 +53,15 @@ Task<void> Exchange::run() {
     if (!status) co_await refuse(services_, client_, settlement, status.error());
     co_return;
   }
+  if (const Outcome<void> wanted = admit_body(services_, head_); !wanted) {
+    co_await refuse(services_, client_, settlement, wanted.error());
+    co_return;
+  }
+  const uint64_t body_bytes_max = generation->config.limits.body_bytes_max;
+  std::optional<Result<std::string_view>> body = body_.take_at_hand(body_bytes_max);
+  if (!body) body = co_await body_.read(body_bytes_max);
   const Outcome<Admission> admission =
-      co_await admit(services_, *generation, head_, body_, *principal, settlement);
+      admit(services_, *generation, head_, *body, *principal, settlement);
   if (!admission) {
     co_await refuse(services_, client_, settlement, admission.error());
     co_return;

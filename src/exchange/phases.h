@@ -37,16 +37,21 @@ using Outcome = std::expected<T, Refusal>;
                                                 auth::KeyMemory& memory, Settlement& settlement,
                                                 WallTime now) noexcept;
 
-// 3. admit: the body, and the model it names, allowed for this principal.
+// 3. admit: the body, and the model it names, allowed for this principal. Whether a body may come
+// at all is known from the head; the body is then taken, or read where it did not come with it.
+[[nodiscard]] Outcome<void> admit_body(const Services& services,
+                                       const http::RequestHead& head) noexcept;
 struct Admission {
   std::string_view body;
   json::Envelope envelope;  // Its views of names are dead after the next suspension.
   ModelId model;
   uint32_t priority = 0;
 };
-Task<Outcome<Admission>> admit(Services& services, Generation& generation,
-                               const http::RequestHead& head, http::RequestBody& body,
-                               const auth::Principal& principal, Settlement& settlement);
+[[nodiscard]] Outcome<Admission> admit(Services& services, Generation& generation,
+                                       const http::RequestHead& head,
+                                       const Result<std::string_view>& body,
+                                       const auth::Principal& principal,
+                                       Settlement& settlement) noexcept;
 
 // 4 and 5. route and send: tries candidates until one answers. A 5xx is an answer too when nothing
 // is left to try.

@@ -54,7 +54,7 @@ class Connection final : public ListLink,
   // --- reading -----------------------------------------------------------------------------
   enum class HeadRead : uint8_t { kDone, kMalformed, kTimeout, kClosed };
   Task<HeadRead> read_head();
-  Task<void> run_exchange(HeadRead outcome);
+  [[nodiscard]] exchange::RefusedHead begin_exchange(HeadRead outcome) noexcept;
   // Throws the bytes of the finished request away and turns to what came behind it.
   void turn_to_next_request() noexcept;
   Task<void> linger();
