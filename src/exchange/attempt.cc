@@ -130,8 +130,10 @@ Result<std::string_view> Attempt::write_message(const OutgoingRequest& request) 
   writer.request_line("POST", target).lines(request.fields);
   writer.content_length(body_bytes).header("x-request-id", request.request_id);
   if (request.priority != 0) writer.header("x-sluice-priority", request.priority);
-  for (const std::string& name : request.forward_headers) {
-    const std::string_view value = client.headers.find(name);
+  for (const auto& [id, name] : request.forwarded_headers) {
+    if (!client.headers.has(id)) continue;  // kOther: all fields are known ones.
+    const bool is_known = id != http::HeaderName::kOther;
+    const std::string_view value = is_known ? client.headers.find(id) : client.headers.find(name);
     if (!value.empty()) writer.any_header(name, value);
   }
   writer.end();

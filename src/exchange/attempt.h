@@ -20,9 +20,9 @@ namespace sluice::exchange {
 struct OutgoingRequest {
   const config::Upstream* upstream = nullptr;
   upstream::Pool* pool = nullptr;
-  const http::RequestHead* head = nullptr;       // The client's.
-  std::span<const std::string> forward_headers;  // Names, in lower case.
-  std::string_view fields;                       // Lines of every request there.
+  const http::RequestHead* head = nullptr;  // The client's.
+  std::span<const Generation::ForwardedHeader> forwarded_headers;
+  std::string_view fields;  // Lines of every request there.
   std::string_view request_id;
   uint32_t priority = 0;  // Sent on when not 0.
   json::BodyPlan body;

@@ -111,6 +111,14 @@ size_t Handover::hand_over_untouched(std::string_view bytes, Batch& batch, bool 
   std::string_view last;
   size_t whole = 0;  // Up to here all is handed over; what is cut or must be asked about is not.
   while (whole < bytes.size() && !passed_->is_full() && !decoder_.is_finished()) {
+    if (scanner_.is_between_events()) {
+      const auto plain = filter_->find_plain_chunks(bytes, whole);
+      passed_->add_plain_events(plain.events);
+      payload_bytes_ += plain.payload_bytes;
+      if (plain.events > 0) last = plain.last;
+      whole = plain.end;
+      if (whole == bytes.size()) break;
+    }
     size_t at = whole;
     std::string_view span = ahead.take_whole_chunk(bytes, at);
     const bool is_usual = !span.empty();

@@ -1,5 +1,6 @@
 #include "needle.h"
 
+#include <algorithm>
 #include <bit>
 #include <cstdint>
 #include <cstring>
@@ -57,30 +58,31 @@ bool has_pair(const char* bytes, size_t distance, char second, char last) noexce
 
 size_t find_needle(std::string_view text, std::string_view needle, size_t from) noexcept {
   constexpr size_t kStep = 16;
+  if (text.size() < from + needle.size()) return std::string_view::npos;
   const size_t distance = needle.size() - 2;
   const char second = needle[1];
   const char last = needle.back();
+  const size_t end = text.size() - needle.size() + 1;  // No needle begins here or behind.
+  const auto is_at = [&](size_t at) {
+    return std::memcmp(text.data() + at, needle.data(), needle.size()) == 0;
+  };
   size_t at = from;
-  while (at + 1 + distance + kStep <= text.size()) {
-    const char* const bytes = text.data() + at + 1;
-    if (at + 1 + distance + 4 * kStep <= text.size() && !has_pair(bytes, distance, second, last)) {
+  for (; end - from < kStep; ++at) {
+    if (at == end) return std::string_view::npos;
+    if (text[at + 1] == second && is_at(at)) return at;
+  }
+  while (at < end) {
+    if (at + 4 * kStep <= end && !has_pair(text.data() + at + 1, distance, second, last)) {
       at += 4 * kStep;
       continue;
     }
-    uint32_t mask = pair_mask(bytes, distance, second, last);
+    at = std::min(at, end - kStep);  // The last step may look at some places once more.
+    uint32_t mask = pair_mask(text.data() + at + 1, distance, second, last);
     for (; mask != 0; mask &= mask - 1) {
       const size_t candidate = at + static_cast<size_t>(std::countr_zero(mask));
-      if (std::memcmp(text.data() + candidate, needle.data(), needle.size()) == 0) {
-        return candidate;
-      }
+      if (is_at(candidate)) return candidate;
     }
     at += kStep;
-  }
-  for (; at + needle.size() <= text.size(); ++at) {
-    if (text[at + 1] == second &&
-        std::memcmp(text.data() + at, needle.data(), needle.size()) == 0) {
-      return at;
-    }
   }
   return std::string_view::npos;
 }

@@ -3,6 +3,8 @@
 #include <bit>
 #include <cstring>
 
+#include <sluice/http/whole_chunk.h>
+
 #include "needle.h"
 
 #if defined(__SSE2__)
@@ -80,6 +82,27 @@ size_t PlainEvents::match_one(std::string_view span, size_t begin) const noexcep
   const char* const behind = span.data() + text_end;
   if (std::memcmp(behind, behind_.data(), behind_bytes_) != 0) return npos;
   return text_end + behind_bytes_;
+}
+
+http::EventFilter::PlainChunks PlainEvents::find_chunks(std::string_view bytes,
+                                                        size_t begin) const noexcept {
+  http::EventFilter::PlainChunks found{.end = begin};
+  if (before_bytes_ == 0) return found;
+  for (size_t at = begin;;) {
+    const std::string_view chunk = http::find_whole_chunk(bytes, at);
+    size_t matched = 0;
+    uint32_t events = 0;
+    for (; matched < chunk.size(); ++events) {
+      const size_t end = match_one(chunk, matched);
+      if (end == npos) return found;
+      matched = end;
+    }
+    if (events == 0) return found;
+    found.end = at;
+    found.events += events;
+    found.payload_bytes += chunk.size();
+    found.last = chunk;
+  }
 }
 
 PlainEvents::Run PlainEvents::match(std::string_view span, size_t begin) const noexcept {
