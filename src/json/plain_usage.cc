@@ -7,8 +7,10 @@
 namespace sluice::json {
 namespace {
 
-constexpr int kDepthMax = 3;
+constexpr int kDepthMax = 4;
 constexpr int kDigitsMax = 18;  // As many always fit into 64 bits.
+
+bool is_digit(char c) noexcept { return c >= '0' && c <= '9'; }
 
 // What may stand in a plain string: ASCII, without the control bytes.
 bool is_plain(char c) noexcept {
@@ -34,28 +36,40 @@ class Walk {
 
   [[nodiscard]] const char* at() const noexcept { return at_; }
 
+  // The next byte that is no white space; 0 at the end.
+  [[nodiscard]] char peek() noexcept {
+    skip_space();
+    return at_ == end_ ? '\0' : *at_;
+  }
+  [[nodiscard]] bool take(char token) noexcept {
+    if (peek() != token) return false;
+    ++at_;
+    return true;
+  }
+
   // Calls `member` with each key of the object that begins here; it takes the value.
   template <class Member>
   bool for_each_member(Member&& member) noexcept {
-    if (!take('{')) return false;
+    if (depth_ == kDepthMax || !take('{')) return false;
     if (take('}')) return true;
+    ++depth_;
     do {
       std::string_view key;
       if (!take_string(key) || !take(':') || !member(key)) return false;
     } while (take(','));
+    --depth_;
     return take('}');
   }
 
   // `out` becomes empty for what is not a number.
   bool take_count(std::optional<uint64_t>& out) noexcept {
-    skip_space();
-    if (at_ == end_ || *at_ < '0' || *at_ > '9') {
+    if (!is_digit(peek())) {
       out.reset();
-      return skip_value(1);
+      return skip_value();
     }
     uint64_t number = 0;
     const char* const begin = at_;
-    for (; at_ != end_ && *at_ >= '0' && *at_ <= '9'; ++at_) {
+    for (; at_ != end_ && is_digit(*at_); ++at_) {
       number = number * 10 + static_cast<uint64_t>(*at_ - '0');
     }
     // A longer one is not read, so that it does not matter what became of it above.
@@ -64,41 +78,30 @@ class Walk {
     return true;
   }
 
-  // `depth` of the containers around the value.
-  bool skip_value(int depth) noexcept {
-    skip_space();
-    if (at_ == end_) return false;
+  bool skip_value() noexcept {
     std::string_view text;
     std::optional<uint64_t> count;
-    switch (*at_) {
+    switch (const char first = peek()) {
       case '"': return take_string(text);
-      case '{':
-        return depth < kDepthMax &&
-               for_each_member([&](std::string_view) { return skip_value(depth + 1); });
+      case '{': return for_each_member([this](std::string_view) { return skip_value(); });
+      case '[': return take('[') && take(']');
       case 'n': return take_word("null");
       case 't': return take_word("true");
       case 'f': return take_word("false");
-      default: return *at_ >= '0' && *at_ <= '9' && take_count(count);
+      default: return is_digit(first) && take_count(count);
     }
   }
 
   // Takes the counts named `name` out of the object that begins here, if one does.
   bool take_detail(std::string_view name, std::optional<uint64_t>& out) noexcept {
-    skip_space();
-    if (at_ == end_ || *at_ != '{') return skip_value(1);
+    if (peek() != '{') return skip_value();
     return for_each_member(
-        [&](std::string_view key) { return key == name ? take_count(out) : skip_value(2); });
+        [&](std::string_view key) { return key == name ? take_count(out) : skip_value(); });
   }
 
  private:
   void skip_space() noexcept {
     while (at_ != end_ && (*at_ == ' ' || *at_ == '\n' || *at_ == '\r' || *at_ == '\t')) ++at_;
-  }
-  bool take(char token) noexcept {
-    skip_space();
-    if (at_ == end_ || *at_ != token) return false;
-    ++at_;
-    return true;
   }
   bool take_word(std::string_view word) noexcept {
     if (static_cast<size_t>(end_ - at_) < word.size()) return false;
@@ -126,6 +129,7 @@ class Walk {
 
   const char* at_;
   const char* end_;
+  int depth_ = 0;
 };
 
 bool take_usage(Walk& walk, UsageFields& usage) noexcept {
@@ -140,18 +144,40 @@ bool take_usage(Walk& walk, UsageFields& usage) noexcept {
     if (key == "completion_tokens_details" || key == "output_tokens_details") {
       return walk.take_detail("reasoning_tokens", usage.reasoning);
     }
-    return walk.skip_value(1);
+    return walk.skip_value();
+  });
+}
+
+bool take_event(Walk& walk, EventFields& event) noexcept {
+  return walk.for_each_member([&](std::string_view key) {
+    if (key == "choices" && walk.peek() == '[') event.has_choices = event.choices_empty = true;
+    if (key == "usage" && walk.peek() == '{') {
+      event.has_usage = true;
+      return take_usage(walk, event.usage);
+    }
+    if (key == "error") event.has_error = walk.peek() != 'n';
+    return key != "response" && walk.skip_value();
   });
 }
 
 }  // namespace
 
 std::optional<PlainUsage> read_plain_usage(std::string_view text) noexcept {
-  Walk walk(text);
+  Walk walk(text.substr(0, FieldReader::kTextBytesMax));
   PlainUsage usage{};
   if (text.empty() || text.front() != '{' || !take_usage(walk, usage.fields)) return std::nullopt;
   usage.bytes = static_cast<size_t>(walk.at() - text.data());
   return usage;
+}
+
+std::optional<EventFields> read_plain_event(std::string_view text) noexcept {
+  if (text.size() > FieldReader::kTextBytesMax) return std::nullopt;
+  Walk walk(text);
+  EventFields event;
+  if (!take_event(walk, event) || walk.peek() != '\0' || walk.at() != text.data() + text.size()) {
+    return std::nullopt;
+  }
+  return event;
 }
 
 }  // namespace sluice::json

@@ -42,6 +42,16 @@ void check_plain_usage(sluice::json::FieldReader& reader, std::string_view body)
       require(strict->cached == plain->fields.cached);
       require(strict->reasoning == plain->fields.reasoning);
     }
+    const size_t end = body.find('\n', at);
+    const std::string_view text = body.substr(at, end == std::string_view::npos ? end : end - at);
+    if (const auto plain = sluice::json::read_plain_event(text)) {
+      const auto strict = reader.read_event(text);
+      require(strict.has_value() && strict->has_usage == plain->has_usage);
+      require(strict->has_choices == plain->has_choices);
+      require(strict->choices_empty == plain->choices_empty);
+      require(strict->has_error == plain->has_error && !strict->has_finish_reason);
+      require(strict->usage.output == plain->usage.output);
+    }
     at = body.find('{', at + 1);
   }
 }

@@ -73,9 +73,54 @@ TEST(PlainUsage, leaves_what_is_not_plain_or_not_json) {
                            R"({"prompt\u005ftokens":1})",
                            "{\"x\":\"\xc3\xa4\"}",
                            "{\"x\":\"a\nb\"}",
-                           R"({"a":{"b":{"c":{}}}})",
+                           R"({"a":{"b":{"c":{"d":{}}}}})",
                            R"({"x":"}")"}) {
     EXPECT_FALSE(read_plain_usage(text)) << text;
+  }
+}
+
+const std::string kEvents[] = {
+    R"({"id":"x","choices":[],"usage":{"prompt_tokens":1,"completion_tokens":2}})",
+    R"({"choices" : [ ] , "usage" : null , "error":null,"service_tier":"default"} )",
+    R"({"choices":null,"usage":{},"error":{"message":"no"},"created":1717000000})",
+};
+
+void expect_equal(const EventFields& left, const EventFields& right, std::string_view text) {
+  EXPECT_EQ(left.has_choices, right.has_choices) << text;
+  EXPECT_EQ(left.choices_empty, right.choices_empty) << text;
+  EXPECT_EQ(left.has_usage, right.has_usage) << text;
+  EXPECT_EQ(left.has_error, right.has_error) << text;
+  EXPECT_EQ(left.has_finish_reason, right.has_finish_reason) << text;
+  expect_equal(left.usage, right.usage, text);
+}
+
+TEST(PlainEvent, reads_what_the_strict_reader_reads_and_leaves_the_rest) {
+  FieldReader reader;
+  for (const std::string& text : kEvents) {
+    const auto plain = read_plain_event(text);
+    ASSERT_TRUE(plain.has_value()) << text;
+    expect_equal(*plain, *reader.read_event(text), text);
+  }
+  for (const char* text : {"", "{", "[]", "null", R"({"choices":[{}]})", R"({"response":{}})",
+                           R"({"usage":{}}x)", R"({"usage":{"a":[1]}})"}) {
+    EXPECT_FALSE(read_plain_event(text)) << text;
+  }
+}
+
+TEST(PlainEvent, agrees_with_the_strict_reader_on_every_wrong_byte) {
+  FieldReader reader;
+  for (const std::string& good : kEvents) {
+    for (size_t at = 0; at < good.size(); ++at) {
+      for (int byte = 0; byte < 256; ++byte) {
+        std::string text = good;
+        text[at] = static_cast<char>(byte);
+        const auto plain = read_plain_event(text);
+        if (!plain) continue;
+        const auto strict = reader.read_event(text);
+        ASSERT_TRUE(strict.has_value()) << text;
+        expect_equal(*plain, *strict, text);
+      }
+    }
   }
 }
 
