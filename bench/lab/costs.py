@@ -78,6 +78,8 @@ class Costs:
                 ("p013_unary_exchange", (14_000, 8_000), "a warm unary exchange"),
                 ("p013_stream_of_50_events_in_one_write", (None, None),
                  "a stream of 50 events in one write"),
+                ("p013_stream_of_50_events_and_the_usage", (None, None),
+                 "the same with a usage event, which is dropped"),
                 ("p013_event_that_comes_alone", (None, None), "an event that comes alone")):
             sizes = [self.options.units, 2 * self.options.units]
             counts = [self.count(test, size) for size in sizes]

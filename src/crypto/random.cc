@@ -9,6 +9,17 @@
 #include <sluice/base/assert.h>
 
 namespace sluice::crypto {
+namespace {
+
+// The two digits of each byte.
+constexpr auto kHexPairs = [] {
+  constexpr std::string_view kDigits = "0123456789abcdef";
+  std::array<std::array<char, 2>, 256> pairs{};
+  for (size_t i = 0; i < pairs.size(); ++i) pairs[i] = {kDigits[i / 16], kDigits[i % 16]};
+  return pairs;
+}();
+
+}  // namespace
 
 void fill_random(std::span<std::byte> out) noexcept {
   while (!out.empty()) {
@@ -29,7 +40,7 @@ void RandomSource::fill(std::span<std::byte> out) noexcept {
     used_ = 0;
   }
   std::memcpy(out.data(), store_.data() + used_, out.size());
-  OPENSSL_cleanse(store_.data() + used_, out.size());
+  explicit_bzero(store_.data() + used_, out.size());  // OPENSSL_cleanse goes byte by byte.
   used_ += out.size();
 }
 
@@ -41,7 +52,6 @@ uint64_t RandomSource::next_u64() noexcept {
 
 RequestId RandomSource::next_request_id() noexcept {
   static constexpr std::string_view kPrefix = "req_";
-  static constexpr char kHex[] = "0123456789abcdef";
   std::array<std::byte, 16> bytes;
   static_assert(kPrefix.size() + 2 * std::tuple_size_v<decltype(bytes)> == RequestId::kLength);
   fill(bytes);
@@ -50,8 +60,8 @@ RequestId RandomSource::next_request_id() noexcept {
   std::memcpy(out, kPrefix.data(), kPrefix.size());
   out += kPrefix.size();
   for (const std::byte byte : bytes) {
-    *out++ = kHex[std::to_integer<unsigned>(byte >> 4)];
-    *out++ = kHex[std::to_integer<unsigned>(byte & std::byte{15})];
+    std::memcpy(out, kHexPairs[std::to_integer<size_t>(byte)].data(), 2);
+    out += 2;
   }
   return id;
 }

@@ -51,25 +51,36 @@ Task<Result<void>> Attempt::run(const OutgoingRequest& request, http::ResponseSi
     const Result<void> connected = co_await dial(request, client);
     if (!connected) co_return connected;
   }
-  const Result<std::string_view> head = write_message(request);
-  if (!head) {
-    lease_.cut();
-    co_return std::unexpected(head.error());
+  if (const Result<void> begun = send(request); !begun) co_return begun;
+
+  net::Stream& stream = lease_->stream;
+  io::Timer timer(services_.ring.ready(), services_.ring.timers());
+  timer.set(Deadline::after(sent_at_, request.upstream->timeouts.response));
+  Result<bool> has_head = false;
+  // The send counts as over when it failed: what the upstream answered then says more.
+  bool is_send_over = false;
+  while (!*has_head || !is_send_over) {
+    co_await io::first_of(is_send_over ? nullptr : &stream.sent(),
+                          *has_head ? nullptr : &stream.received(), &client.interrupted(), &timer);
+    if (client.interrupted().is_ready()) {
+      has_head = client_gone(client);
+    } else {
+      is_send_over = is_send_over || stream.sent().is_ready();
+      if (!*has_head && stream.received().is_ready()) {
+        has_head = take_bytes();
+        if (has_head && !*has_head) stream.start_receive();
+      } else if (timer.is_ready()) {
+        has_head = fail(ErrorCode::kUpstreamTimeout, Side::kUpstream, "no answer in time");
+      }
+    }
+    if (!has_head) {
+      co_await abandon();
+      co_return std::unexpected(has_head.error());
+    }
   }
-  RawArray<std::string_view, json::BodyPlan::kPiecesMax + 1> slices;
-  size_t count = 0;
-  slices[count++] = *head;
-  if (request.body.total_length() >= kCopyBodyBelow) {
-    for (const std::string_view piece : request.body.pieces()) slices[count++] = piece;
-  }
-  was_reused_ = lease_->is_reused();
-  sent_at_ = services_.ring.now();
-  lease_->stream.start_send({slices.data(), count});
-  lease_->stream.start_receive();
-  const Result<void> answered = co_await await_head(request, client);
-  if (!answered) co_await abandon();
+  [[maybe_unused]] const Result<void> sent = stream.take_sent();
   head_block_.release();
-  co_return answered;
+  co_return Result<void>();
 }
 
 Task<Result<void>> Attempt::dial(const OutgoingRequest& request, http::ResponseSink& client) {
@@ -81,6 +92,25 @@ Task<Result<void>> Attempt::dial(const OutgoingRequest& request, http::ResponseS
   if (!dialled) co_return std::unexpected(dialled.error());
   lease_ = std::move(*dialled);
   co_return Result<void>();
+}
+
+Result<void> Attempt::send(const OutgoingRequest& request) noexcept {
+  const Result<std::string_view> head = write_message(request);
+  if (!head) {
+    lease_.cut();
+    return std::unexpected(head.error());
+  }
+  RawArray<std::string_view, json::BodyPlan::kPiecesMax + 1> slices;
+  size_t count = 0;
+  slices[count++] = *head;
+  if (request.body.total_length() >= kCopyBodyBelow) {
+    for (const std::string_view piece : request.body.pieces()) slices[count++] = piece;
+  }
+  was_reused_ = lease_->is_reused();
+  sent_at_ = services_.ring.now();
+  lease_->stream.start_send({slices.data(), count});
+  lease_->stream.start_receive();
+  return {};
 }
 
 Result<std::string_view> Attempt::write_message(const OutgoingRequest& request) noexcept {
@@ -100,8 +130,10 @@ Result<std::string_view> Attempt::write_message(const OutgoingRequest& request) 
   writer.request_line("POST", target).lines(request.fields);
   writer.content_length(body_bytes).header("x-request-id", request.request_id);
   if (request.priority != 0) writer.header("x-sluice-priority", request.priority);
-  for (const std::string& name : request.forward_headers) {
-    const std::string_view value = client.headers.find(name);
+  for (const auto& [id, name] : request.forwarded_headers) {
+    if (!client.headers.has(id)) continue;  // kOther: all fields are known ones.
+    const bool is_known = id != http::HeaderName::kOther;
+    const std::string_view value = is_known ? client.headers.find(id) : client.headers.find(name);
     if (!value.empty()) writer.any_header(name, value);
   }
   writer.end();
@@ -119,33 +151,6 @@ std::string_view Attempt::append_body(std::string_view head, const json::BodyPla
     to += piece.size();
   }
   return {begin, static_cast<size_t>(to - begin)};
-}
-
-Task<Result<void>> Attempt::await_head(const OutgoingRequest& request, http::ResponseSink& client) {
-  net::Stream& stream = lease_->stream;
-  io::Timer timer(services_.ring.ready(), services_.ring.timers());
-  timer.set(Deadline::after(sent_at_, request.upstream->timeouts.response));
-  bool has_head = false;
-  // The send counts as over when it failed: what the upstream answered then says more.
-  bool is_send_over = false;
-  while (!has_head || !is_send_over) {
-    co_await io::first_of(is_send_over ? nullptr : &stream.sent(),
-                          has_head ? nullptr : &stream.received(), &client.interrupted(), &timer);
-    if (client.interrupted().is_ready()) co_return client_gone(client);
-    if (!is_send_over && stream.sent().is_ready()) {
-      [[maybe_unused]] const Result<void> sent = stream.take_sent();
-      is_send_over = true;
-    }
-    if (!has_head && stream.received().is_ready()) {
-      const Result<bool> taken = take_bytes();
-      if (!taken) co_return std::unexpected(taken.error());
-      has_head = *taken;
-      if (!has_head) stream.start_receive();
-    } else if (timer.is_ready()) {
-      co_return fail(ErrorCode::kUpstreamTimeout, Side::kUpstream, "no answer in time");
-    }
-  }
-  co_return Result<void>();
 }
 
 Result<bool> Attempt::take_bytes() noexcept {

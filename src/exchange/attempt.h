@@ -20,9 +20,9 @@ namespace sluice::exchange {
 struct OutgoingRequest {
   const config::Upstream* upstream = nullptr;
   upstream::Pool* pool = nullptr;
-  const http::RequestHead* head = nullptr;       // The client's.
-  std::span<const std::string> forward_headers;  // Names, in lower case.
-  std::string_view fields;                       // Lines of every request there.
+  const http::RequestHead* head = nullptr;  // The client's.
+  std::span<const Generation::ForwardedHeader> forwarded_headers;
+  std::string_view fields;  // Lines of every request there.
   std::string_view request_id;
   uint32_t priority = 0;  // Sent on when not 0.
   json::BodyPlan body;
@@ -61,11 +61,12 @@ class Attempt {
   static constexpr int kInterimHeadsMax = 8;
 
   Task<Result<void>> dial(const OutgoingRequest& request, http::ResponseSink& client);
+  // Begins sending the request and receiving its answer.
+  [[nodiscard]] Result<void> send(const OutgoingRequest& request) noexcept;
   // The head, and the body behind it when that is small.
   [[nodiscard]] Result<std::string_view> write_message(const OutgoingRequest& request) noexcept;
   [[nodiscard]] std::string_view append_body(std::string_view head,
                                              const json::BodyPlan& body) noexcept;
-  Task<Result<void>> await_head(const OutgoingRequest& request, http::ResponseSink& client);
   // Takes in received bytes; true once the head is whole.
   [[nodiscard]] Result<bool> take_bytes() noexcept;
   [[nodiscard]] Result<bool> parse() noexcept;

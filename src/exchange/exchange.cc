@@ -17,11 +17,13 @@ Task<void> refuse(Services& services, http::ResponseSink& client, Settlement& se
 }  // namespace
 
 Exchange::Exchange(Services& services, const http::RequestHead& head, http::RequestBody& body,
-                   http::ResponseSink& client, MonoTime began_at, RefusedHead refused) noexcept
+                   http::ResponseSink& client, auth::KeyMemory& key_memory, MonoTime began_at,
+                   RefusedHead refused) noexcept
     : services_(services),
       head_(head),
       body_(body),
       client_(client),
+      key_memory_(key_memory),
       began_at_(began_at),
       refused_(refused) {}
 
@@ -38,7 +40,7 @@ Task<void> Exchange::run() {
   const bool is_probe = *endpoint == Endpoint::kLivez || *endpoint == Endpoint::kReadyz;
   Outcome<auth::Principal> principal = auth::Principal{};
   if (!is_probe) {
-    principal = identify(*generation, head_, settlement, services_.ring.wall());
+    principal = identify(*generation, head_, key_memory_, settlement, services_.ring.wall());
     if (!principal) {
       co_await refuse(services_, client_, settlement, principal.error());
       co_return;
@@ -51,8 +53,15 @@ Task<void> Exchange::run() {
     if (!status) co_await refuse(services_, client_, settlement, status.error());
     co_return;
   }
+  if (const Outcome<void> wanted = admit_body(services_, head_); !wanted) {
+    co_await refuse(services_, client_, settlement, wanted.error());
+    co_return;
+  }
+  const uint64_t body_bytes_max = generation->config.limits.body_bytes_max;
+  std::optional<Result<std::string_view>> body = body_.take_at_hand(body_bytes_max);
+  if (!body) body = co_await body_.read(body_bytes_max);
   const Outcome<Admission> admission =
-      co_await admit(services_, *generation, head_, body_, *principal, settlement);
+      admit(services_, *generation, head_, *body, *principal, settlement);
   if (!admission) {
     co_await refuse(services_, client_, settlement, admission.error());
     co_return;

@@ -41,6 +41,9 @@ Generation::Generation(const config::Snapshot& snapshot, metrics::SnapshotCells 
   for (const config::Upstream& upstream : snapshot.upstreams) {
     request_fields.push_back(write_request_fields(upstream));
   }
+  for (const std::string& name : snapshot.forward_headers) {
+    forwarded_headers.push_back({.id = http::header_name(name), .name = name});
+  }
 }
 
 }  // namespace sluice::exchange

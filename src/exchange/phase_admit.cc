@@ -18,8 +18,8 @@ uint32_t read_priority(const http::RequestHead& head, const auth::Principal& pri
   return principal.is_anonymous() ? priority : std::min(priority, principal.priority_max);
 }
 
-Outcome<json::Envelope> read_envelope(Services& services, const config::Snapshot& config,
-                                      std::string_view body) noexcept {
+Outcome<void> read_envelope(Services& services, const config::Snapshot& config,
+                            std::string_view body, json::Envelope& out) noexcept {
   // The parser's memory counts like the body's own while it grows.
   BudgetShare share(services.budget);
   const size_t needed = json::EnvelopeReader::memory_needed(body.size());
@@ -33,48 +33,52 @@ Outcome<json::Envelope> read_envelope(Services& services, const config::Snapshot
   if (!envelope) {
     return std::unexpected(Refusal{envelope.error().error, {.param = envelope.error().param}});
   }
-  return *envelope;
+  out = *envelope;
+  return {};
 }
 
 }  // namespace
 
-Task<Outcome<Admission>> admit(Services& services, Generation& generation,
-                               const http::RequestHead& head, http::RequestBody& body,
-                               const auth::Principal& principal, Settlement& settlement) {
-  const config::Snapshot& config = generation.config;
+Outcome<void> admit_body(const Services& services, const http::RequestHead& head) noexcept {
   if (services.is_draining) {
-    co_return std::unexpected(
+    return std::unexpected(
         Refusal{{ErrorCode::kDraining, Side::kSelf, Retry::kNever, "draining"}, {}});
   }
   if (head.body.kind == http::BodyKind::kNone) {
-    co_return std::unexpected(
+    return std::unexpected(
         Refusal{{ErrorCode::kLengthRequired, Side::kDownstream, Retry::kNever, "no body"}, {}});
   }
-  const uint64_t bytes_max = config.limits.body_bytes_max;
-  std::optional<Result<std::string_view>> read = body.take_at_hand(bytes_max);
-  if (!read) read = co_await body.read(bytes_max);
-  const Result<std::string_view>& bytes = *read;
-  if (!bytes) co_return std::unexpected(Refusal{bytes.error(), {.limit = bytes_max}});
-  settlement.note_body();
-  const Outcome<json::Envelope> envelope = read_envelope(services, config, *bytes);
-  if (!envelope) co_return std::unexpected(envelope.error());
+  return {};
+}
 
-  Admission admission{.body = *bytes, .envelope = *envelope};
-  admission.model = config.find_model(envelope->model);
-  const ErrorDetails details{.param = "model", .model = envelope->model};
-  if (!admission.model.is_valid()) {
-    co_return std::unexpected(Refusal{
+Outcome<Admission> admit(Services& services, Generation& generation, const http::RequestHead& head,
+                         const Result<std::string_view>& body, const auth::Principal& principal,
+                         Settlement& settlement) noexcept {
+  const config::Snapshot& config = generation.config;
+  if (!body) {
+    return std::unexpected(Refusal{body.error(), {.limit = config.limits.body_bytes_max}});
+  }
+  settlement.note_body();
+  Outcome<Admission> admission{std::in_place, Admission{.body = *body}};
+  json::Envelope& envelope = admission->envelope;
+  if (const Outcome<void> read = read_envelope(services, config, *body, envelope); !read) {
+    return std::unexpected(read.error());
+  }
+  admission->model = config.find_model(envelope.model);
+  const ErrorDetails details{.param = "model", .model = envelope.model};
+  if (!admission->model.is_valid()) {
+    return std::unexpected(Refusal{
         {ErrorCode::kModelNotFound, Side::kDownstream, Retry::kNever, "unknown model"}, details});
   }
-  settlement.note_model(admission.model, envelope->stream);
-  if (principal.key.is_valid() && !config.key(principal.key).allows(admission.model)) {
-    co_return std::unexpected(
+  settlement.note_model(admission->model, envelope.stream);
+  if (principal.key.is_valid() && !config.key(principal.key).allows(admission->model)) {
+    return std::unexpected(
         Refusal{{ErrorCode::kModelNotAllowed, Side::kDownstream, Retry::kNever, "key lacks model"},
                 details});
   }
-  admission.priority = read_priority(head, principal);
-  settlement.note_priority(admission.priority);
-  co_return admission;
+  admission->priority = read_priority(head, principal);
+  settlement.note_priority(admission->priority);
+  return admission;
 }
 
 }  // namespace sluice::exchange

@@ -20,13 +20,14 @@ Outcome<Endpoint> read_head(const http::RequestHead& head, RefusedHead refused,
 }
 
 Outcome<auth::Principal> identify(Generation& generation, const http::RequestHead& head,
-                                  Settlement& settlement, WallTime now) noexcept {
+                                  auth::KeyMemory& memory, Settlement& settlement,
+                                  WallTime now) noexcept {
   const auth::Credentials credentials{
       .authorization = head.headers.find(http::HeaderName::kAuthorization),
       .x_api_key = head.headers.find(http::HeaderName::kXApiKey),
       .api_key = head.headers.find(http::HeaderName::kApiKey),
   };
-  const Result<auth::Principal> principal = generation.auth.identify(credentials, now);
+  const Result<auth::Principal> principal = generation.auth.identify(credentials, now, memory);
   if (!principal) return std::unexpected(Refusal{principal.error(), {}});
   settlement.note_principal(*principal);
   return *principal;

@@ -35,7 +35,7 @@ OutgoingRequest build_request(Generation& generation, const config::Route& route
       .upstream = &config.upstream(route.upstream),
       .pool = generation.pools[route.upstream.value],
       .head = &head,
-      .forward_headers = config.forward_headers,
+      .forwarded_headers = generation.forwarded_headers,
       .fields = generation.request_fields[route.upstream.value],
       .request_id = request_id,
       .priority = admission.priority,

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <string_view>
 
+#include <sluice/auth/key_memory.h>
 #include <sluice/auth/principal.h>
 #include <sluice/exchange/endpoint.h>
 #include <sluice/exchange/exchange.h>
@@ -33,18 +34,24 @@ using Outcome = std::expected<T, Refusal>;
 // 2. identify: who asks. From the head alone, before a body byte is kept.
 [[nodiscard]] Outcome<auth::Principal> identify(Generation& generation,
                                                 const http::RequestHead& head,
-                                                Settlement& settlement, WallTime now) noexcept;
+                                                auth::KeyMemory& memory, Settlement& settlement,
+                                                WallTime now) noexcept;
 
-// 3. admit: the body, and the model it names, allowed for this principal.
+// 3. admit: the body, and the model it names, allowed for this principal. Whether a body may come
+// at all is known from the head; the body is then taken, or read where it did not come with it.
+[[nodiscard]] Outcome<void> admit_body(const Services& services,
+                                       const http::RequestHead& head) noexcept;
 struct Admission {
   std::string_view body;
   json::Envelope envelope;  // Its views of names are dead after the next suspension.
   ModelId model;
   uint32_t priority = 0;
 };
-Task<Outcome<Admission>> admit(Services& services, Generation& generation,
-                               const http::RequestHead& head, http::RequestBody& body,
-                               const auth::Principal& principal, Settlement& settlement);
+[[nodiscard]] Outcome<Admission> admit(Services& services, Generation& generation,
+                                       const http::RequestHead& head,
+                                       const Result<std::string_view>& body,
+                                       const auth::Principal& principal,
+                                       Settlement& settlement) noexcept;
 
 // 4 and 5. route and send: tries candidates until one answers. A 5xx is an answer too when nothing
 // is left to try.

@@ -5,9 +5,8 @@
 #include <charconv>
 #include <cstring>
 
-#include <sluice/base/deadline.h>
-#include <sluice/io/timer.h>
 #include <sluice/json/writer.h>
+#include <sluice/relay/send_watch.h>
 
 namespace sluice::exchange {
 namespace {
@@ -65,31 +64,6 @@ void write_message(MessageText& text, ErrorCode code, const ErrorAnswer& answer,
       return;
     default: text.add(answer.message);
   }
-}
-
-// Waits for the end of the send in flight, whose bytes live in the caller. A client that has left
-// or takes nothing is cut; a drain's order to end is not, because this answer is the end.
-Task<void> await_sent(Services& services, http::ResponseSink& sink) {
-  const Duration stall_max = services.generation->config.timeouts.stall;
-  io::Timer timer(services.ring.ready(), services.ring.timers());
-  uint64_t acknowledged = 0;
-  for (;;) {
-    timer.set(Deadline::after(services.ring.now(), stall_max));
-    const bool is_ending =
-        sink.interrupted().is_ready() && sink.interruption() == ErrorCode::kDraining;
-    co_await io::first_of(&sink.sent(), is_ending ? nullptr : &sink.interrupted(), &timer);
-    if (sink.sent().is_ready()) co_return;
-    if (sink.interrupted().is_ready() && !is_ending) {
-      if (sink.interruption() == ErrorCode::kDraining) continue;
-      break;
-    }
-    if (!timer.is_ready()) continue;
-    const uint64_t now_acknowledged = sink.bytes_acknowledged();
-    if (now_acknowledged <= acknowledged) break;
-    acknowledged = now_acknowledged;
-  }
-  sink.abort();
-  co_await io::first_of(&sink.sent());
 }
 
 }  // namespace
@@ -186,9 +160,9 @@ Task<uint64_t> reply_json(Services& services, http::ResponseSink& sink, std::str
   if (!allow.empty()) sink.add_header("allow", allow);
   sink.end_head({.kind = http::BodyKind::kLength, .length = body.size()});
   sink.send({&body, 1});
-  co_await await_sent(services, sink);
-  const Result<void> sent = sink.take_sent();
-  co_return sent ? body.size() : 0;
+  relay::SendWatch watch(services.ring, sink, services.generation->config.timeouts.stall);
+  while (!watch.is_over()) co_await watch.step();
+  co_return watch.end() == relay::RelayEnd::kFinished ? body.size() : 0;
 }
 
 Task<uint16_t> reply_error(Services& services, http::ResponseSink& sink,

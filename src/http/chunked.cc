@@ -1,7 +1,6 @@
 #include <sluice/http/chunked.h>
 
 #include <algorithm>
-#include <array>
 
 #include "byte_scan.h"
 #include "head_faults.h"
@@ -10,17 +9,6 @@ namespace sluice::http {
 namespace {
 
 constexpr uint8_t kSizeDigitsMax = 16;
-
-constexpr std::array<int8_t, 256> kHexDigits = [] {
-  std::array<int8_t, 256> values{};
-  values.fill(-1);
-  for (int i = 0; i < 10; ++i) values[static_cast<size_t>('0' + i)] = static_cast<int8_t>(i);
-  for (int i = 10; i < 16; ++i) {
-    values[static_cast<size_t>('a' + i - 10)] = static_cast<int8_t>(i);
-    values[static_cast<size_t>('A' + i - 10)] = static_cast<int8_t>(i);
-  }
-  return values;
-}();
 
 int hex_digit(char c) noexcept { return kHexDigits[static_cast<uint8_t>(c)]; }
 
@@ -42,29 +30,6 @@ std::string_view write_chunk_head(std::span<char, kChunkHeadBytesMax> out,
 Unexpected ChunkedDecoder::fail(std::string_view detail) const noexcept {
   return side_ == Side::kDownstream ? sluice::fail(ErrorCode::kMalformedRequest, side_, detail)
                                     : sluice::fail(ErrorCode::kUpstreamProtocol, side_, detail);
-}
-
-std::string_view ChunkedDecoder::find_whole_chunk(std::string_view bytes, size_t& at) noexcept {
-  constexpr size_t kDigitsMax = 7;
-  constexpr size_t kLineEndBytes = 2;
-  const char* const begin = bytes.data() + at;
-  const size_t left = bytes.size() - at;
-  // Room for all digits and the line end behind them spares a check for each; a shorter rest, of a
-  // few bytes, is read byte by byte.
-  if (left < kDigitsMax + kLineEndBytes) return {};
-  size_t digits = 0;
-  size_t size = 0;
-  for (; digits < kDigitsMax; ++digits) {
-    const int digit = hex_digit(begin[digits]);
-    if (digit < 0) break;
-    size = size * 16 + static_cast<size_t>(digit);
-  }
-  const char* const payload = begin + digits + kLineEndBytes;
-  if (size == 0 || left < digits + size + 2 * kLineEndBytes) return {};
-  if (payload[-2] != '\r' || payload[-1] != '\n') return {};
-  if (payload[size] != '\r' || payload[size + 1] != '\n') return {};
-  at += digits + size + 2 * kLineEndBytes;
-  return {payload, size};
 }
 
 Result<std::string_view> ChunkedDecoder::next(std::string_view bytes, size_t& at) noexcept {

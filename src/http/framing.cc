@@ -9,11 +9,12 @@ namespace {
 const HeadFault* read_length(std::string_view value, uint64_t& length) noexcept {
   constexpr uint64_t kLengthMax = INT64_MAX;
   if (value.empty()) return &fault::kBadLength;
+  constexpr size_t kSafeDigits = 18;  // So many are never above kLengthMax.
   uint64_t sum = 0;
   for (const char c : value) {
     if (c < '0' || c > '9') return &fault::kBadLength;
     const auto digit = static_cast<uint64_t>(c - '0');
-    if (sum > (kLengthMax - digit) / 10) return &fault::kBadLength;
+    if (value.size() > kSafeDigits && sum > (kLengthMax - digit) / 10) return &fault::kBadLength;
     sum = sum * 10 + digit;
   }
   length = sum;

@@ -76,7 +76,7 @@ void FieldLines::read_good_lines(std::string_view bytes, size_t& at, HeaderList&
   const char* const end = begin + bytes.size();
   const char* line = begin + at;
   const auto place = [begin](const char* of) { return static_cast<size_t>(of - begin); };
-  while (line != end) {
+  while (line != end && *line != '\r') {
     const char* colon = scan_token(line, end);
     if (colon == line || colon == end || *colon != ':') break;
     const char* value = colon + 1;

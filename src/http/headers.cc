@@ -186,6 +186,7 @@ std::string_view HeaderList::find(HeaderName id) const noexcept {
 
 std::string_view HeaderList::find(std::string_view name) const noexcept {
   for (size_t i = 0; i < count_; ++i) {
+    if (entries_[i].name_bytes != name.size()) continue;
     const HeaderField field = (*this)[i];
     if (equals_ignoring_case(field.name, name)) return field.value;
   }

@@ -86,7 +86,28 @@ ParseState ResponseParser::step(std::string_view bytes) noexcept {
   return ParseState::kError;
 }
 
+// The line as nearly all answers begin; false when it is another one, or not here as a whole.
+bool ResponseParser::read_usual_status_line(std::string_view bytes) noexcept {
+  constexpr std::string_view kUsual = "HTTP/1.1 ";
+  constexpr size_t kEnd = kStatusLineShape.size();
+  if (at_ != 0 || bytes.size() <= kEnd || !bytes.starts_with(kUsual) || bytes[kEnd] != ' ') {
+    return false;
+  }
+  unsigned status = 0;
+  for (const char c : bytes.substr(kUsual.size(), 3)) {
+    if (c < '0' || c > '9') return false;
+    status = status * 10 + static_cast<unsigned>(c - '0');
+  }
+  if (status < 100 || status > 599) return false;
+  head_.version = Version::kHttp11;
+  head_.status = static_cast<uint16_t>(status);
+  at_ = kEnd + 1;
+  stage_ = Stage::kReason;
+  return true;
+}
+
 ParseState ResponseParser::read_status_line(std::string_view bytes) noexcept {
+  if (read_usual_status_line(bytes)) return ParseState::kNeedMore;
   for (; at_ < bytes.size(); ++at_) {
     const char c = bytes[at_];
     if (at_ == kStatusLineShape.size()) {

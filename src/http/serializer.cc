@@ -116,8 +116,21 @@ HeadWriter& HeadWriter::status_line(uint16_t status) noexcept {
 }
 
 HeadWriter& HeadWriter::request_line(std::string_view method, std::string_view target) noexcept {
+  constexpr std::string_view kBehind = " HTTP/1.1\r\n";
+  if (state_ != State::kOk) return *this;
   if (!is_token(method) || !is_target(target)) return refuse();
-  return append(method).append(" ").append(target).append(" HTTP/1.1\r\n");
+  const size_t bytes = method.size() + 1 + target.size() + kBehind.size();
+  if (bytes > out_.size() - bytes_) {
+    state_ = State::kOverflow;
+    return *this;
+  }
+  char* to = out_.data() + bytes_;
+  std::memcpy(to, method.data(), method.size());
+  to[method.size()] = ' ';
+  std::memcpy(to + method.size() + 1, target.data(), target.size());
+  std::memcpy(to + method.size() + 1 + target.size(), kBehind.data(), kBehind.size());
+  bytes_ += bytes;
+  return *this;
 }
 
 HeadWriter& HeadWriter::header(FieldName name, std::string_view value) noexcept {

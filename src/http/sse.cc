@@ -87,6 +87,15 @@ bool EventFields::next(EventField& field) noexcept {
 
 DataLines data_of(std::string_view event) noexcept {
   DataLines data;
+  constexpr std::string_view kName = "data:";
+  // Nearly every event is one such line.
+  if (event.starts_with(kName) && find_line_end(event, kName.size()) + 2 == event.size() &&
+      event.ends_with("\n\n")) {
+    data.first = event.substr(kName.size(), event.size() - kName.size() - 2);
+    if (data.first.starts_with(' ')) data.first.remove_prefix(1);
+    data.lines = 1;
+    return data;
+  }
   EventFields fields(event);
   for (EventField field; fields.next(field);) {
     if (field.name != "data") continue;

@@ -38,12 +38,25 @@ std::string_view plain_key(std::string_view raw, std::span<char, kRawNameBytesMa
   return {out.data(), unescape(raw, out)};
 }
 
+// No two names are of the same length, so a length leaves one to compare with.
+constexpr auto kFieldOfLength = [] {
+  std::array<Field, kNameBytesMax + 1> fields;
+  fields.fill(Field::kOther);
+  for (size_t i = 0; i < kFieldNames.size(); ++i) {
+    Field& field = fields[kFieldNames[i].size()];
+    if (field != Field::kOther) throw "two names of one length";
+    field = static_cast<Field>(i);
+  }
+  return fields;
+}();
+
 Field find_field(std::string_view raw_key) noexcept {
   std::array<char, kRawNameBytesMax> scratch;
   const std::string_view key = plain_key(raw_key, scratch);
   if (key.size() > kNameBytesMax) return Field::kOther;
-  const auto* const found = std::find(kFieldNames.begin(), kFieldNames.end(), key);
-  return static_cast<Field>(found - kFieldNames.begin());
+  const Field field = kFieldOfLength[key.size()];
+  if (field == Field::kOther) return field;
+  return key == kFieldNames[static_cast<size_t>(field)] ? field : Field::kOther;
 }
 
 bool is_include_usage(std::string_view raw_key) noexcept {

@@ -1,7 +1,6 @@
 #include "handover.h"
 
 #include <cstring>
-#include <optional>
 #include <utility>
 
 namespace sluice::relay {
@@ -39,6 +38,7 @@ bool Handover::put(std::string_view piece, Batch& batch, bool copy) noexcept {
 }
 
 void Handover::put_whole(std::string_view piece, Batch& batch, bool copy) noexcept {
+  if (piece.empty()) return;
   // No memory for a copy costs only that the buffer is held instead.
   if (copy && batch.add_copy(piece)) return;
   input_is_referenced_ = true;
@@ -110,7 +110,17 @@ size_t Handover::hand_over_untouched(std::string_view bytes, Batch& batch, bool 
   BodyDecoder ahead = decoder_;
   std::string_view last;
   size_t whole = 0;  // Up to here all is handed over; what is cut or must be asked about is not.
-  while (whole < bytes.size() && !passed_->is_full() && !decoder_.is_finished()) {
+  size_t kept = 0;   // From here to `whole` all goes on and is not in the batch yet.
+  while (whole < bytes.size() && !passed_->is_full() && batch.has_piece_room() &&
+         !decoder_.is_finished()) {
+    if (scanner_.is_between_events()) {
+      const auto plain = filter_->find_plain_chunks(bytes, whole);
+      passed_->add_plain_events(plain.events);
+      payload_bytes_ += plain.payload_bytes;
+      if (plain.events > 0) last = plain.last;
+      whole = plain.end;
+      if (whole == bytes.size()) break;
+    }
     size_t at = whole;
     std::string_view span = ahead.take_whole_chunk(bytes, at);
     const bool is_usual = !span.empty();
@@ -119,14 +129,18 @@ size_t Handover::hand_over_untouched(std::string_view bytes, Batch& batch, bool 
       if (!next || !ahead.is_between_chunks()) break;
       span = *next;
     }
-    const std::optional<uint32_t> plain = span.empty() ? 0 : look_at_whole(span);
-    if (!plain) break;
+    const Whole look = span.empty() ? Whole{Whole::kGoesOn} : look_at_whole(span);
+    if (look.kind == Whole::kCut) break;
+    if (look.kind == Whole::kDropped) {
+      put_whole(bytes.substr(kept, whole - kept), batch, copy);
+      kept = at;
+    }
     whole = at;
     if (!is_usual) decoder_ = ahead;  // A usual chunk leaves it as it is.
     if (span.empty()) continue;
-    passed_->add_plain_events(*plain);
+    passed_->add_plain_events(look.plain_events);
     payload_bytes_ += span.size();
-    if (*plain == 0) passed_->add_span(span);
+    if (look.plain_events == 0) passed_->add_span(span);
     last = span;
   }
   if (whole == 0) return 0;
@@ -134,23 +148,29 @@ size_t Handover::hand_over_untouched(std::string_view bytes, Batch& batch, bool 
   is_ended_ = decoder_.is_finished();
   was_dropped_ = false;
   if (!last.empty()) ended_in_cr_ = last.back() == '\r';
-  put_whole(bytes.substr(0, whole), batch, copy);
+  put_whole(bytes.substr(kept, whole - kept), batch, copy);
   return whole;
 }
 
-// How many plain events `span` is, 0 when it is other whole events that all go on, and empty when
-// it is neither.
-std::optional<uint32_t> Handover::look_at_whole(std::string_view span) noexcept {
+Handover::Whole Handover::look_at_whole(std::string_view span) noexcept {
   using Look = http::EventFilter::Look;
   const Look look = filter_->look_at(span);
-  if (look.kind == Look::kAsk) return std::nullopt;
-  if (look.kind == Look::kAllPlain && scanner_.is_between_events()) return look.plain_events;
+  if (look.kind == Look::kAllPlain && scanner_.is_between_events()) {
+    return {Whole::kGoesOn, look.plain_events};
+  }
   http::EventScanner scanner = scanner_;
-  for (size_t from = 0; from != http::EventScanner::npos;) from = scanner.next_end(span, from);
+  const size_t first_end = scanner.next_end(span, 0);
+  for (size_t end = first_end; end != http::EventScanner::npos;) end = scanner.next_end(span, end);
   // The filter's look at one span says nothing of an event that several share.
-  if (!scanner.at_event_boundary()) return std::nullopt;
+  if (!scanner.at_event_boundary()) return {Whole::kCut};
+  bool is_dropped = false;
+  if (look.kind == Look::kAsk) {
+    // Behind the CR of one that is dropped an LF may come, which is to be dropped too.
+    if (first_end != span.size() || span.back() != '\n') return {Whole::kCut};
+    is_dropped = !filter_->keeps(span);
+  }
   scanner_ = scanner;
-  return 0;
+  return {is_dropped ? Whole::kDropped : Whole::kGoesOn};
 }
 
 Result<size_t> Handover::hand_over_reframed(std::string_view bytes, Batch& batch,

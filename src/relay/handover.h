@@ -3,7 +3,6 @@
 #pragma once
 
 #include <array>
-#include <optional>
 #include <span>
 #include <string_view>
 
@@ -88,11 +87,21 @@ class Handover {
                                                   bool copy) noexcept;
   // No chunk and no event is open, and none is held.
   [[nodiscard]] bool is_between_all() const noexcept;
-  // Sends whole events in whole chunks as they are, for as long as `bytes` begins with such;
-  // returns how many bytes that are.
+  // Sends whole events in whole chunks as they are, less chunks of one event that is dropped, for
+  // as long as `bytes` begins with such; returns how many bytes that are.
   [[nodiscard]] size_t hand_over_untouched(std::string_view bytes, Batch& batch,
                                            bool copy) noexcept;
-  [[nodiscard]] std::optional<uint32_t> look_at_whole(std::string_view span) noexcept;
+  // What a span is that begins where an event does.
+  struct Whole {
+    enum Kind : uint8_t {
+      kCut,      // Not whole events, or the filter must be asked about each of them.
+      kGoesOn,   // Whole events that all go on.
+      kDropped,  // One whole event that the client does not get.
+    };
+    Kind kind;
+    uint32_t plain_events = 0;  // How many, if it is nothing but such.
+  };
+  [[nodiscard]] Whole look_at_whole(std::string_view span) noexcept;
   [[nodiscard]] bool filter_span(std::string_view span, Batch& batch, bool copy) noexcept;
   [[nodiscard]] bool end_held_event(std::string_view rest, Batch& batch) noexcept;
   [[nodiscard]] bool hold_event_part(std::string_view part, Batch& batch) noexcept;

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include <sluice/io/timer.h>
+#include <sluice/relay/send_watch.h>
 
 #include "batch.h"
 #include "handover.h"
@@ -265,6 +266,39 @@ RelayResult Relay::result() noexcept {
   return result_;
 }
 
+// The usual unary answer: all of the body came with its head, and one send ends it.
+Task<RelayResult> relay_whole(net::Stream& upstream, io::Buffer body,
+                              http::ResponseSink& downstream, http::EventTap* tap,
+                              Duration stall_max) {
+  const std::string_view bytes = body.bytes();
+  RelayResult result{.payload_bytes = bytes.size(), .first_byte_at = upstream.ring().now()};
+  downstream.send({&bytes, 1});
+  if (tap != nullptr) {
+    tap->on_span(bytes);
+    tap->on_end();
+  }
+  SendWatch watch(upstream.ring(), downstream, stall_max);
+  while (!watch.is_over()) co_await watch.step();
+  result.end = watch.end();
+  result.gone_at = watch.gone_at();
+  result.upstream_is_clean = !upstream.is_shut_down();
+  co_return result;
+}
+
+Task<RelayResult> relay_parts(net::Stream& upstream, io::Buffer first,
+                              http::ResponseSink& downstream, http::EventFilter* filter,
+                              http::EventTap* tap, io::BlockPool& blocks, RelayOptions options) {
+  Relay relay(upstream, std::move(first), downstream, filter, tap, blocks, options);
+  for (;;) {
+    relay.advance();
+    if (relay.is_over()) break;
+    co_await io::first_of(relay.upstream_event(), relay.downstream_event(),
+                          relay.interruption_event(), &relay.timer);
+    relay.collect();
+  }
+  co_return relay.result();
+}
+
 }  // namespace
 
 std::string_view to_string(RelayEnd end) noexcept {
@@ -282,16 +316,14 @@ std::string_view to_string(RelayEnd end) noexcept {
 
 Task<RelayResult> relay_body(net::Stream& upstream, io::Buffer first,
                              http::ResponseSink& downstream, http::EventFilter* filter,
-                             http::EventTap* tap, io::BlockPool& blocks, RelayOptions options) {
-  Relay relay(upstream, std::move(first), downstream, filter, tap, blocks, options);
-  for (;;) {
-    relay.advance();
-    if (relay.is_over()) break;
-    co_await io::first_of(relay.upstream_event(), relay.downstream_event(),
-                          relay.interruption_event(), &relay.timer);
-    relay.collect();
+                             http::EventTap* tap, io::BlockPool& blocks,
+                             const RelayOptions& options) {
+  const bool is_whole = options.framing.kind == http::BodyKind::kLength && filter == nullptr &&
+                        !first.is_empty() && first.bytes().size() == options.framing.length;
+  if (is_whole) {
+    return relay_whole(upstream, std::move(first), downstream, tap, options.stall_max);
   }
-  co_return relay.result();
+  return relay_parts(upstream, std::move(first), downstream, filter, tap, blocks, options);
 }
 
 }  // namespace sluice::relay

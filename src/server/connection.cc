@@ -45,7 +45,11 @@ Task<void> Connection::serve() {
   while (keeps_alive_) {
     const HeadRead outcome = co_await read_head();
     if (outcome == HeadRead::kClosed) break;
-    co_await run_exchange(outcome);
+    {
+      exchange::Exchange exchange(worker_.services(), parser_.head(), *this, *this, key_memory_,
+                                  head_began_at_, begin_exchange(outcome));
+      co_await exchange.run();
+    }
     turn_to_next_request();
   }
   if (!body_is_read_ && !stream_.is_shut_down()) co_await linger();
@@ -129,7 +133,7 @@ Task<Connection::HeadRead> Connection::read_head() {
   }
 }
 
-Task<void> Connection::run_exchange(HeadRead outcome) {
+exchange::RefusedHead Connection::begin_exchange(HeadRead outcome) noexcept {
   ++requests_;
   worker_.publish_figures();
   timer_.clear();
@@ -153,16 +157,12 @@ Task<void> Connection::run_exchange(HeadRead outcome) {
                                           408}
                   : exchange::RefusedHead{parser_.error(), parser_.error_status()};
   }
-  {
-    exchange::Exchange exchange(worker_.services(), parser_.head(), *this, *this, head_began_at_,
-                                refused);
-    co_await exchange.run();
-  }
-  stream_.set_observer(nullptr);
-  if (is_draining_ || interrupted_.is_ready()) keeps_alive_ = false;
+  return refused;
 }
 
 void Connection::turn_to_next_request() noexcept {
+  stream_.set_observer(nullptr);
+  if (is_draining_ || interrupted_.is_ready()) keeps_alive_ = false;
   body_.release();
   head_block_.release();
   body_bytes_ = 0;

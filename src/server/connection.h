@@ -56,7 +56,7 @@ class Connection final : public ListLink,
   // The TLS handshake; false when the connection is over. Suspends.
   Task<bool> secure();
   Task<HeadRead> read_head();
-  Task<void> run_exchange(HeadRead outcome);
+  [[nodiscard]] exchange::RefusedHead begin_exchange(HeadRead outcome) noexcept;
   // Throws the bytes of the finished request away and turns to what came behind it.
   void turn_to_next_request() noexcept;
   Task<void> linger();
@@ -118,6 +118,7 @@ class Connection final : public ListLink,
   io::Block head_block_;  // The answer's head until it has been sent.
   std::string_view head_text_;
   http::HeadWriter head_writer_;
+  auth::KeyMemory key_memory_;
   MonoTime head_began_at_;
   uint32_t requests_ = 0;
   bool keeps_alive_ = true;

@@ -15,7 +15,7 @@
 namespace sluice::usage {
 
 // Walks, in order, the control bytes of a text, which the line ends are among, and the quotes with
-// a `d`, `f` or `u` behind them, with which the keys of nearly every event begin.
+// one of `d` to `g`, `t` or `u` behind them, with which the keys begin by which an event is judged.
 class EventMarks {
  public:
   static constexpr size_t npos = std::string_view::npos;
@@ -50,10 +50,10 @@ class EventMarks {
                                : _mm_loadu_si128(reinterpret_cast<const __m128i*>(bytes + i + 1));
       const __m128i is_control = _mm_cmpeq_epi8(_mm_min_epu8(here, _mm_set1_epi8(0x1f)), here);
       const __m128i is_quote = _mm_cmpeq_epi8(here, _mm_set1_epi8('"'));
-      // Of `d` and `f` one bit differs, and is set in both.
+      // Of `d` to `g` two bits differ, and of `t` and `u` one.
       const __m128i is_letter =
-          _mm_or_si128(_mm_cmpeq_epi8(next, _mm_set1_epi8('u')),
-                       _mm_cmpeq_epi8(_mm_or_si128(next, _mm_set1_epi8(2)), _mm_set1_epi8('f')));
+          _mm_or_si128(_mm_cmpeq_epi8(_mm_or_si128(next, _mm_set1_epi8(1)), _mm_set1_epi8('u')),
+                       _mm_cmpeq_epi8(_mm_or_si128(next, _mm_set1_epi8(3)), _mm_set1_epi8('g')));
       const auto bits = static_cast<uint32_t>(
           _mm_movemask_epi8(_mm_or_si128(is_control, _mm_and_si128(is_quote, is_letter))));
       mask |= uint64_t{bits} << i;
@@ -61,7 +61,7 @@ class EventMarks {
 #else
     for (unsigned i = 0; i < kBlock; ++i) {
       const char next = is_last && i == kBlock - 1 ? ' ' : bytes[i + 1];
-      const bool is_key = bytes[i] == '"' && (next == 'd' || next == 'f' || next == 'u');
+      const bool is_key = bytes[i] == '"' && ((next | 1) == 'u' || (next | 3) == 'g');
       mask |= uint64_t{is_key || static_cast<uint8_t>(bytes[i]) < 0x20} << i;
     }
 #endif

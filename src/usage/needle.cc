@@ -1,5 +1,6 @@
 #include "needle.h"
 
+#include <algorithm>
 #include <bit>
 #include <cstdint>
 #include <cstring>
@@ -36,28 +37,52 @@ uint32_t pair_mask(const char* bytes, size_t distance, char second, char last) n
 #endif
 }
 
+// Whether pair_mask() would find something at one of 64 places.
+bool has_pair(const char* bytes, size_t distance, char second, char last) noexcept {
+#if defined(__SSE2__)
+  __m128i found = _mm_setzero_si128();
+  for (unsigned i = 0; i < 64; i += 16) {
+    const __m128i front = _mm_loadu_si128(reinterpret_cast<const __m128i*>(bytes + i));
+    const __m128i back = _mm_loadu_si128(reinterpret_cast<const __m128i*>(bytes + i + distance));
+    found = _mm_or_si128(found, _mm_and_si128(_mm_cmpeq_epi8(front, _mm_set1_epi8(second)),
+                                              _mm_cmpeq_epi8(back, _mm_set1_epi8(last))));
+  }
+  return _mm_movemask_epi8(found) != 0;
+#else
+  (void)bytes, (void)distance, (void)second, (void)last;
+  return true;
+#endif
+}
+
 }  // namespace
 
 size_t find_needle(std::string_view text, std::string_view needle, size_t from) noexcept {
   constexpr size_t kStep = 16;
+  if (text.size() < from + needle.size()) return std::string_view::npos;
   const size_t distance = needle.size() - 2;
   const char second = needle[1];
   const char last = needle.back();
+  const size_t end = text.size() - needle.size() + 1;  // No needle begins here or behind.
+  const auto is_at = [&](size_t at) {
+    return std::memcmp(text.data() + at, needle.data(), needle.size()) == 0;
+  };
   size_t at = from;
-  for (; at + 1 + distance + kStep <= text.size(); at += kStep) {
+  for (; end - from < kStep; ++at) {
+    if (at == end) return std::string_view::npos;
+    if (text[at + 1] == second && is_at(at)) return at;
+  }
+  while (at < end) {
+    if (at + 4 * kStep <= end && !has_pair(text.data() + at + 1, distance, second, last)) {
+      at += 4 * kStep;
+      continue;
+    }
+    at = std::min(at, end - kStep);  // The last step may look at some places once more.
     uint32_t mask = pair_mask(text.data() + at + 1, distance, second, last);
     for (; mask != 0; mask &= mask - 1) {
       const size_t candidate = at + static_cast<size_t>(std::countr_zero(mask));
-      if (std::memcmp(text.data() + candidate, needle.data(), needle.size()) == 0) {
-        return candidate;
-      }
+      if (is_at(candidate)) return candidate;
     }
-  }
-  for (; at + needle.size() <= text.size(); ++at) {
-    if (text[at + 1] == second &&
-        std::memcmp(text.data() + at, needle.data(), needle.size()) == 0) {
-      return at;
-    }
+    at += kStep;
   }
   return std::string_view::npos;
 }

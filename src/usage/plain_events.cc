@@ -3,6 +3,8 @@
 #include <bit>
 #include <cstring>
 
+#include <sluice/http/whole_chunk.h>
+
 #include "needle.h"
 
 #if defined(__SSE2__)
@@ -55,6 +57,8 @@ void PlainEvents::learn(std::string_view span) noexcept {
   const size_t line_end = behind.find('\n');
   if (line_end == npos || !behind.substr(line_end).starts_with("\n\n")) return;
   behind = behind.substr(0, line_end + 2);
+  // Behind the text its member must end, or with a colon the text would be a key of its own.
+  if (behind[1] != ',' && behind[1] != '}') return;
   if (before.find('\n') != npos) return;
   for (const std::string_view part : {before, behind}) {
     if (part.find('\r') != npos) return;
@@ -78,6 +82,27 @@ size_t PlainEvents::match_one(std::string_view span, size_t begin) const noexcep
   const char* const behind = span.data() + text_end;
   if (std::memcmp(behind, behind_.data(), behind_bytes_) != 0) return npos;
   return text_end + behind_bytes_;
+}
+
+http::EventFilter::PlainChunks PlainEvents::find_chunks(std::string_view bytes,
+                                                        size_t begin) const noexcept {
+  http::EventFilter::PlainChunks found{.end = begin};
+  if (before_bytes_ == 0) return found;
+  for (size_t at = begin;;) {
+    const std::string_view chunk = http::find_whole_chunk(bytes, at);
+    size_t matched = 0;
+    uint32_t events = 0;
+    for (; matched < chunk.size(); ++events) {
+      const size_t end = match_one(chunk, matched);
+      if (end == npos) return found;
+      matched = end;
+    }
+    if (events == 0) return found;
+    found.end = at;
+    found.events += events;
+    found.payload_bytes += chunk.size();
+    found.last = chunk;
+  }
 }
 
 PlainEvents::Run PlainEvents::match(std::string_view span, size_t begin) const noexcept {

@@ -58,21 +58,43 @@ struct TokenTap::Walked {
   size_t delta = npos;  // Behind the first such key.
   size_t usage = npos;  // Where the first such key begins whose value is not null.
   bool may_finish = false;
+  bool may_tell_else = false;  // Has a key by which events of other kinds are judged.
   uint32_t lines = 0;
 
   void note_key(std::string_view span, size_t at) noexcept {
-    if (stands_at(span, at, "\"delta\"")) {
-      if (delta == npos) delta = at + kDeltaKey.size();
-    } else if (stands_at(span, at, "\"finish_reason\"")) {
-      if (!is_null_at(span, at + kFinishKey.size())) may_finish = true;
-    } else if (stands_at(span, at, "\"usage\"")) {
-      if (usage == npos && !is_null_at(span, at + kUsageKey.size())) usage = at;
+    switch (span[at + 1]) {
+      case 'd':
+        if (delta == npos && stands_at(span, at, "\"delta\"")) delta = at + kDeltaKey.size();
+        break;
+      case 'f':
+        if (stands_at(span, at, "\"finish_reason\"") && !is_null_at(span, at + kFinishKey.size())) {
+          may_finish = true;
+        }
+        break;
+      case 'u':
+        if (usage == npos && stands_at(span, at, "\"usage\"") &&
+            !is_null_at(span, at + kUsageKey.size())) {
+          usage = at;
+        }
+        break;
+      case 'e': may_tell_else = may_tell_else || stands_at(span, at, "\"error\""); break;
+      case 't':
+        may_tell_else =
+            may_tell_else || stands_at(span, at, "\"type\"") || stands_at(span, at, "\"text\"");
+        break;
+      default: break;
     }
   }
   // An event of one data line with content, as nearly all are.
   [[nodiscard]] bool is_plain(std::string_view span) const noexcept {
     return lines == 1 && delta != npos && !may_finish && stands_at(span, begin, "data:") &&
            stands_at(span, delta, ":") && is_content_at(span, delta + 1);
+  }
+  // An event of one data line with nothing by which judge() could tell anything, as that is which
+  // brings the usage.
+  [[nodiscard]] bool says_nothing(std::string_view span) const noexcept {
+    return lines == 1 && delta == npos && !may_finish && !may_tell_else &&
+           (stands_at(span, begin, "data: {") || stands_at(span, begin, "data:{"));
   }
 };
 
@@ -135,7 +157,7 @@ void TokenTap::end_walked(std::string_view span, const Walked& event, size_t end
   if (event.is_plain(span)) {
     ++content_events_;
     plain_.learn(text);
-  } else {
+  } else if (!event.says_nothing(span)) {
     judge(text);
   }
 }

@@ -3,6 +3,7 @@
 #include <array>
 
 #include <sluice/http/sse.h>
+#include <sluice/json/plain_usage.h>
 
 #include "needle.h"
 
@@ -36,7 +37,8 @@ bool UsageFilter::keeps(std::string_view event) noexcept {
     text = {joined.data(), length};
   }
   if (find_needle(text, "\"usage\"") == std::string_view::npos) return true;
-  const auto fields = reader_->read_event(text);
+  auto fields = json::read_plain_event(text);
+  if (!fields) fields = reader_->read_event(text);
   return !fields || !fields->has_choices || !fields->choices_empty || !fields->has_usage ||
          fields->has_error;
 }

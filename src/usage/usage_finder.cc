@@ -4,6 +4,8 @@
 #include <array>
 #include <cstring>
 
+#include <sluice/json/plain_usage.h>
+
 #include "needle.h"
 
 namespace sluice::usage {
@@ -76,6 +78,13 @@ size_t UsageFinder::seek_token(std::string_view span, size_t at, char token,
 
 size_t UsageFinder::seek_object_end(std::string_view span, size_t at) noexcept {
   const std::string_view part = span.substr(at, object_.room_left());
+  if (depth_ == 0) {
+    if (const auto plain = json::read_plain_usage(part)) {
+      if (!plain->fields.is_empty()) found_ = plain->fields;
+      seeking_ = Seeking::kKey;
+      return at + plain->bytes;
+    }
+  }
   const size_t end = scan_object(part);
   if (end == std::string_view::npos) {
     const bool is_kept = object_.append(part);

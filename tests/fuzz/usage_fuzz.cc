@@ -5,6 +5,7 @@
 #include <string_view>
 
 #include <sluice/http/sse.h>
+#include <sluice/json/plain_usage.h>
 #include <sluice/usage/token_tap.h>
 #include <sluice/usage/usage_filter.h>
 
@@ -28,6 +29,31 @@ void check_equal(const TokenTap& left, const TokenTap& right) {
   require(left.content_events() == right.content_events());
   require(left.is_done() == right.is_done() && left.has_error() == right.has_error());
   require(left.has_finished() == right.has_finished());
+}
+
+// Wherever a plain usage is read, the strict reader reads the same one.
+void check_plain_usage(sluice::json::FieldReader& reader, std::string_view body) {
+  size_t at = body.find('{');
+  for (int left = 16; left > 0 && at != std::string_view::npos; --left) {
+    if (const auto plain = sluice::json::read_plain_usage(body.substr(at))) {
+      const auto strict = reader.read_usage(body.substr(at, plain->bytes));
+      require(strict.has_value());
+      require(strict->input == plain->fields.input && strict->output == plain->fields.output);
+      require(strict->cached == plain->fields.cached);
+      require(strict->reasoning == plain->fields.reasoning);
+    }
+    const size_t end = body.find('\n', at);
+    const std::string_view text = body.substr(at, end == std::string_view::npos ? end : end - at);
+    if (const auto plain = sluice::json::read_plain_event(text)) {
+      const auto strict = reader.read_event(text);
+      require(strict.has_value() && strict->has_usage == plain->has_usage);
+      require(strict->has_choices == plain->has_choices);
+      require(strict->choices_empty == plain->choices_empty);
+      require(strict->has_error == plain->has_error && !strict->has_finish_reason);
+      require(strict->usage.output == plain->usage.output);
+    }
+    at = body.find('{', at + 1);
+  }
 }
 
 // The filter is asked about one whole event at a time; lines of two are never joined. Whatever the
@@ -79,6 +105,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* bytes, size_t size) {
   }
   check_equal(whole, cut);
 
+  check_plain_usage(reader, body);
   check_filter(reader, whole.plain_events(), body);
   return 0;
 }

@@ -156,6 +156,19 @@ TEST_F(Instructions, p013_stream_of_50_events_in_one_write) {
   run_exchanges(request("\"stream\":true,"));
 }
 
+// The same as upstreams answer when we have asked for the usage: the client does not get its event.
+TEST_F(Instructions, p013_stream_of_50_events_and_the_usage) {
+  std::string stream(kStreamHead);
+  for (size_t i = 0; i < kBurst; ++i) stream += event_chunk();
+  stream +=
+      chunk(R"(data: {"id":"chatcmpl-1","object":"chat.completion.chunk","created":1760000000,)"
+            R"("model":"canned","choices":[],)"
+            R"("usage":{"prompt_tokens":160,"completion_tokens":60,"total_tokens":220}})"
+            "\n\n");
+  serve_always(stream + chunk("data: [DONE]\n\n") + "0\r\n\r\n");
+  run_exchanges(request("\"stream\":true,"));
+}
+
 TEST_F(Instructions, p013_event_that_comes_alone) {
   serve(a());
   StageClient& c = client();

@@ -46,13 +46,27 @@ void identify(benchmark::State& state, bool is_known) {
       bearers(state.range(0), is_known ? 0 : state.range(0));
   size_t next = 0;
   for (auto _ : state) {
-    auto principal = chain.identify({.authorization = authorizations[next++ % 4096]}, kNow);
+    KeyMemory memory;  // Of a connection whose first request this is.
+    auto principal = chain.identify({.authorization = authorizations[next++ % 4096]}, kNow, memory);
     if (principal.has_value() != is_known) return state.SkipWithError("a wrong answer");
     benchmark::DoNotOptimize(principal);
   }
 }
 BENCHMARK_CAPTURE(identify, known, true)->ArgName("keys")->Arg(1)->Arg(10'000)->Arg(100'000);
 BENCHMARK_CAPTURE(identify, unknown, false)->ArgName("keys")->Arg(100'000);
+
+void identify_again(benchmark::State& state) {
+  const config::Snapshot snapshot = with_keys(state.range(0));
+  const Chain chain{KeyTable(snapshot)};
+  const std::string authorization = "Bearer " + secret_of(0);
+  KeyMemory memory;
+  for (auto _ : state) {
+    auto principal = chain.identify({.authorization = authorization}, kNow, memory);
+    if (!principal) return state.SkipWithError("a wrong answer");
+    benchmark::DoNotOptimize(principal);
+  }
+}
+BENCHMARK(identify_again)->ArgName("keys")->Arg(1)->Arg(100'000);
 
 }  // namespace
 }  // namespace sluice::auth

@@ -6,6 +6,7 @@
 
 #include <sluice/auth/credentials.h>
 #include <sluice/auth/file_source.h>
+#include <sluice/auth/key_memory.h>
 #include <sluice/auth/principal.h>
 #include <sluice/base/clock.h>
 #include <sluice/base/result.h>
@@ -22,11 +23,15 @@ class Chain {
   Chain& operator=(const Chain&) = delete;
 
   // Otherwise kInvalidApiKey, with a `detail` that says why to the log; the client is told the
-  // same in every case. Without any key in development mode everyone is anonymous.
-  [[nodiscard]] Result<Principal> identify(const Credentials& credentials,
-                                           WallTime now) const noexcept;
+  // same in every case. Without any key in development mode everyone is anonymous. `memory` is of
+  // the connection that the credentials came on.
+  [[nodiscard]] Result<Principal> identify(const Credentials& credentials, WallTime now,
+                                           KeyMemory& memory) const noexcept;
 
  private:
+  [[nodiscard]] Result<Principal> ask_sources(const crypto::Digest& digest,
+                                              WallTime now) const noexcept;
+
   FileSource file_;
   std::array<const Source*, 1> sources_;  // In the order in which they are asked.
   bool is_open_;                          // Development mode without a key.

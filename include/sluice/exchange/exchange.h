@@ -1,6 +1,7 @@
 // One request from first byte to last: the seven phases in order.
 #pragma once
 
+#include <sluice/auth/key_memory.h>
 #include <sluice/exchange/services.h>
 #include <sluice/http/request_body.h>
 #include <sluice/http/request_parser.h>
@@ -22,7 +23,8 @@ class Exchange {
   // Everything passed by reference must live until run() completes. `began_at` is when the first
   // byte of the head came.
   Exchange(Services& services, const http::RequestHead& head, http::RequestBody& body,
-           http::ResponseSink& client, MonoTime began_at, RefusedHead refused) noexcept;
+           http::ResponseSink& client, auth::KeyMemory& key_memory, MonoTime began_at,
+           RefusedHead refused) noexcept;
   Exchange(const Exchange&) = delete;
   Exchange& operator=(const Exchange&) = delete;
 
@@ -35,6 +37,7 @@ class Exchange {
   const http::RequestHead& head_;
   http::RequestBody& body_;
   http::ResponseSink& client_;
+  auth::KeyMemory& key_memory_;
   MonoTime began_at_;
   RefusedHead refused_;
 };

@@ -2,11 +2,13 @@
 #pragma once
 
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
 #include <sluice/auth/chain.h>
 #include <sluice/config/snapshot.h>
+#include <sluice/http/headers.h>
 #include <sluice/metrics/cells.h>
 #include <sluice/route/router.h>
 #include <sluice/upstream/pool.h>
@@ -29,6 +31,12 @@ struct Generation {
   // By UpstreamId: the field lines that every request to it carries; empty when they could not be
   // written, which the loader prevents.
   std::vector<std::string> request_fields;
+  // What of a client's head goes upstream, by `id` where that is known.
+  struct ForwardedHeader {
+    http::HeaderName id;
+    std::string_view name;  // In lower case.
+  };
+  std::vector<ForwardedHeader> forwarded_headers;
   uint32_t pins = 0;
 };
 

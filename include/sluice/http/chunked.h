@@ -5,6 +5,7 @@
 
 #include <sluice/base/result.h>
 #include <sluice/http/head.h>
+#include <sluice/http/whole_chunk.h>
 
 namespace sluice::http {
 
@@ -81,8 +82,6 @@ class ChunkedDecoder {
   };
 
   Unexpected fail(std::string_view detail) const noexcept;
-  [[nodiscard]] static std::string_view find_whole_chunk(std::string_view bytes,
-                                                         size_t& at) noexcept;
   // The following return a detail on failure, else an empty view.
   std::string_view read_framing_byte(char c) noexcept;
   std::string_view read_size_byte(char c) noexcept;

@@ -50,6 +50,7 @@ class ResponseParser {
 
   ParseState fail(const HeadFault& fault) noexcept;
   ParseState step(std::string_view bytes) noexcept;
+  bool read_usual_status_line(std::string_view bytes) noexcept;
   ParseState read_status_line(std::string_view bytes) noexcept;
   const HeadFault* finish(std::string_view bytes) noexcept;
   const HeadFault* decide_body() noexcept;

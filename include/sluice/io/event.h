@@ -91,6 +91,7 @@ class [[nodiscard]] FirstOf {
   }
   void await_suspend(std::coroutine_handle<> handle) noexcept {
     waiter_.handle = handle;
+    is_attached_ = true;
     for (Event* event : events_) {
       if (event == nullptr) continue;
       SLUICE_ASSERT(event->waiter_ == nullptr);
@@ -101,13 +102,16 @@ class [[nodiscard]] FirstOf {
 
  private:
   void detach() noexcept {
+    if (!is_attached_) return;
+    is_attached_ = false;
     for (Event* event : events_) {
-      if (event != nullptr && event->waiter_ == &waiter_) event->waiter_ = nullptr;
+      if (event != nullptr) event->waiter_ = nullptr;
     }
   }
 
   std::array<Event*, kCount> events_;
   Waiter waiter_;
+  bool is_attached_ = false;  // The events that are given point to the waiter.
 };
 
 // Suspends until at least one of the events is ready; the caller looks which. The one primitive

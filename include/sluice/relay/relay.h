@@ -69,6 +69,7 @@ struct RelayResult {
 // pointer or view must live until the task completes.
 Task<RelayResult> relay_body(net::Stream& upstream, io::Buffer first,
                              http::ResponseSink& downstream, http::EventFilter* filter,
-                             http::EventTap* tap, io::BlockPool& blocks, RelayOptions options);
+                             http::EventTap* tap, io::BlockPool& blocks,
+                             const RelayOptions& options);
 
 }  // namespace sluice::relay

@@ -6,6 +6,8 @@
 #include <cstdint>
 #include <string_view>
 
+#include <sluice/http/event_filter.h>
+
 namespace sluice::usage {
 
 // Nearly all events of an answer repeat each other but for one string: the new text. Comparing what
@@ -27,6 +29,9 @@ class PlainEvents {
   };
   // The matching events that stand in `span` from `begin` on, where an event must begin.
   [[nodiscard]] Run match(std::string_view span, size_t begin) const noexcept;
+  // The same for a body in chunks: those that hold nothing but matching events.
+  [[nodiscard]] http::EventFilter::PlainChunks find_chunks(std::string_view bytes,
+                                                           size_t begin) const noexcept;
 
  private:
   static constexpr size_t kBeforeMax = 320;

@@ -19,6 +19,9 @@ class UsageFilter final : public http::EventFilter {
       : reader_(&reader), plain_(&plain) {}
 
   Look look_at(std::string_view span) noexcept override;
+  PlainChunks find_plain_chunks(std::string_view bytes, size_t begin) noexcept override {
+    return plain_->find_chunks(bytes, begin);
+  }
   bool keeps(std::string_view event) noexcept override;
 
  private:

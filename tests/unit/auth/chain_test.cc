@@ -22,12 +22,18 @@ config::Snapshot with_keys(std::initializer_list<std::string_view> secrets) {
   return snapshot;
 }
 
+// As the first request of a connection does.
+Result<Principal> identify(const Chain& chain, const Credentials& credentials) {
+  KeyMemory memory;
+  return chain.identify(credentials, kNow, memory);
+}
+
 TEST(Chain, finds_the_key_by_each_header) {
   const config::Snapshot snapshot = with_keys({"sk-1", "sk-2"});
   const Chain chain{KeyTable(snapshot)};
-  EXPECT_EQ(chain.identify({.authorization = "Bearer sk-2"}, kNow)->key, KeyId{1});
-  EXPECT_EQ(chain.identify({.x_api_key = "sk-1"}, kNow)->key, KeyId{0});
-  EXPECT_EQ(chain.identify({.api_key = "sk-2"}, kNow)->key, KeyId{1});
+  EXPECT_EQ(identify(chain, {.authorization = "Bearer sk-2"})->key, KeyId{1});
+  EXPECT_EQ(identify(chain, {.x_api_key = "sk-1"})->key, KeyId{0});
+  EXPECT_EQ(identify(chain, {.api_key = "sk-2"})->key, KeyId{1});
 }
 
 TEST(Chain, refuses_and_tells_the_log_why) {
@@ -35,7 +41,7 @@ TEST(Chain, refuses_and_tells_the_log_why) {
   snapshot.keys[0].expires = kNow;
   const Chain chain{KeyTable(snapshot)};
   const auto detail = [&](const Credentials& credentials) {
-    const auto principal = chain.identify(credentials, kNow);
+    const auto principal = identify(chain, credentials);
     EXPECT_EQ(principal.error().code, ErrorCode::kInvalidApiKey);
     return principal.error().detail;
   };
@@ -49,7 +55,7 @@ TEST(Chain, refuses_near_misses) {
   const config::Snapshot snapshot = with_keys({"sk-abcdef"});
   const Chain chain{KeyTable(snapshot)};
   for (const char* secret : {"sk-abcde", "sk-abcdefg", "sk-abcdeg", "SK-ABCDEF", "sk-abcdef="}) {
-    EXPECT_FALSE(chain.identify({.x_api_key = secret}, kNow).has_value()) << secret;
+    EXPECT_FALSE(identify(chain, {.x_api_key = secret}).has_value()) << secret;
   }
 }
 
@@ -59,7 +65,7 @@ TEST(Chain, development_without_keys_lets_everyone_in_as_anonymous) {
   const Chain chain{KeyTable(snapshot)};
   for (const Credentials& credentials :
        {Credentials{}, Credentials{.authorization = "Bearer whatever"}}) {
-    const auto principal = chain.identify(credentials, kNow);
+    const auto principal = identify(chain, credentials);
     ASSERT_TRUE(principal.has_value());
     EXPECT_TRUE(principal->is_anonymous());
     EXPECT_EQ(principal->tenant, TenantId{0});
@@ -70,10 +76,36 @@ TEST(Chain, development_without_keys_lets_everyone_in_as_anonymous) {
 TEST(Chain, is_closed_otherwise) {
   config::Snapshot development = with_keys({"sk-1"});
   development.development = true;
-  EXPECT_FALSE(Chain(KeyTable(development)).identify({}, kNow).has_value());
+  EXPECT_FALSE(identify(Chain(KeyTable(development)), {}).has_value());
   const config::Snapshot empty;
-  EXPECT_FALSE(Chain(KeyTable(empty)).identify({}, kNow).has_value());
-  EXPECT_FALSE(Chain(KeyTable(empty)).identify({.x_api_key = "sk-1"}, kNow).has_value());
+  EXPECT_FALSE(identify(Chain(KeyTable(empty)), {}).has_value());
+  EXPECT_FALSE(identify(Chain(KeyTable(empty)), {.x_api_key = "sk-1"}).has_value());
+}
+
+// Goal: what a connection remembers spares the digest and nothing else.
+TEST(Chain, asks_about_a_remembered_key_each_time) {
+  config::Snapshot snapshot = with_keys({"sk-1", "sk-2"});
+  const Chain chain{KeyTable(snapshot)};
+  const Credentials credentials{.authorization = "Bearer sk-1"};
+  KeyMemory memory;
+  ASSERT_TRUE(chain.identify(credentials, kNow, memory).has_value());
+  ASSERT_NE(memory.recall(credentials), nullptr);
+  EXPECT_EQ(chain.identify(credentials, kNow, memory)->key, KeyId{0});
+
+  snapshot.keys[0].expires = kNow;
+  EXPECT_EQ(chain.identify(credentials, kNow, memory).error().detail, "key expired");
+  const config::Snapshot without_it = with_keys({"sk-2"});
+  EXPECT_EQ(Chain(KeyTable(without_it)).identify(credentials, kNow, memory).error().detail,
+            "unknown key");
+  EXPECT_EQ(chain.identify({.authorization = "Bearer sk-2"}, kNow, memory)->key, KeyId{1});
+}
+
+TEST(Chain, remembers_no_key_that_was_refused) {
+  const config::Snapshot snapshot = with_keys({"sk-1"});
+  const Chain chain{KeyTable(snapshot)};
+  KeyMemory memory;
+  EXPECT_FALSE(chain.identify({.x_api_key = "sk-9"}, kNow, memory).has_value());
+  EXPECT_EQ(memory.recall({.x_api_key = "sk-9"}), nullptr);
 }
 
 }  // namespace

@@ -10,8 +10,8 @@ namespace {
 
 TEST(FindNeedle, agrees_with_plain_search_at_every_place_and_length) {
   const std::string needle = "\"usage\"";
-  for (size_t before = 0; before < 50; ++before) {
-    for (size_t behind = 0; behind < 30; ++behind) {
+  for (size_t before = 0; before < 150; ++before) {
+    for (size_t behind = 0; behind < 90; ++behind) {
       const std::string text = std::string(before, '"') + needle + std::string(behind, 'u');
       // A block of the exact size, so that a sanitizer sees a read outside.
       const std::unique_ptr<char[]> block(new char[text.size()]);

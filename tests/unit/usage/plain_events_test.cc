@@ -3,7 +3,10 @@
 
 #include <gtest/gtest.h>
 
+#include <array>
 #include <string>
+
+#include <sluice/http/chunked.h>
 
 namespace sluice::usage {
 namespace {
@@ -48,6 +51,39 @@ TEST_F(PlainEventsTest, stops_before_an_event_that_is_not_like_it) {
   }
 }
 
+std::string chunk(const std::string& payload) {
+  std::array<char, http::kChunkHeadBytesMax> head;
+  return std::string(http::write_chunk_head(head, payload.size())) + payload + "\r\n";
+}
+
+TEST_F(PlainEventsTest, finds_the_chunks_that_hold_nothing_else) {
+  const std::string good = chunk(event("a")) + chunk(event("b") + event("c"));
+  const std::string bytes = "ab" + good;
+  const auto all = plain_.find_chunks(bytes, 2);
+  EXPECT_EQ(all.end, bytes.size());
+  EXPECT_EQ(all.events, 3u);
+  EXPECT_EQ(all.payload_bytes, event("a").size() * 3);
+  EXPECT_EQ(all.last, event("b") + event("c"));
+  for (const std::string& other :
+       {chunk(event("")), chunk(event("a") + "x"), chunk(event("a") + "data: [DONE]\n\n"),
+        chunk(event("a").substr(0, 20)), std::string("0\r\n\r\n"), std::string()}) {
+    const std::string span = good + other;
+    const auto found = plain_.find_chunks(span, 0);
+    EXPECT_EQ(found.end, good.size()) << other;
+    EXPECT_EQ(found.events, 3u) << other;
+    EXPECT_EQ(found.last, event("b") + event("c")) << other;
+  }
+}
+
+TEST_F(PlainEventsTest, a_chunk_that_is_cut_at_any_byte_is_not_found) {
+  const std::string whole = chunk(event("text"));
+  for (size_t size = 0; size < whole.size(); ++size) {
+    const auto found = plain_.find_chunks(std::string_view(whole).substr(0, size), 0);
+    EXPECT_EQ(found.events, 0u) << size;
+    EXPECT_EQ(found.end, 0u) << size;
+  }
+}
+
 TEST_F(PlainEventsTest, a_cut_at_any_byte_is_no_match) {
   const std::string whole = event("text");
   for (size_t size = 0; size < whole.size(); ++size) EXPECT_EQ(matches(whole.substr(0, size)), 0u);
@@ -55,6 +91,16 @@ TEST_F(PlainEventsTest, a_cut_at_any_byte_is_no_match) {
 
 TEST(PlainEvents, nothing_matches_before_something_is_learned) {
   EXPECT_EQ(PlainEvents().match(event("a"), 0).events, 0u);
+}
+
+// Goal: in what is no JSON a text may be a key, which no text that follows it has to be.
+TEST(PlainEvents, learns_no_event_whose_text_is_a_key) {
+  for (const char* behind : {"\":\"stop\"}}]}\n\n", "\" :1}}]}\n\n", "\"\n\n"}) {
+    PlainEvents plain;
+    const std::string text = kBefore + "finish_reason" + behind;
+    plain.learn(text);
+    EXPECT_EQ(plain.match(text, 0).events, 0u) << behind;
+  }
 }
 
 TEST(PlainEvents, learns_the_first_of_several_events) {
