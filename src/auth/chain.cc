@@ -11,6 +11,14 @@ Result<Principal> Chain::identify(const Credentials& credentials, WallTime now,
                                   KeyMemory& memory) const noexcept {
   // Tenant 0 is "default", which every snapshot has.
   if (is_open_) return Principal{.key = {}, .tenant = TenantId{0}};
+  if (const std::string_view subject = memory.certificate_subject(); !subject.empty()) {
+    // Proven by the handshake, so it goes before the headers, which SDKs fill with any text.
+    const Answer answer = file_.ask_subject(subject, now);
+    if (answer.verdict == Verdict::kAllow) return answer.principal;
+    if (answer.verdict == Verdict::kDeny) {
+      return fail(ErrorCode::kInvalidApiKey, Side::kDownstream, answer.reason);
+    }
+  }
   if (const crypto::Digest* known = memory.recall(credentials)) return ask_sources(*known, now);
   const Result<std::string_view> secret = extract_secret(credentials);
   if (!secret) return Unexpected(secret.error());

@@ -5,6 +5,7 @@
 #include <wolfssl/ssl.h>
 
 #include <algorithm>
+#include <array>
 #include <cstring>
 #include <new>
 
@@ -69,6 +70,11 @@ std::unique_ptr<TlsSession> TlsSession::make(const TlsRef<TlsProfile>& profile,
     return nullptr;
   }
   if (profile->first().key) crypto::set_signing_key(session, *profile->first().key);
+  std::array<char, 8> protocols = {'h', 't', 't', 'p', '/', '1', '.', '1'};
+  if (wolfSSL_UseALPN(session, protocols.data(), protocols.size(),
+                      WOLFSSL_ALPN_FAILED_ON_MISMATCH) != WOLFSSL_SUCCESS) {
+    return nullptr;
+  }
   if (!rules) return made;
   const std::string& name = rules->server_name;
   const bool is_name = !parse_address(name, 0).has_value();

@@ -78,6 +78,7 @@ Task<bool> Connection::secure() {
   const Result<void> done = co_await net::handshake(stream_, deadline, &drained_);
   if (done) {
     outcomes[stream_.is_resumed() ? TlsOutcome::kResumed : TlsOutcome::kFull].add();
+    key_memory_.set_certificate_subject(stream_.peer_subject());
     co_return true;
   }
   outcomes[TlsOutcome::kFailed].add();

@@ -24,7 +24,7 @@ class Chain {
 
   // Otherwise kInvalidApiKey, with a `detail` that says why to the log; the client is told the
   // same in every case. Without any key in development mode everyone is anonymous. `memory` is of
-  // the connection that the credentials came on.
+  // the connection that the credentials came on; a key of its certificate goes before them.
   [[nodiscard]] Result<Principal> identify(const Credentials& credentials, WallTime now,
                                            KeyMemory& memory) const noexcept;
 

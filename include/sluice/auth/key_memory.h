@@ -1,4 +1,4 @@
-// What a connection's last good key was digested to.
+// What a connection knows of its client's identity: its certificate, and its last good key.
 #pragma once
 
 #include <array>
@@ -30,6 +30,11 @@ class KeyMemory {
   void remember(const Credentials& credentials, const crypto::Digest& digest) noexcept;
   void forget() noexcept;
 
+  // RFC 2253 subject of the client's verified certificate, "" without one. The view must live as
+  // long as this.
+  void set_certificate_subject(std::string_view subject) noexcept { subject_ = subject; }
+  [[nodiscard]] std::string_view certificate_subject() const noexcept { return subject_; }
+
  private:
   static constexpr size_t kTextBytesMax = 128;
 
@@ -39,6 +44,7 @@ class KeyMemory {
   bool is_bearer_ = false;
   std::array<char, kTextBytesMax> text_;
   crypto::Digest digest_;
+  std::string_view subject_;
 };
 
 }  // namespace sluice::auth

@@ -82,6 +82,23 @@ TEST(Chain, is_closed_otherwise) {
   EXPECT_FALSE(identify(Chain(KeyTable(empty)), {.x_api_key = "sk-1"}).has_value());
 }
 
+// Goal: the certificate decides where a key has its subject, and the headers where none has.
+TEST(Chain, a_certificate_goes_before_the_headers) {
+  config::Snapshot snapshot = with_keys({"sk-1", "sk-2"});
+  snapshot.keys_by_subject["CN=team-a"] = KeyId{1};
+  const Chain chain{KeyTable(snapshot)};
+  KeyMemory memory;
+  memory.set_certificate_subject("CN=team-a");
+  EXPECT_EQ(chain.identify({}, kNow, memory)->key, KeyId{1});
+  EXPECT_EQ(chain.identify({.x_api_key = "sk-1"}, kNow, memory)->key, KeyId{1});
+  snapshot.keys[1].expires = kNow;
+  EXPECT_EQ(chain.identify({}, kNow, memory).error().detail, "key expired");
+
+  memory.set_certificate_subject("CN=team-b");
+  EXPECT_EQ(chain.identify({.x_api_key = "sk-1"}, kNow, memory)->key, KeyId{0});
+  EXPECT_FALSE(chain.identify({}, kNow, memory).has_value());
+}
+
 // Goal: what a connection remembers spares the digest and nothing else.
 TEST(Chain, asks_about_a_remembered_key_each_time) {
   config::Snapshot snapshot = with_keys({"sk-1", "sk-2"});
