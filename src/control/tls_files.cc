@@ -97,9 +97,18 @@ class Reader {
     return nullptr;
   }
 
-  // Null, and an error reported, when a file of it cannot be read or understood.
+  // Null, and an error reported, when a file of it cannot be read or understood. Read once for
+  // each use, since many upstreams may be shown the same.
   const net::TlsIdentity* read_identity(const config::CertificateFiles& paths,
                                         const std::string& place, Use use) {
+    const auto [entry, is_new] =
+        identities_.try_emplace({paths.certificate, paths.key, paths.ocsp, use}, nullptr);
+    if (is_new) entry->second = check_identity(paths, place, use);
+    return entry->second;
+  }
+
+  const net::TlsIdentity* check_identity(const config::CertificateFiles& paths,
+                                         const std::string& place, Use use) {
     const config::FileText* const chain =
         open(paths.certificate, place + ".certificate", kPemBytesMax);
     const config::FileText* const key = open(paths.key, place + ".key", kPemBytesMax);
@@ -110,7 +119,7 @@ class Reader {
       chain_reading = crypto::read_chain(chain->text, use, now_);
       report(paths.certificate, std::move(chain_reading.findings));
     }
-    if (key != nullptr) check_key(*key, paths.key, chain_reading.pem);
+    if (key != nullptr) check_key(*key, paths, chain_reading.pem);
     if (!chain_reading.facts || key == nullptr) return nullptr;
     add_life(paths.certificate, chain_reading.facts->not_after);
     bool is_stapled = false;
@@ -119,28 +128,31 @@ class Reader {
       is_stapled = reading.may_be_stapled;
       report(paths.ocsp, std::move(reading.findings));
     }
-    const auto [entry, is_new] =
-        identities_.try_emplace(std::tuple(paths.certificate, paths.key, paths.ocsp), nullptr);
-    if (is_new) {
-      entry->second = &reading_.files.identities.emplace_back(
-          net::TlsIdentity{.chain_pem = std::move(chain_reading.pem),
-                           .key_pem = crypto::Secret(key->text),
-                           .ocsp_der = is_stapled ? ocsp->text : std::string(),
-                           .names = std::move(chain_reading.facts->dns_names)});
-    }
-    return entry->second;
+    const Use other = use == Use::kServer ? Use::kClient : Use::kServer;
+    const auto shared = identities_.find({paths.certificate, paths.key, paths.ocsp, other});
+    if (shared != identities_.end() && shared->second != nullptr) return shared->second;
+    return &reading_.files.identities.emplace_back(
+        net::TlsIdentity{.chain_pem = std::move(chain_reading.pem),
+                         .key_pem = crypto::Secret(key->text),
+                         .ocsp_der = is_stapled ? ocsp->text : std::string(),
+                         .names = std::move(chain_reading.facts->dns_names)});
   }
 
-  void check_key(const config::FileText& key, const std::string& path, const std::string& chain) {
-    report(path, crypto::check_key(key.text, chain));
+  void check_key(const config::FileText& key, const config::CertificateFiles& paths,
+                 const std::string& chain) {
+    report(paths.key, crypto::check_key(key.text, chain, paths.certificate));
     if (!key.others_may_read) return;
-    report(path, false, "every user may read this private key", "run `chmod 600 " + path + "`");
+    report(paths.key, false, "every user may read this private key",
+           "run `chmod 600 " + paths.key + "`");
   }
 
   std::string read_authorities(const std::string& path, const std::string& place) {
     const config::FileText* const file = open(path, place, kAuthoritiesBytesMax);
     if (file == nullptr) return {};
-    report(path, crypto::check_authorities(file->text, now_));
+    // A bundle of the system has some hundred, which many upstreams may share.
+    if (checked_authorities_.insert(path).second) {
+      report(path, crypto::check_authorities(file->text, now_));
+    }
     return file->text;
   }
 
@@ -154,7 +166,10 @@ class Reader {
   const WallTime now_;
   TlsReading& reading_;
   std::map<std::string, std::expected<config::FileText, std::string>> files_;
-  std::map<std::tuple<std::string, std::string, std::string>, const net::TlsIdentity*> identities_;
+  // By certificate, key, OCSP response and use; null for those with errors.
+  std::map<std::tuple<std::string, std::string, std::string, Use>, const net::TlsIdentity*>
+      identities_;
+  std::set<std::string> checked_authorities_;
   std::set<std::pair<std::string, std::string>> reported_;  // File and cause.
 };
 

@@ -316,7 +316,8 @@ ChainReading read_chain(std::string_view pem, CertificateUse use, WallTime now) 
   return reading;
 }
 
-std::vector<Finding> check_key(std::string_view key_pem, std::string_view chain_pem) {
+std::vector<Finding> check_key(std::string_view key_pem, std::string_view chain_pem,
+                               std::string_view chain_file) {
   std::vector<Finding> findings;
   const KeyReading reading = parse_key(key_pem);
   if (reading.is_encrypted) {
@@ -337,7 +338,8 @@ std::vector<Finding> check_key(std::string_view key_pem, std::string_view chain_
     const bool is_match = X509_check_private_key(certificates.all[0].get(), reading.key.get()) == 1;
     ERR_clear_error();
     if (is_match) return findings;
-    add_error(findings, "the private key does not belong to the certificate",
+    add_error(findings,
+              fmt::format("the private key does not belong to the certificate {}", chain_file),
               "name the key that the certificate was requested with; the certificate must be the "
               "first in its file");
   }

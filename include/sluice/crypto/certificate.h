@@ -56,7 +56,9 @@ inline constexpr int64_t kExpiryWarningDays = 14;
 [[nodiscard]] ChainReading read_chain(std::string_view pem, CertificateUse use, WallTime now);
 
 // The private key of the leaf of `chain_pem`; whether they match is skipped without a leaf.
-[[nodiscard]] std::vector<Finding> check_key(std::string_view key_pem, std::string_view chain_pem);
+// `chain_file` is for the cause.
+[[nodiscard]] std::vector<Finding> check_key(std::string_view key_pem, std::string_view chain_pem,
+                                             std::string_view chain_file);
 
 // A PEM file of authorities whose certificates are trusted.
 [[nodiscard]] std::vector<Finding> check_authorities(std::string_view pem, WallTime now);

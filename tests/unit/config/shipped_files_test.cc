@@ -107,6 +107,12 @@ TEST(ShippedFiles, d040_full_yaml_shows_the_defaults) {
   EXPECT_EQ(shown.timeouts, defaults.timeouts);
   EXPECT_EQ(shown.upstreams[0].timeouts, defaults.upstreams[0].timeouts);
   EXPECT_EQ(shown.upstreams[0].pool, defaults.upstreams[0].pool);
+  ASSERT_TRUE(shown.tls && shown.upstreams[1].tls);
+  EXPECT_EQ(shown.tls->version_min, ListenerTls().version_min);
+  EXPECT_EQ(shown.tls->handshakes_per_second, ListenerTls().handshakes_per_second);
+  EXPECT_EQ(shown.tls->handshake_timeout, ListenerTls().handshake_timeout);
+  EXPECT_EQ(shown.upstreams[1].tls->verify, UpstreamTls().verify);
+  EXPECT_EQ(shown.upstreams[1].tls->version_min, UpstreamTls().version_min);
 }
 
 TEST(ShippedFiles, d040_the_documentation_has_every_key) {

@@ -170,8 +170,8 @@ TEST_F(TlsFilesTest, findings_have_the_file_that_they_are_about) {
   snapshot_.tls->client_ca = "ca.pem";
   EXPECT_EQ(errors(),
             "a.pem: the certificate expired on 2025-06-14; renew it\n"
-            "a.key: the private key does not belong to the certificate; name the key that the "
-            "certificate was requested with; the certificate must be the first in its file\n"
+            "a.key: the private key does not belong to the certificate a.pem; name the key that "
+            "the certificate was requested with; the certificate must be the first in its file\n"
             "ca.pem: the file holds no certificate; write the path of a PEM file, which has "
             "-----BEGIN CERTIFICATE----- in it\n");
 }
@@ -181,6 +181,27 @@ TEST_F(TlsFilesTest, a_finding_is_told_once_however_often_its_file_is_named) {
   for (size_t i = 0; i < 3; ++i) upstream_tls(i).ca = "ca.pem";
   const std::string text = errors();
   EXPECT_EQ(std::count(text.begin(), text.end(), '\n'), 1) << text;
+}
+
+TEST_F(TlsFilesTest, one_pair_may_serve_and_be_shown_and_is_judged_for_both) {
+  write_pair("a", {.subject_alt_name = "", .key_usage = "serverAuth"});
+  upstream_tls(0).identity = pair("a");
+  upstream_tls(1).identity = pair("a");
+  const TlsReading reading = read();
+  EXPECT_EQ(text_of(reading.errors), "");
+  EXPECT_EQ(reading.files.identities.size(), 1u);
+  EXPECT_EQ(reading.files.upstreams[1]->identity, reading.files.server->identities[0]);
+  ASSERT_EQ(reading.warnings.size(), 2u);
+  EXPECT_TRUE(reading.warnings[0].cause.contains("has no subjectAltName"));
+  EXPECT_TRUE(reading.warnings[1].cause.contains("is not made for clients"));
+}
+
+TEST_F(TlsFilesTest, a_key_of_another_certificate_is_told_for_each) {
+  snapshot_.tls->certificates = {{"a.pem", "b.key", ""}, {"b.pem", "b.key", ""}};
+  upstream_tls(0).identity = config::CertificateFiles{"ca.pem", "b.key", ""};
+  const std::string text = text_of(read().errors);
+  EXPECT_TRUE(text.contains("b.key: the private key does not belong to the certificate a.pem; "));
+  EXPECT_TRUE(text.contains("b.key: the private key does not belong to the certificate ca.pem; "));
 }
 
 TEST_F(TlsFilesTest, a_key_that_everyone_may_read_is_warned_of) {

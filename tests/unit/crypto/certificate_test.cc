@@ -92,7 +92,7 @@ TEST_F(CertificateTest, good_kinds_of_keys_are_told_apart) {
     EXPECT_EQ(reading.facts.value().key_kind, expected);
     EXPECT_EQ(reading.facts.value().key_bits, bits);
     EXPECT_EQ(text_of(reading.findings), "");
-    EXPECT_EQ(text_of(check_key(one.key_pem, one.pem)), "");
+    EXPECT_EQ(text_of(check_key(one.key_pem, one.pem, "a.pem")), "");
   }
 }
 
@@ -256,22 +256,24 @@ TEST_F(CertificateTest, a_chain_has_a_bound) {
 }
 
 TEST_F(CertificateTest, keys_are_checked) {
-  EXPECT_EQ(text_of(check_key(leaf().key_pem, leaf().pem)), "");
-  EXPECT_EQ(text_of(check_key(leaf().key_pem, "")), "");
-  EXPECT_EQ(text_of(check_key(root().key_pem, leaf().pem)),
-            "error: the private key does not belong to the certificate; name the key that the "
-            "certificate was requested with; the certificate must be the first in its file\n");
-  EXPECT_TRUE(text_of(check_key(support::encrypted_key(leaf().key_pem), leaf().pem))
+  EXPECT_EQ(text_of(check_key(leaf().key_pem, leaf().pem, "a.pem")), "");
+  EXPECT_EQ(text_of(check_key(leaf().key_pem, "", "a.pem")), "");
+  EXPECT_EQ(
+      text_of(check_key(root().key_pem, leaf().pem, "a.pem")),
+      "error: the private key does not belong to the certificate a.pem; name the key that the "
+      "certificate was requested with; the certificate must be the first in its file\n");
+  EXPECT_TRUE(text_of(check_key(support::encrypted_key(leaf().key_pem), leaf().pem, "a.pem"))
                   .starts_with("error: the private key is encrypted; "));
-  EXPECT_TRUE(text_of(check_key(leaf().pem, leaf().pem))
+  EXPECT_TRUE(text_of(check_key(leaf().pem, leaf().pem, "a.pem"))
                   .starts_with("error: the file holds no private key; "));
-  EXPECT_TRUE(text_of(check_key(support::key_der(leaf().key_pem), leaf().pem))
+  EXPECT_TRUE(text_of(check_key(support::key_der(leaf().key_pem), leaf().pem, "a.pem"))
                   .starts_with("error: the file is DER, not PEM; "));
   std::string cut = leaf().key_pem;
   cut.erase(cut.size() / 2);
+  EXPECT_TRUE(text_of(check_key(cut, leaf().pem, "a.pem"))
+                  .starts_with("error: the private key cannot be read; "));
   EXPECT_TRUE(
-      text_of(check_key(cut, leaf().pem)).starts_with("error: the private key cannot be read; "));
-  EXPECT_TRUE(text_of(check_key("", leaf().pem)).starts_with("error: the file holds no private"));
+      text_of(check_key("", leaf().pem, "a.pem")).starts_with("error: the file holds no private"));
 }
 
 TEST_F(CertificateTest, authorities_are_checked) {
