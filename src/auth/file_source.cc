@@ -20,7 +20,8 @@ Answer answer_of(KeyId id, const config::Key& key, WallTime now) noexcept {
 }  // namespace
 
 Answer FileSource::ask_subject(std::string_view subject, WallTime now) const noexcept {
-  const auto found = table_.by_subject->find(subject);
+  // Debian's abseil has a string_view of its own.
+  const auto found = table_.by_subject->find(absl::string_view(subject.data(), subject.size()));
   if (found == table_.by_subject->end()) return {};
   return answer_of(found->second, table_.keys[found->second.value], now);
 }

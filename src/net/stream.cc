@@ -59,8 +59,7 @@ Unexpected Stream::lost(int32_t result) const noexcept {
     case ECONNRESET: return fail(code, side_, Retry::kIfReused, "connection reset");
     case EPIPE: return fail(code, side_, Retry::kIfReused, "broken pipe");
     case ETIMEDOUT: return fail(code, side_, Retry::kIfReused, "keep-alive timed out");
-    case EBADMSG:
-      return fail(code, side_, Retry::kIfReused, "TLS: cut off without close_notify");
+    case EBADMSG: return fail(code, side_, Retry::kIfReused, "TLS: cut off without close_notify");
     case EPROTO: return fail(code, side_, Retry::kNever, tls_->failure());
     case ECANCELED: return fail(ErrorCode::kCancelled, side_, "cancelled");
     default: return fail(code, side_, Retry::kIfReused, "socket error");
