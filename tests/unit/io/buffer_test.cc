@@ -132,5 +132,33 @@ TEST(BufferPool, sixty_four_bytes_behind_the_end_are_readable) {
   EXPECT_EQ(copy.size(), BufferPool::kBufferBytes);
 }
 
+TEST(BufferPool, spares_are_used_again_and_counted_apart) {
+  ProvidingKernel kernel;
+  BufferPool pool(kernel, {.hot = 64, .most = 64});
+  Buffer spare = pool.take_spare();
+  ASSERT_TRUE(spare.is_held());
+  char* const memory = spare.spare_data();
+  std::memset(memory, 'x', BufferPool::kSpareUsableBytes);
+  spare.set_spare_length(BufferPool::kSpareUsableBytes);
+  spare.remove_prefix(BufferPool::kSpareUsableBytes - 1);
+  EXPECT_EQ(pool.in_use(), 0u);
+  spare.release();
+  Buffer again = pool.take_spare();
+  EXPECT_EQ(again.spare_data(), memory);
+  EXPECT_TRUE(again.is_empty());
+}
+
+TEST(BufferPool, many_spares_make_buffers_scarce) {
+  ProvidingKernel kernel;
+  BufferPool pool(kernel, {.hot = 64, .most = 64});
+  std::vector<Buffer> spares;
+  for (int i = 0; i < 16; ++i) spares.push_back(pool.take_spare());
+  EXPECT_FALSE(pool.is_scarce());
+  spares.push_back(pool.take_spare());
+  EXPECT_TRUE(pool.is_scarce());
+  spares.pop_back();
+  EXPECT_FALSE(pool.is_scarce());
+}
+
 }  // namespace
 }  // namespace sluice::io
