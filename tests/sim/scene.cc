@@ -13,13 +13,14 @@ namespace {
 using support::FaultPlan;
 using support::Prng;
 
-ShardOptions options_of(uint64_t seed, Weather weather, uint32_t upstreams) {
+ShardOptions options_of(uint64_t seed, Weather weather, uint32_t upstreams, bool is_secured) {
   Prng prng(seed ^ 0x5ca1ab1e);
   const bool is_hostile = weather == Weather::kHostile;
   ShardOptions options{
       .world = {.seed = seed,
                 .faults = is_hostile ? FaultPlan::hostile(prng) : FaultPlan::rough(prng)},
-      .config = scene_config(prng, upstreams, is_hostile)};
+      .config = scene_config(prng, upstreams, is_hostile, is_secured),
+      .is_secured = is_secured};
   options.buffers = {.hot = 64, .most = prng.chance(300) ? 64u : 256u};
   if (is_hostile && prng.chance(50))
     options.budget_bytes = 300'000;  // Refusals for want of memory.
@@ -40,11 +41,12 @@ std::string chunked(Prng& prng, const std::string& body) {
 
 }  // namespace
 
-Scene::Scene(uint64_t seed, Weather weather)
+Scene::Scene(uint64_t seed, Weather weather, bool is_secured)
     : weather_(weather),
+      is_secured_(is_secured),
       prng_(seed * 2 + 1),
       upstreams_(static_cast<uint32_t>(prng_.between(1, 3))),
-      shard_(options_of(seed, weather, upstreams_)) {
+      shard_(options_of(seed, weather, upstreams_, is_secured)) {
   start_upstreams();
   start_clients();
   plan_interventions();
@@ -75,7 +77,7 @@ void Scene::plan_interventions() {
   support::SimWorld& world = shard_.world();
   for (uint64_t reloads = prng_.below(3); reloads > 0; --reloads) {
     world.after(microseconds(prng_.below(60'000)), [this] {
-      if (!drains_early_) shard_.adopt(scene_config(prng_, upstreams_, is_hostile()));
+      if (!drains_early_) shard_.adopt(scene_config(prng_, upstreams_, is_hostile(), is_secured_));
     });
   }
   if (!is_hostile() || !chance(300)) return;

@@ -18,7 +18,7 @@ enum class Weather : uint8_t {
 
 class Scene {
  public:
-  Scene(uint64_t seed, Weather weather);
+  Scene(uint64_t seed, Weather weather, bool is_secured = false);
 
   // Plays until every client is gone, then checks all that was seen and the shard's end.
   void play();
@@ -51,6 +51,7 @@ class Scene {
   [[nodiscard]] bool chance(uint32_t per_mille) { return prng_.chance(per_mille); }
 
   Weather weather_;
+  bool is_secured_;  // TLS on both sides of the gateway.
   support::Prng prng_;
   uint32_t upstreams_;
   ShardWorld shard_;

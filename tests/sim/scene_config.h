@@ -13,7 +13,8 @@ inline net::Address upstream_address(uint32_t index) {
 }
 
 // In calm and rough worlds the timeouts are too long to matter.
-inline std::string scene_config(support::Prng& prng, uint32_t upstreams, bool is_hostile) {
+inline std::string scene_config(support::Prng& prng, uint32_t upstreams, bool is_hostile,
+                                bool is_secured) {
   const auto pick = [&](uint64_t low, uint64_t high) {
     return std::to_string(prng.between(low, high));
   };
@@ -23,11 +24,15 @@ inline std::string scene_config(support::Prng& prng, uint32_t upstreams, bool is
     text += "timeouts: {head: " + pick(500, 5000) + "ms, body: " + pick(500, 5000) +
             "ms, keep_alive: " + pick(50, 5000) + "ms, stall: " + pick(500, 5000) + "ms}\n";
   }
+  if (is_secured) text += "tls: {certificates: [{certificate: leaf.pem, key: leaf.key}]}\n";
   text += "upstreams:\n";
   for (uint32_t i = 0; i < upstreams; ++i) {
-    text += "  - name: u" + std::to_string(i) + "\n    url: http://10.0.1." +
-            std::to_string(i + 1) + ":8000\n    pool: {idle_max: " + pick(0, 4) +
-            ", idle_timeout: " + pick(10, 3000) + "ms, age_max: " + pick(10, 3000) +
+    const std::string url =
+        (is_secured ? "https://10.0.1." : "http://10.0.1.") + std::to_string(i + 1) + ":8000";
+    text += "  - name: u" + std::to_string(i) + "\n    url: " + url +
+            (is_secured ? "\n    tls: {ca: ca.pem, server_name: upstream.test}" : "") +
+            "\n    pool: {idle_max: " + pick(0, 4) + ", idle_timeout: " + pick(10, 3000) +
+            "ms, age_max: " + pick(10, 3000) +
             "ms, connections_max: " + (is_hostile ? pick(1, 20) : "1000") + "}\n";
     if (!is_hostile) continue;
     text += "    timeouts: {connect: " + pick(10, 2000) + "ms, response: " + pick(100, 5000) +

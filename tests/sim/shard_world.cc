@@ -8,6 +8,8 @@
 #include <sluice/config/loader.h>
 #include <sluice/net/listener.h>
 
+#include "test_certificates.h"
+
 namespace sluice::sim {
 namespace {
 
@@ -53,6 +55,23 @@ std::vector<net::Address> addresses_of(const config::Endpoint& endpoint) {
   return address ? std::vector{*address} : std::vector<net::Address>();
 }
 
+const support::TestCertificate& tls_authority() {
+  static const support::TestCertificate made =
+      support::make_certificate({.common_name = "authority",
+                                 .subject_alt_name = "",
+                                 .is_authority = true,
+                                 .now = SystemClock().wall()});
+  return made;
+}
+
+const support::TestCertificate& tls_leaf() {
+  static const support::TestCertificate made =
+      support::make_certificate({.subject_alt_name = "DNS:sluice.test,DNS:upstream.test",
+                                 .issuer = &tls_authority(),
+                                 .now = SystemClock().wall()});
+  return made;
+}
+
 int open_listener(support::SimWorld& world) {
   // The process has its descriptors when it starts; they run out later.
   const uint32_t no_descriptor = std::exchange(world.faults().no_descriptor, 0);
@@ -60,6 +79,35 @@ int open_listener(support::SimWorld& world) {
   world.faults().no_descriptor = no_descriptor;
   SLUICE_ASSERT(fd.has_value());
   return *fd;
+}
+
+// The peers' library is OpenSSL, so that each side is held to the protocol and not to itself.
+void secure_peers(support::SimWorld& world) {
+  world.set_layers(
+      [] { return support::make_tls_client_layer(tls_authority().pem, "sluice.test"); },
+      [] { return support::make_tls_server_layer(tls_leaf().pem, tls_leaf().key_pem); });
+}
+
+upstream::ShardTls make_tls(const config::Snapshot& snapshot) {
+  upstream::ShardTls made;
+  if (!snapshot.tls) return made;
+  const net::TlsIdentity identity{.chain_pem = tls_leaf().pem,
+                                  .key_pem = crypto::Secret(tls_leaf().key_pem),
+                                  .ocsp_der = {},
+                                  .names = {"sluice.test"}};
+  auto server = net::TlsServer::make({.identities = {&identity}}, net::TicketKeys::generate());
+  SLUICE_ASSERT(server.has_value());
+  made.server = *std::move(server);
+  std::vector<std::optional<net::TlsClientSettings>> settings(snapshot.upstreams.size());
+  for (size_t i = 0; i < settings.size(); ++i) {
+    settings[i] = {.ca_pem = tls_authority().pem,
+                   .server_name = snapshot.upstreams[i].tls->server_name};
+  }
+  net::SystemAuthorities system;
+  auto clients = net::TlsClient::make(settings, system);
+  SLUICE_ASSERT(clients.has_value());
+  made.clients = *std::move(clients);
+  return made;
 }
 
 }  // namespace
@@ -82,6 +130,7 @@ ShardWorld::ShardWorld(ShardOptions options)
                                                                  .log = &log_,
                                                                  .first = prepare(options.config)});
   ring_->set_hook(*worker_);
+  if (options.is_secured) secure_peers(world_);
 }
 
 ShardWorld::~ShardWorld() {
@@ -112,7 +161,8 @@ upstream::AdoptSnapshot ShardWorld::prepare(const std::string& config) {
   }
   upstream::AdoptSnapshot adoption{.snapshot = snapshot.get(),
                                    .cells = std::move(registry_.bind(models, upstreams)[0]),
-                                   .addresses = std::move(addresses)};
+                                   .addresses = std::move(addresses),
+                                   .tls = make_tls(*snapshot)};
   snapshots_.emplace(generation, std::move(snapshot));
   return adoption;
 }

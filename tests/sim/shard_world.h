@@ -29,6 +29,7 @@ struct ShardOptions {
   support::SimOptions world;
   std::string config;  // Without `listen` and `development`, which are added.
   uint64_t budget_bytes = 256u << 20;
+  bool is_secured = false;  // TLS to clients and to all upstreams, as the configuration then says.
   io::BufferLimits buffers{.hot = 64, .most = 256};
   // What the ring is given in place of the simulated kernel, when set.
   std::function<std::unique_ptr<io::Kernel>(io::Kernel&)> wrap_kernel;

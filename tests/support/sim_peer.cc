@@ -11,6 +11,7 @@ void SimPeer::attach(End& end, uint32_t window) {
   end_ = &end;
   end.window = window;
   end.watcher = this;
+  if (layer_ != nullptr) wire_ += layer_->begin();
   on_connected();
   on_change();
 }
@@ -51,6 +52,7 @@ void SimPeer::reset() {
   if (end_ == nullptr || is_closed_) return;
   is_closed_ = true;
   outbox_.clear();
+  wire_.clear();
   End& end = *end_;
   end.watcher = nullptr;
   end.is_closed = true;
@@ -71,9 +73,11 @@ void SimPeer::read_all() {
   char bytes[4096];
   while (!is_closed_ && !is_stalled_ && !end_->inbox.empty()) {
     const int64_t count = world_.net().read(*end_, bytes, sizeof bytes);
-    const std::string_view piece(bytes, static_cast<size_t>(count));
+    std::string_view piece(bytes, static_cast<size_t>(count));
+    std::string unwrapped;
+    if (layer_ != nullptr) piece = unwrapped = layer_->unwrap(piece, wire_);
     received_ += piece;
-    on_bytes(piece);
+    if (!piece.empty()) on_bytes(piece);
   }
   if (is_closed_ || is_stalled_ || !end_->inbox.empty()) return;
   if (end_->fin_received && !std::exchange(saw_end_, true)) on_ended();
@@ -82,15 +86,22 @@ void SimPeer::read_all() {
 
 void SimPeer::write_some() {
   if (end_ == nullptr || is_closed_) return;
-  if (!outbox_.empty()) {
-    const int64_t count = world_.net().write(*end_, outbox_);
+  if (layer_ != nullptr && !outbox_.empty()) {
+    wire_ += layer_->wrap(outbox_);
+    outbox_.clear();
+  }
+  const bool is_ending = closes_ || finishes_;
+  if (layer_ != nullptr && is_ending && !std::exchange(said_end_, true)) wire_ += layer_->end();
+  std::string& leaving = layer_ != nullptr ? wire_ : outbox_;
+  if (!leaving.empty()) {
+    const int64_t count = world_.net().write(*end_, leaving);
     if (count < 0) {
-      outbox_.clear();  // The other side is gone; a program would stop here.
+      leaving.clear();  // The other side is gone; a program would stop here.
     } else {
-      outbox_.erase(0, static_cast<size_t>(count));
+      leaving.erase(0, static_cast<size_t>(count));
     }
   }
-  if (!outbox_.empty()) return;
+  if (!leaving.empty()) return;
   if (closes_) {
     is_closed_ = true;
     world_.net().close(*end_);

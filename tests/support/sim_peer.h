@@ -3,9 +3,11 @@
 
 #include <deque>
 #include <functional>
+#include <memory>
 #include <string>
 #include <string_view>
 
+#include "peer_layer.h"
 #include "sim_net.h"
 
 namespace sluice::support {
@@ -26,6 +28,9 @@ class SimPeer : private End::Watcher {
   std::function<void(std::string_view)> when_bytes;
   std::function<void()> when_ended;  // FIN; what was sent before has been seen.
   std::function<void()> when_reset;
+
+  // Before it is connected: what it says and hears goes through `layer`.
+  void set_layer(std::unique_ptr<PeerLayer> layer) { layer_ = std::move(layer); }
 
   // Queues bytes; they leave in order, as the window allows, not before `delay` has passed.
   void send(std::string bytes, Duration delay = Duration::zero());
@@ -49,7 +54,7 @@ class SimPeer : private End::Watcher {
   }
   // Everything that arrived so far.
   [[nodiscard]] const std::string& received() const noexcept { return received_; }
-  [[nodiscard]] size_t unsent_bytes() const noexcept { return outbox_.size(); }
+  [[nodiscard]] size_t unsent_bytes() const noexcept { return outbox_.size() + wire_.size(); }
   [[nodiscard]] SimWorld& world() noexcept { return world_; }
 
  protected:
@@ -81,12 +86,15 @@ class SimPeer : private End::Watcher {
 
   SimWorld& world_;
   End* end_ = nullptr;
+  std::unique_ptr<PeerLayer> layer_;
   std::string outbox_;
+  std::string wire_;  // What the layer made of the outbox.
   std::string received_;
   MonoTime scheduled_until_{};
   uint32_t steps_scheduled_ = 0;
   bool finishes_ = false;  // A FIN follows the outbox.
   bool closes_ = false;    // The end of both directions follows the outbox.
+  bool said_end_ = false;  // Through the layer.
   bool is_closed_ = false;
   bool is_stalled_ = false;
   bool saw_end_ = false;

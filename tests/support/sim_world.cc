@@ -24,7 +24,9 @@ SimListener& SimWorld::serve(const net::Address& address, MakePeer make) {
   SimListener* listener = net_.listen(address, false);
   SLUICE_ASSERT(listener != nullptr);
   listener->on_accept = [this, make = std::move(make)](End& end) {
-    make().attach(end, peer_window_);
+    SimPeer& peer = make();
+    if (server_layer_) peer.set_layer(server_layer_());
+    peer.attach(end, peer_window_);
   };
   return *listener;
 }

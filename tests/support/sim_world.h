@@ -60,8 +60,15 @@ class SimWorld {
   template <class Peer = SimPeer, class... Args>
   Peer& connect(const net::Address& address, Duration delay = Duration::zero(), Args&&... args) {
     Peer& peer = adopt<Peer>(std::forward<Args>(args)...);
+    if (client_layer_) peer.set_layer(client_layer_());
     events_.after(delay, [this, &peer, address] { start_connect(peer, address); });
     return peer;
+  }
+  // Layers of the clients and of the servers that are made from now on; none without.
+  using MakeLayer = std::function<std::unique_ptr<PeerLayer>()>;
+  void set_layers(MakeLayer of_clients, MakeLayer of_servers) {
+    client_layer_ = std::move(of_clients);
+    server_layer_ = std::move(of_servers);
   }
   // A server: `make` is called for every connection and returns its peer, made by adopt().
   using MakePeer = std::function<SimPeer&()>;
@@ -102,6 +109,7 @@ class SimWorld {
   SimSyscalls syscalls_;
   SimKernel kernel_;
   std::vector<std::unique_ptr<SimPeer>> peers_;
+  MakeLayer client_layer_, server_layer_;
   uint32_t peer_window_ = 64 * 1024;
 };
 
