@@ -1,5 +1,7 @@
 #include <sluice/control/tls_files.h>
 
+#include <sluice/net/tls.h>
+
 #include <algorithm>
 #include <expected>
 #include <map>
@@ -178,6 +180,15 @@ class Reader {
 TlsReading read_tls_files(const config::Snapshot& snapshot, const config::Environment& environment,
                           WallTime now) {
   TlsReading reading;
+  const bool wants_tls = snapshot.tls || std::ranges::any_of(snapshot.upstreams, [](const auto& u) {
+                           return u.tls.has_value();
+                         });
+  if (wants_tls && !net::has_tls()) {
+    reading.errors.push_back({.file = snapshot.source_path,
+                              .cause = "`tls` and https:// need a build of Sluice with TLS",
+                              .remedy = "use one, or put a terminator in front"});
+    return reading;
+  }
   Reader reader(environment, now, reading);
   if (snapshot.tls) reader.read_listener(*snapshot.tls);
   reading.files.upstreams.resize(snapshot.upstreams.size());

@@ -5,8 +5,6 @@
 
 #include <sluice/base/assert.h>
 
-#include "tls_session.h"
-
 namespace sluice::net {
 
 Stream::Stream(io::Ring& ring, int fd, Side side) noexcept
@@ -60,7 +58,7 @@ Unexpected Stream::lost(int32_t result) const noexcept {
     case EPIPE: return fail(code, side_, Retry::kIfReused, "broken pipe");
     case ETIMEDOUT: return fail(code, side_, Retry::kIfReused, "keep-alive timed out");
     case EBADMSG: return fail(code, side_, Retry::kIfReused, "TLS: cut off without close_notify");
-    case EPROTO: return fail(code, side_, Retry::kNever, tls_->failure());
+    case EPROTO: return fail(code, side_, Retry::kNever, tls_failure());
     case ECANCELED: return fail(ErrorCode::kCancelled, side_, "cancelled");
     default: return fail(code, side_, Retry::kIfReused, "socket error");
   }

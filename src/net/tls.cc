@@ -18,6 +18,8 @@ struct ResumableSession {
   std::unique_ptr<WOLFSSL_SESSION, Free> session;
 };
 
+bool has_tls() noexcept { return true; }
+
 // --- TlsServer --------------------------------------------------------------------------------
 
 std::expected<std::unique_ptr<TlsServer>, std::string> TlsServer::make(
@@ -168,22 +170,6 @@ Task<Result<void>> handshake(Stream& stream, Deadline deadline, io::Event* gone)
   }
   stream.begin_tls();
   co_return Result<void>();
-}
-
-// --- pacing -----------------------------------------------------------------------------------
-
-HandshakePacer::HandshakePacer(double rate, uint32_t burst) noexcept
-    : interval_(std::chrono::duration_cast<Duration>(std::chrono::duration<double>(1 / rate))),
-      tolerance_(interval_ * burst) {}
-
-MonoTime HandshakePacer::take_place(MonoTime now) noexcept {
-  const MonoTime begin = std::max(now, next_ - tolerance_);
-  next_ = std::max(now, next_) + interval_;
-  return begin;
-}
-
-bool HandshakePacer::has_place_before(MonoTime latest) const noexcept {
-  return next_ - tolerance_ < latest;
 }
 
 }  // namespace sluice::net

@@ -60,11 +60,11 @@ void CipherOutput::release() noexcept {
   size_ = capacity_ = 0;
 }
 
-std::unique_ptr<TlsSession> TlsSession::make(const TlsRef<TlsProfile>& profile,
+Stream::SessionPtr TlsSession::make(const TlsRef<TlsProfile>& profile,
                                              const TlsRef<PeerRules>& rules) noexcept {
   WOLFSSL* session = wolfSSL_new(profile->first().context.get());
   if (session == nullptr) return nullptr;
-  auto made = std::unique_ptr<TlsSession>(new (std::nothrow) TlsSession(profile, session, rules));
+  auto made = Stream::SessionPtr(new (std::nothrow) TlsSession(profile, session, rules));
   if (made == nullptr) {
     wolfSSL_free(session);
     return nullptr;

@@ -63,7 +63,7 @@ class TlsSession {
   enum class Read : uint8_t { kBytes, kWantsInput, kEnd, kFailed };
 
   // Null without memory. `rules` are empty for the session of a listener.
-  [[nodiscard]] static std::unique_ptr<TlsSession> make(const TlsRef<TlsProfile>& profile,
+  [[nodiscard]] static Stream::SessionPtr make(const TlsRef<TlsProfile>& profile,
                                                         const TlsRef<PeerRules>& rules) noexcept;
   ~TlsSession();
   TlsSession(const TlsSession&) = delete;

@@ -12,7 +12,9 @@
 
 namespace sluice::net {
 
-void Stream::set_tls(std::unique_ptr<TlsSession> session) noexcept { tls_ = std::move(session); }
+void Stream::DropSession::operator()(TlsSession* session) const noexcept { delete session; }
+
+std::string_view Stream::tls_failure() const noexcept { return tls_->failure(); }
 
 void Stream::begin_tls() noexcept {
   SLUICE_ASSERT(!receive_.is_in_flight() && !receive_.is_ready() && !send_.is_in_flight());

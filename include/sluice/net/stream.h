@@ -107,7 +107,11 @@ class Stream {
   [[nodiscard]] Side side() const noexcept { return side_; }
 
   // --- TLS; for net/tls.h ---
-  void set_tls(std::unique_ptr<TlsSession> session) noexcept;
+  struct DropSession {
+    void operator()(TlsSession* session) const noexcept;
+  };
+  using SessionPtr = std::unique_ptr<TlsSession, DropSession>;
+  void set_tls(SessionPtr session) noexcept { tls_ = std::move(session); }
   // From now on everything is encrypted. Nothing may be in flight.
   void begin_tls() noexcept;
   [[nodiscard]] TlsSession* tls() const noexcept { return tls_.get(); }
@@ -169,6 +173,7 @@ class Stream {
   };
 
   [[nodiscard]] Unexpected lost(int32_t result) const noexcept;
+  [[nodiscard]] std::string_view tls_failure() const noexcept;
   void decrypt_received() noexcept;
   // True when there is something to tell: plaintext, the end, or a failure.
   [[nodiscard]] bool take_plaintext() noexcept;
@@ -184,7 +189,7 @@ class Stream {
   ReceiveOp receive_;
   SendOp send_;
   HangupOp hangup_;
-  std::unique_ptr<TlsSession> tls_;
+  SessionPtr tls_;
   char* into_ = nullptr;  // Where plaintext goes that start_receive_into() asked for.
   uint32_t into_room_ = 0;
 };

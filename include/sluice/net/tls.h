@@ -22,6 +22,9 @@ class TlsSession;
 struct PeerRules;
 struct ResumableSession;
 
+// False in a build without TLS, in which every make() below fails.
+[[nodiscard]] bool has_tls() noexcept;
+
 // What encrypts the session tickets of a listener (RFC 5077, RFC 8446 4.6.1), so that a client can
 // resume on any shard. The first key encrypts, both decrypt. Wiped when it dies.
 struct TicketKeys {
