@@ -3,6 +3,8 @@
 #include <cstdio>
 #include <string>
 
+#include <sluice/net/tls.h>
+
 #include "check.h"
 #include "exit_status.h"
 #include "gateway.h"
@@ -26,7 +28,12 @@ int main(int argc, char** argv) {
   const ParsedOptions parsed = parse_options(argc, argv);
   if (!parsed.is_complete) return parsed.status;
   switch (parsed.options.verb) {
-    case Verb::kVersion: std::puts("sluice " SLUICE_VERSION); return kExitOk;
+    case Verb::kVersion:
+      std::puts("sluice " SLUICE_VERSION);
+      std::puts(sluice::net::has_tls()
+                    ? "with TLS by wolfSSL: may be passed on under the GPL, version 3 or later"
+                    : "without TLS: may be passed on under the Apache License 2.0");
+      return kExitOk;
     case Verb::kCheck: return check_config(parsed.options.config_path);
     case Verb::kRun: return Gateway(parsed.options.config_path, SLUICE_VERSION).run();
   }

@@ -61,7 +61,7 @@ void CipherOutput::release() noexcept {
 }
 
 Stream::SessionPtr TlsSession::make(const TlsRef<TlsProfile>& profile,
-                                             const TlsRef<PeerRules>& rules) noexcept {
+                                    const TlsRef<PeerRules>& rules) noexcept {
   WOLFSSL* session = wolfSSL_new(profile->first().context.get());
   if (session == nullptr) return nullptr;
   auto made = Stream::SessionPtr(new (std::nothrow) TlsSession(profile, session, rules));

@@ -64,7 +64,7 @@ class TlsSession {
 
   // Null without memory. `rules` are empty for the session of a listener.
   [[nodiscard]] static Stream::SessionPtr make(const TlsRef<TlsProfile>& profile,
-                                                        const TlsRef<PeerRules>& rules) noexcept;
+                                               const TlsRef<PeerRules>& rules) noexcept;
   ~TlsSession();
   TlsSession(const TlsSession&) = delete;
   TlsSession& operator=(const TlsSession&) = delete;

@@ -1,4 +1,5 @@
-// Stands in for TLS in a build without it: nothing can be secured, so nothing of the rest is reached.
+// Stands in for TLS in a build without it: nothing can be secured, so nothing of the rest is
+// reached.
 #include <sluice/base/assert.h>
 #include <sluice/net/stream.h>
 #include <sluice/net/tls.h>
