@@ -5,7 +5,7 @@
 
 #include <sluice/http/whole_chunk.h>
 
-#include "needle.h"
+#include "walked_event.h"
 
 #if defined(__SSE2__)
 #include <emmintrin.h>
@@ -41,29 +41,21 @@ size_t find_text_end(std::string_view text, size_t at) noexcept {
 }  // namespace
 
 void PlainEvents::learn(std::string_view span) noexcept {
-  constexpr std::string_view kText = "\"delta\":{\"content\":\"";
-  if (times_learned_ == kLearnedMax || !span.starts_with("data:")) return;
-  const size_t text_at = find_needle(span.substr(0, kBeforeMax), kText);
-  // The first delta is the one that counts.
-  if (text_at == npos || find_needle(span, "\"delta\"") != text_at) return;
-  const size_t text_begin = text_at + kText.size();
-  const size_t text_end = find_text_end(span, text_begin);
-  if (text_end == text_begin || text_end == span.size() || span[text_end] != '"' ||
-      span[text_end - 1] == '\\') {
-    return;
-  }
-  const std::string_view before = span.substr(0, text_begin);
-  std::string_view behind = span.substr(text_end, kBehindMax);
-  const size_t line_end = behind.find('\n');
-  if (line_end == npos || !behind.substr(line_end).starts_with("\n\n")) return;
-  behind = behind.substr(0, line_end + 2);
+  if (const WalkedEvent event(span, 0); event.end() != npos) learn(event);
+}
+
+void PlainEvents::learn(const WalkedEvent& event) noexcept {
+  constexpr std::string_view kBeforeText = ":{\"content\":\"";
+  if (times_learned_ == kLearnedMax || !event.is_plain() || event.usage() != npos) return;
+  const std::string_view whole = event.text();
+  const size_t text_begin = event.delta() - event.begin() + kBeforeText.size();
+  const size_t text_end = find_text_end(whole, text_begin);
+  if (text_end == whole.size() || whole[text_end] != '"' || whole[text_end - 1] == '\\') return;
+  const std::string_view before = whole.substr(0, text_begin);
+  const std::string_view behind = whole.substr(text_end);
+  if (before.size() > kBeforeMax || behind.size() > kBehindMax) return;
   // Behind the text its member must end, or with a colon the text would be a key of its own.
   if (behind[1] != ',' && behind[1] != '}') return;
-  if (before.find('\n') != npos) return;
-  for (const std::string_view part : {before, behind}) {
-    if (part.find('\r') != npos) return;
-    if (may_have_object(part, "\"usage\"") || has_finish_reason(part)) return;
-  }
   ++times_learned_;
   before_bytes_ = static_cast<uint32_t>(before.size());
   behind_bytes_ = static_cast<uint32_t>(behind.size());

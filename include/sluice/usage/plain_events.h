@@ -10,6 +10,8 @@
 
 namespace sluice::usage {
 
+class WalkedEvent;
+
 // Nearly all events of an answer repeat each other but for one string: the new text. Comparing what
 // stands around that string with an event that was looked at in full spares the look.
 //
@@ -22,6 +24,8 @@ class PlainEvents {
   // Learns from the event that `span` begins with, if it is a whole chat event of one data line
   // that brings content, and no usage and no finish reason, and is not too long.
   void learn(std::string_view span) noexcept;
+  // The same from an event that was walked already.
+  void learn(const WalkedEvent& event) noexcept;
 
   struct Run {
     size_t end;       // Behind the last event that matched.
