@@ -41,6 +41,7 @@ std::string_view upstream_path(const Endpoint& endpoint, std::string_view client
       client_query};
   size_t length = 0;
   for (const std::string_view piece : pieces) {
+    if (piece.empty()) continue;
     if (piece.size() > out.size() - length) return {};
     std::copy(piece.begin(), piece.end(), out.begin() + static_cast<std::ptrdiff_t>(length));
     length += piece.size();

@@ -95,7 +95,9 @@ class AttemptPtr {
   explicit AttemptPtr(Services& services);
   AttemptPtr(AttemptPtr&& other) noexcept : block_(std::move(other.block_)) {}
   AttemptPtr& operator=(AttemptPtr&& other) noexcept;
-  ~AttemptPtr() { reset(); }
+  ~AttemptPtr() {
+    if (is_held()) reset();
+  }
 
   [[nodiscard]] bool is_held() const noexcept { return block_.is_held(); }
   [[nodiscard]] Attempt* operator->() noexcept { return get(); }

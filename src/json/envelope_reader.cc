@@ -51,12 +51,16 @@ constexpr auto kFieldOfLength = [] {
 }();
 
 Field find_field(std::string_view raw_key) noexcept {
+  const auto find = [](std::string_view key) {
+    if (key.size() > kNameBytesMax) return Field::kOther;
+    const Field field = kFieldOfLength[key.size()];
+    if (field == Field::kOther) return field;
+    return key == kFieldNames[static_cast<size_t>(field)] ? field : Field::kOther;
+  };
+  if (const Field field = find(raw_key); field != Field::kOther) return field;
   std::array<char, kRawNameBytesMax> scratch;
   const std::string_view key = plain_key(raw_key, scratch);
-  if (key.size() > kNameBytesMax) return Field::kOther;
-  const Field field = kFieldOfLength[key.size()];
-  if (field == Field::kOther) return field;
-  return key == kFieldNames[static_cast<size_t>(field)] ? field : Field::kOther;
+  return key.size() == raw_key.size() ? Field::kOther : find(key);
 }
 
 bool is_include_usage(std::string_view raw_key) noexcept {

@@ -1,18 +1,14 @@
 #include <sluice/usage/token_tap.h>
 
-#include <cstring>
-
-#include "event_marks.h"
 #include "needle.h"
+#include "walked_event.h"
 
 namespace sluice::usage {
 
 namespace {
 
 constexpr size_t npos = std::string_view::npos;
-constexpr std::string_view kUsageKey = "\"usage\"";
 constexpr std::string_view kDeltaKey = "\"delta\"";
-constexpr std::string_view kFinishKey = "\"finish_reason\"";
 
 // True for a value that is a string of at least one character.
 bool is_text(std::string_view value) noexcept {
@@ -34,69 +30,7 @@ bool has_content(std::string_view delta) noexcept {
   return !is_empty && content.empty() && find_value(delta, "\"role\"").empty();
 }
 
-// Whether `word` stands in `text` at `at`. Of a constant length, so that it is compared in place.
-template <size_t kSize>
-bool stands_at(std::string_view text, size_t at, const char (&word)[kSize]) noexcept {
-  return text.size() >= at + (kSize - 1) && std::memcmp(text.data() + at, word, kSize - 1) == 0;
-}
-
-// Whether the member whose key ends before `at` is null, written as servers write it.
-bool is_null_at(std::string_view text, size_t at) noexcept {
-  return stands_at(text, at, ":n") || stands_at(text, at, ": n");
-}
-
-// Whether a delta's value, which begins at `at`, begins with a content that is not empty.
-bool is_content_at(std::string_view text, size_t at) noexcept {
-  return stands_at(text, at, "{\"content\":\"") && !stands_at(text, at, "{\"content\":\"\"");
-}
-
 }  // namespace
-
-// What one pass over an event has seen of it.
-struct TokenTap::Walked {
-  size_t begin;
-  size_t delta = npos;  // Behind the first such key.
-  size_t usage = npos;  // Where the first such key begins whose value is not null.
-  bool may_finish = false;
-  bool may_tell_else = false;  // Has a key by which events of other kinds are judged.
-  uint32_t lines = 0;
-
-  void note_key(std::string_view span, size_t at) noexcept {
-    switch (span[at + 1]) {
-      case 'd':
-        if (delta == npos && stands_at(span, at, "\"delta\"")) delta = at + kDeltaKey.size();
-        break;
-      case 'f':
-        if (stands_at(span, at, "\"finish_reason\"") && !is_null_at(span, at + kFinishKey.size())) {
-          may_finish = true;
-        }
-        break;
-      case 'u':
-        if (usage == npos && stands_at(span, at, "\"usage\"") &&
-            !is_null_at(span, at + kUsageKey.size())) {
-          usage = at;
-        }
-        break;
-      case 'e': may_tell_else = may_tell_else || stands_at(span, at, "\"error\""); break;
-      case 't':
-        may_tell_else =
-            may_tell_else || stands_at(span, at, "\"type\"") || stands_at(span, at, "\"text\"");
-        break;
-      default: break;
-    }
-  }
-  // An event of one data line with content, as nearly all are.
-  [[nodiscard]] bool is_plain(std::string_view span) const noexcept {
-    return lines == 1 && delta != npos && !may_finish && stands_at(span, begin, "data:") &&
-           stands_at(span, delta, ":") && is_content_at(span, delta + 1);
-  }
-  // An event of one data line with nothing by which judge() could tell anything, as that is which
-  // brings the usage.
-  [[nodiscard]] bool says_nothing(std::string_view span) const noexcept {
-    return lines == 1 && delta == npos && !may_finish && !may_tell_else &&
-           (stands_at(span, begin, "data: {") || stands_at(span, begin, "data:{"));
-  }
-};
 
 void TokenTap::on_span(std::string_view dechunked_span) noexcept {
   if (kind_ == BodyKind::kJson) {
@@ -117,48 +51,25 @@ size_t TokenTap::walk_events(std::string_view span, size_t begin) noexcept {
       content_events_ += run.events;
       begin = run.end;
     }
-    const size_t end = walk_event(span, begin);
-    if (end == begin) break;
-    begin = end;
+    const WalkedEvent event(span, begin);
+    if (event.end() == npos) break;
+    take_walked(span, event);
+    begin = event.end();
   }
   return begin;
 }
 
-size_t TokenTap::walk_event(std::string_view span, size_t begin) noexcept {
-  EventMarks marks(span, begin);
-  Walked event{.begin = begin};
-  size_t line = begin;
-  size_t at;
-  while ((at = marks.next()) != npos) {
-    switch (span[at]) {
-      case '"': event.note_key(span, at); break;
-      case '\n':
-        if (at == line) {
-          end_walked(span, event, at + 1);
-          return at + 1;
-        }
-        ++event.lines;
-        line = at + 1;
-        break;
-      case '\r': return begin;
-      default: break;
-    }
-  }
-  return begin;
-}
-
-void TokenTap::end_walked(std::string_view span, const Walked& event, size_t end) noexcept {
-  const std::string_view text = span.substr(event.begin, end - event.begin);
+void TokenTap::take_walked(std::string_view span, const WalkedEvent& event) noexcept {
   if (!finder_.is_idle()) {
-    finder_.feed(text);
-  } else if (event.usage != npos) {
-    finder_.feed(span.substr(event.usage, end - event.usage));
+    finder_.feed(event.text());
+  } else if (event.usage() != npos) {
+    finder_.feed(span.substr(event.usage(), event.end() - event.usage()));
   }
-  if (event.is_plain(span)) {
+  if (event.is_plain()) {
     ++content_events_;
-    plain_.learn(text);
-  } else if (!event.says_nothing(span)) {
-    judge(text);
+    plain_.learn(event);
+  } else if (!event.says_nothing()) {
+    judge(event.text());
   }
 }
 

@@ -6,6 +6,7 @@
 #include <sluice/json/plain_usage.h>
 
 #include "needle.h"
+#include "walked_event.h"
 
 namespace sluice::usage {
 
@@ -18,12 +19,17 @@ constexpr size_t kJoinedBytesMax = 4096;
 
 http::EventFilter::Look UsageFilter::look_at(std::string_view span) noexcept {
   PlainEvents::Run run = plain_->match(span, 0);
-  if (run.events == 0) {
-    plain_->learn(span);
+  if (run.end == span.size() && run.events > 0) return {Look::kAllPlain, run.events};
+  const WalkedEvent event(span, run.end);
+  if (run.events == 0 && event.end() != WalkedEvent::npos) {
+    plain_->learn(event);
     run = plain_->match(span, 0);
+    if (run.end == span.size() && run.events > 0) return {Look::kAllPlain, run.events};
   }
-  if (run.events > 0 && run.end == span.size()) return {Look::kAllPlain, run.events};
-  return {may_have_object(span, "\"usage\"", run.end) ? Look::kAsk : Look::kKeepsAll, 0};
+  // A single event has been searched already, up to the first usage that is not a null.
+  const size_t from = event.end() == span.size() ? event.usage() : run.end;
+  const bool may_drop = from < span.size() && may_have_object(span, "\"usage\"", from);
+  return {may_drop ? Look::kAsk : Look::kKeepsAll, 0};
 }
 
 bool UsageFilter::keeps(std::string_view event) noexcept {
@@ -36,7 +42,6 @@ bool UsageFilter::keeps(std::string_view event) noexcept {
     if (length == std::string_view::npos) return true;
     text = {joined.data(), length};
   }
-  if (find_needle(text, "\"usage\"") == std::string_view::npos) return true;
   auto fields = json::read_plain_event(text);
   if (!fields) fields = reader_->read_event(text);
   return !fields || !fields->has_choices || !fields->choices_empty || !fields->has_usage ||

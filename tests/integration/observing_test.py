@@ -14,6 +14,8 @@ UNMOVED = {
     "sluice_buffers_starved_total", "sluice_cq_overflow_total", "sluice_access_log_dropped_total",
     "sluice_log_dropped_total", "sluice_metrics_series_dropped_total",
     "sluice_connections_refused_total", "sluice_control_tick_late_seconds",
+    # These by tls_test.py and tls_upstream_test.py.
+    "sluice_tls_handshakes_total", "sluice_upstream_tls_handshakes_total",
 }
 
 

@@ -49,7 +49,9 @@ class Lease {
   explicit Lease(Connection& connection) noexcept : connection_(&connection) {}
   Lease(Lease&& other) noexcept : connection_(std::exchange(other.connection_, nullptr)) {}
   Lease& operator=(Lease&& other) noexcept;
-  ~Lease() { cut(); }
+  ~Lease() {
+    if (is_held()) cut();
+  }
 
   [[nodiscard]] bool is_held() const noexcept { return connection_ != nullptr; }
   [[nodiscard]] Connection& operator*() const noexcept { return *connection_; }

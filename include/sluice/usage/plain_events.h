@@ -10,6 +10,19 @@
 
 namespace sluice::usage {
 
+class WalkedEvent;
+
+// What stands around the text of an event that was looked at in full.
+struct LearnedEvent {
+  static constexpr size_t kBeforeMax = 320;
+  static constexpr size_t kBehindMax = 128;
+
+  uint32_t before_bytes = 0;  // Zero until something was learned.
+  uint32_t behind_bytes = 0;
+  std::array<char, kBeforeMax> before;  // Up to and with the quote in front of the text.
+  std::array<char, kBehindMax> behind;  // From the quote behind it to the end.
+};
+
 // Nearly all events of an answer repeat each other but for one string: the new text. Comparing what
 // stands around that string with an event that was looked at in full spares the look.
 //
@@ -22,6 +35,8 @@ class PlainEvents {
   // Learns from the event that `span` begins with, if it is a whole chat event of one data line
   // that brings content, and no usage and no finish reason, and is not too long.
   void learn(std::string_view span) noexcept;
+  // The same from an event that was walked already.
+  void learn(const WalkedEvent& event) noexcept;
 
   struct Run {
     size_t end;       // Behind the last event that matched.
@@ -34,19 +49,11 @@ class PlainEvents {
                                                            size_t begin) const noexcept;
 
  private:
-  static constexpr size_t kBeforeMax = 320;
-  static constexpr size_t kBehindMax = 128;
   // Streams whose every event differs elsewhere too (padding, a time) gain nothing by learning.
   static constexpr uint32_t kLearnedMax = 16;
 
-  // Where the event that begins at `begin` ends, if it matches; npos otherwise.
-  [[nodiscard]] size_t match_one(std::string_view span, size_t begin) const noexcept;
-
-  uint32_t before_bytes_ = 0;  // Zero until something was learned.
-  uint32_t behind_bytes_ = 0;
+  LearnedEvent learned_;
   uint32_t times_learned_ = 0;
-  std::array<char, kBeforeMax> before_;  // Up to and with the quote in front of the text.
-  std::array<char, kBehindMax> behind_;  // From the quote behind it to the end.
 };
 
 }  // namespace sluice::usage

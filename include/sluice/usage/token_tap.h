@@ -15,6 +15,8 @@
 
 namespace sluice::usage {
 
+class WalkedEvent;
+
 enum class BodyKind : uint8_t { kJson, kEventStream };
 
 // Takes the usage from whichever event or place of the body has it, and beside that counts the
@@ -50,16 +52,13 @@ class TokenTap final : public http::EventTap {
  private:
   // The front of an event that was cut; what is behind it does not change how it is judged.
   static constexpr uint32_t kCarryBytesMax = 1024;
-  struct Walked;
 
   // Takes the whole events of `span` from `begin` on for as long as their lines end in LF, and
   // returns where the first other one begins.
   size_t walk_events(std::string_view span, size_t begin) noexcept;
-  // The same for one event, which is not plain.
-  size_t walk_event(std::string_view span, size_t begin) noexcept;
   // Takes one event, or its part in `span`, with its end as the scanner sees it.
   size_t take_event(std::string_view span, size_t begin) noexcept;
-  void end_walked(std::string_view span, const Walked& event, size_t end) noexcept;
+  void take_walked(std::string_view span, const WalkedEvent& event) noexcept;
   void judge(std::string_view event) noexcept;
   void judge_chat(std::string_view text, std::string_view delta) noexcept;
   void judge_response(std::string_view type, std::string_view delta) noexcept;

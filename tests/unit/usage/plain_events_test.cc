@@ -4,9 +4,12 @@
 #include <gtest/gtest.h>
 
 #include <array>
+#include <memory>
 #include <string>
 
 #include <sluice/http/chunked.h>
+
+#include "plain_match.h"
 
 namespace sluice::usage {
 namespace {
@@ -81,6 +84,33 @@ TEST_F(PlainEventsTest, a_chunk_that_is_cut_at_any_byte_is_not_found) {
     const auto found = plain_.find_chunks(std::string_view(whole).substr(0, size), 0);
     EXPECT_EQ(found.events, 0u) << size;
     EXPECT_EQ(found.end, 0u) << size;
+  }
+}
+
+TEST(MatchEvent, versions_agree_at_every_length_of_each_part) {
+  const MatchEvent wide = wide_match_event();
+  if (wide == nullptr) GTEST_SKIP() << "the machine lacks it";
+  for (uint32_t before = 20; before < 100; before += 3) {
+    for (uint32_t behind = 4; behind < 70; ++behind) {
+      LearnedEvent learned{
+          .before_bytes = before, .behind_bytes = behind, .before = {}, .behind = {}};
+      learned.before.fill('b');
+      learned.behind.fill('e');
+      learned.behind[0] = '"';
+      for (size_t text = 0; text < 80; text += 7) {
+        std::string event =
+            std::string(before, 'b') + std::string(text, 't') + "\"" + std::string(behind - 1, 'e');
+        ASSERT_EQ(wide("xy" + event, 2, learned), narrow_match_event()("xy" + event, 2, learned));
+        ASSERT_EQ(wide(event, 0, learned), text == 0 ? std::string::npos : event.size());
+        // A block of the exact size, so that a sanitizer sees a read outside.
+        for (const size_t at : {size_t{0}, size_t{before} - 1, event.size() - 1}) {
+          const std::unique_ptr<char[]> block(new char[event.size()]);
+          event.copy(block.get(), event.size());
+          block[at] ^= 1;
+          ASSERT_EQ(wide({block.get(), event.size()}, 0, learned), std::string::npos) << at;
+        }
+      }
+    }
   }
 }
 
