@@ -1,9 +1,13 @@
 // Whole sessions of wolfSSL over the device, and of one side's signature outside of wolfSSL.
 #include <sluice/crypto/tls_device.h>
 
+#include <atomic>
 #include <memory>
 #include <string>
+#include <string_view>
+#include <thread>
 #include <tuple>
+#include <vector>
 
 #include <gtest/gtest.h>
 
@@ -166,6 +170,25 @@ TEST(TlsDeviceSession, leaves_nothing_of_a_hundred_connections_behind) {
       EXPECT_EQ(libcrypto_blocks(), blocks);
     }
   }
+}
+
+TEST(TlsDeviceSession, threads_share_the_device_and_one_key) {
+  const TlsPairSettings settings(identity_of(TestKey::kP256), {});
+  std::atomic<int> passed = 0;
+  {
+    std::vector<std::jthread> threads;
+    for (int thread = 0; thread < 4; ++thread) {
+      threads.emplace_back([&] {
+        for (int i = 0; i < 10; ++i) {
+          TlsPair pair(settings);
+          pair.handshake();
+          const std::string text = text_of(5'000);
+          passed += pair.send(true, text) == text && pair.send(false, text) == text ? 1 : 0;
+        }
+      });
+    }
+  }
+  EXPECT_EQ(passed, 40);
 }
 
 TEST(TlsDeviceSession, a_record_allocates_nothing_in_libcrypto) {
