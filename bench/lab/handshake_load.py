@@ -16,7 +16,7 @@ import sys
 import time
 
 REQUEST = (b"GET /none HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n")
-GROUPS = "prime256v1"
+GROUPS = {"x25519": None, "p256": "prime256v1"}  # What OpenSSL offers first needs no word.
 VERSIONS = {"1.2": ssl.TLSVersion.TLSv1_2, "1.3": ssl.TLSVersion.TLSv1_3}
 GRACE_S = 5.0  # For those under way at the end.
 
@@ -72,7 +72,8 @@ class Load:
         self.context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         self.context.check_hostname, self.context.verify_mode = False, ssl.CERT_NONE
         self.context.minimum_version = self.context.maximum_version = VERSIONS[options.version]
-        self.context.set_ecdh_curve(GROUPS)
+        if GROUPS[options.group]:
+            self.context.set_ecdh_curve(GROUPS[options.group])
         self.selector = selectors.DefaultSelector()
         self.failed, self.resumed, self.faults, self.times = 0, 0, set(), []
 
@@ -119,6 +120,7 @@ def main():
     parser.add_argument("--rate", type=float, default=0)
     parser.add_argument("--in-flight", type=int, default=8)
     parser.add_argument("--version", choices=VERSIONS, default="1.3")
+    parser.add_argument("--group", choices=GROUPS, default="x25519")
     parser.add_argument("--resumed", action="store_true")
     Load(parser.parse_args()).run()
     return 0

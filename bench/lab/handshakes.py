@@ -13,7 +13,7 @@ from .figures import Row, Spread, ratios
 from .peers import HAPROXY, NGINX, Peers, headers_for
 from .processes import LOAD_CORE, PEER_CORE, fail, find_program, free_port
 
-NAMES = ("sluice", "nginx", "haproxy")
+OTHERS = ("nginx", "haproxy")
 PERIOD_S = 0.050  # Between two events of a stream.
 SETTLE_S = 0.3    # Until all streams are open.
 WARM_UP_S = 0.3
@@ -35,11 +35,12 @@ listen opener
 """
 
 
-def command(port, seconds, version="1.3", resumed=False, rate=0):
+def command(port, seconds, version="1.3", resumed=False, rate=0, group="x25519"):
     script = Path(__file__).with_name("handshake_load.py")
     more = ["--resumed"] if resumed else []
     return [str(each) for each in (sys.executable, "-B", script, "--port", port, "--seconds",
-                                   seconds, "--version", version, "--rate", rate, *more)]
+                                   seconds, "--version", version, "--rate", rate, "--group",
+                                   group, *more)]
 
 
 class AnsweringTls(tls.Tls):
@@ -67,11 +68,14 @@ def cost(lab, build, options):
 def cost_of(lab, build, options, identity, version):
     peers = Peers(lab, build, AnsweringTls(identity, version=version))
     upstream = peers.canned()
-    started = {name: getattr(peers, name)(name, upstream) for name in NAMES}
+    started = {name: peers.sluice(name, upstream, program)
+               for name, program in options.variants.items()}
+    started |= {name: getattr(peers, name)(name, upstream) for name in OTHERS}
     for resumed in (False, True):
-        name = f"{identity.kind}, TLS {version}, {'resumed' if resumed else 'full'}"
-        rows = {peer: [] for peer in NAMES}
-        for number, peer in in_turn(name, NAMES, options.rounds):
+        name = (f"{identity.kind}, TLS {version}, {'resumed' if resumed else 'full'}, "
+                f"{options.group}")
+        rows = {peer: [] for peer in started}
+        for number, peer in in_turn(name, list(started), options.rounds):
             rows[peer].append(window(lab, number, started[peer], options, version, resumed))
         yield name, {peer: [row.cpu_us for row in each] for peer, each in rows.items()}, \
             cost_table(rows)
@@ -79,7 +83,8 @@ def cost_of(lab, build, options, identity, version):
 
 def window(lab, number, peer, options, version, resumed):
     def run(seconds):
-        return json.loads(lab.run(command(peer.port, seconds, version, resumed), LOAD_CORE))
+        return json.loads(lab.run(command(peer.port, seconds, version, resumed,
+                                          group=options.group), LOAD_CORE))
     run(WARM_UP_S)
     before, core = readings.cpu_seconds(peer.pids), readings.core_seconds(PEER_CORE)
     done = run(options.seconds)
@@ -112,7 +117,8 @@ def beside(lab, build, options):
     openers = {}
     for limit in options.limits:
         peers = Peers(lab, build, tls.Tls(identity, handshakes_per_second=limit))
-        peer = peers.sluice(f"sluice-{limit}", upstream)
+        program = next(iter(options.variants.values()))
+        peer = peers.sluice(f"sluice-{limit}", upstream, program)
         openers[limit] = (peer, start_opener(lab, peer))
     names = [(limit, rate) for limit in options.limits for rate in (0, options.rate)]
     rows = {name: [] for name in names}
