@@ -1,9 +1,8 @@
 """Opens TLS connections, asks once, closes; prints one line of JSON. A program of its own.
 
-    handshake_load.py --port 8443 --seconds 2 --in-flight 8               closed loop
-    handshake_load.py --port 8443 --seconds 2 --rate 1000                 at even times
+    handshake_load.py --port 8443 --seconds 2 --in-flight 8
 
-A handshake is timed from when it was due. With --resumed each connection offers the ticket that the
+With --resumed each connection offers the ticket that the
 last one got.
 """
 
@@ -22,8 +21,8 @@ GRACE_S = 5.0  # For those under way at the end.
 
 
 class Attempt:
-    def __init__(self, load, due):
-        self.load, self.due, self.is_secure = load, due, False
+    def __init__(self, load, begun):
+        self.load, self.begun, self.is_secure = load, begun, False
         raw = socket.socket()
         raw.setblocking(False)
         raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -78,7 +77,7 @@ class Load:
         self.failed, self.resumed, self.faults, self.times = 0, 0, set(), []
 
     def note(self, attempt):
-        self.times.append(time.monotonic() - attempt.due)
+        self.times.append(time.monotonic() - attempt.begun)
         self.resumed += attempt.secured.session_reused
 
     def run(self):
@@ -88,18 +87,11 @@ class Load:
             now = time.monotonic()
             if now >= end and (in_flight == 0 or now > end + GRACE_S):
                 break
-            wait = 0.1
             if now < end:
-                if self.options.rate:
-                    while begin + started / self.options.rate <= now:
-                        Attempt(self, begin + started / self.options.rate)
-                        started, in_flight = started + 1, in_flight + 1
-                    wait = max(0, begin + started / self.options.rate - now)
-                else:
-                    while in_flight < self.options.in_flight:
-                        Attempt(self, time.monotonic())
-                        started, in_flight = started + 1, in_flight + 1
-            for key, _ in self.selector.select(wait):
+                while in_flight < self.options.in_flight:
+                    Attempt(self, time.monotonic())
+                    started, in_flight = started + 1, in_flight + 1
+            for key, _ in self.selector.select(0.1):
                 in_flight -= key.data.go_on()
         self.report(time.monotonic() - begin, started, in_flight)
 
@@ -117,7 +109,6 @@ def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--seconds", type=float, default=2)
-    parser.add_argument("--rate", type=float, default=0)
     parser.add_argument("--in-flight", type=int, default=8)
     parser.add_argument("--version", choices=VERSIONS, default="1.3")
     parser.add_argument("--group", choices=GROUPS, default="x25519")

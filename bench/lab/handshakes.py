@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 import time
@@ -14,7 +15,9 @@ from .peers import HAPROXY, NGINX, Peers, headers_for
 from .processes import LOAD_CORE, PEER_CORE, fail, find_program, free_port
 
 OTHERS = ("nginx", "haproxy")
+OPENERS = 8       # Programs that open connections, one at a time each.
 PERIOD_S = 0.050  # Between two events of a stream.
+UNRESUMED_MOST = 16  # The first ones have no ticket yet.
 SETTLE_S = 0.3    # Until all streams are open.
 WARM_UP_S = 0.3
 
@@ -35,12 +38,11 @@ listen opener
 """
 
 
-def command(port, seconds, version="1.3", resumed=False, rate=0, group="x25519"):
+def command(port, seconds, version, resumed, group):
     script = Path(__file__).with_name("handshake_load.py")
     more = ["--resumed"] if resumed else []
     return [str(each) for each in (sys.executable, "-B", script, "--port", port, "--seconds",
-                                   seconds, "--version", version, "--rate", rate, "--group",
-                                   group, *more)]
+                                   seconds, "--version", version, "--group", group, *more)]
 
 
 class AnsweringTls(tls.Tls):
@@ -84,12 +86,13 @@ def cost_of(lab, build, options, identity, version):
 def window(lab, number, peer, options, version, resumed):
     def run(seconds):
         return json.loads(lab.run(command(peer.port, seconds, version, resumed,
-                                          group=options.group), LOAD_CORE))
+                                          options.group), LOAD_CORE))
     run(WARM_UP_S)
     before, core = readings.cpu_seconds(peer.pids), readings.core_seconds(PEER_CORE)
     done = run(options.seconds)
     after = readings.cpu_seconds(peer.pids)
-    if done["failed"] or done["unfinished"] or (resumed and done["resumed"] < done["done"] * 0.9):
+    if done["failed"] or done["unfinished"] or (
+            resumed and done["resumed"] < done["done"] - UNRESUMED_MOST):
         fail(f"{peer.name}: {done}")
     own = sum(after) - sum(before)
     return Row(number, done["done"], done["seconds"], after[0] - before[0], after[1] - before[1],
@@ -120,13 +123,14 @@ def beside(lab, build, options):
         program = next(iter(options.variants.values()))
         peer = peers.sluice(f"sluice-{limit}", upstream, program)
         openers[limit] = (peer, start_opener(lab, peer))
-    names = [(limit, rate) for limit in options.limits for rate in (0, options.rate)]
+    names = [(limit, beset) for limit in options.limits for beset in (False, True)]
     rows = {name: [] for name in names}
     for _, name in in_turn("beside", names, options.rounds):
         rows[name].append(beside_window(lab, build, options, *openers[name[0]], name[1]))
-    figures = {f"limit {limit}, {rate:g}/s": rows[limit, rate] for limit, rate in names}
+    figures = {f"limit {limit}, {'beset' if beset else 'alone'}": rows[limit, beset]
+               for limit, beset in names}
     yield (f"{options.streams} streams, an event per {PERIOD_S * 1000:.0f} ms", figures,
-           beside_table(rows, options))
+           beside_table(rows))
 
 
 def start_opener(lab, peer):
@@ -142,42 +146,45 @@ def run_usual():
     os.sched_setaffinity(0, {LOAD_CORE})
 
 
-def beside_window(lab, build, options, peer, opener, rate):
+def new_connections(peer, options):
+    """As many a second as the peer lets in; how many."""
+    line = [find_program("openssl"), "s_time", "-connect", f"127.0.0.1:{peer.port}", "-new",
+            "-www", "/none", "-time", str(max(1, round(options.seconds)))]
+    begin = time.monotonic()
+    running = [subprocess.Popen(line, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                                stderr=subprocess.STDOUT, text=True, preexec_fn=run_usual)
+               for _ in range(OPENERS)]
+    texts = [process.communicate()[0] for process in running]
+    seconds = time.monotonic() - begin
+    counts = [re.search(r"(\d+) connections in \d+ real seconds", text) for text in texts]
+    if not all(counts):
+        fail(texts[0][-300:])
+    return sum(int(count.group(1)) for count in counts) / seconds
+
+
+def beside_window(lab, build, options, peer, opener, is_beset):
     before = readings.cpu_seconds(peer.pids)
     load = generators.PacedLoad(lab, build / "bench/load/sluice-load",
                                 f"http://127.0.0.1:{opener}", options.streams,
                                 headers_for("sluice", 0))
     time.sleep(SETTLE_S)
-    done = {}
-    if rate:
-        out = subprocess.run(command(peer.port, options.seconds, rate=rate), capture_output=True,
-                             text=True, preexec_fn=run_usual)
-        if out.returncode != 0:
-            fail(out.stderr)
-        done = json.loads(out.stdout)
+    done = new_connections(peer, options) if is_beset else 0
     loaded = load.finish()
     if loaded["failed"]:
         fail(f"{loaded['failed']} streams failed")
     used = sum(readings.cpu_seconds(peer.pids)) - sum(before)
     return {"p50_us": loaded["delay"]["p50_us"], "p99_us": loaded["delay"]["p99_us"],
-            "handshakes": done, "cpu_s": used}
+            "done_per_s": done, "cpu_s": used}
 
 
-def beside_table(rows, options):
-    table = [["handshakes_per_second", "offered per s", "p50 us", "p99 us", "added p50 us",
-              "added p99 us", "done per s", "handshake p50 ms", ""]]
-    for (limit, rate), each in rows.items():
-        cells = [str(limit), f"{rate:g}"]
+def beside_table(rows):
+    table = [["handshakes_per_second", "done per s", "p50 us", "p99 us", "added p50 us",
+              "added p99 us", "CPU s"]]
+    for (limit, beset), each in rows.items():
+        cells = [str(limit), Spread.of(row["done_per_s"] for row in each).text(0)]
         cells += [Spread.of(row[q] for row in each).text(0) for q in ("p50_us", "p99_us")]
-        if rate:
-            pairs = list(zip(each, rows[limit, 0]))
-            cells += [Spread.of(row[q] - base[q] for row, base in pairs).text(0)
-                      for q in ("p50_us", "p99_us")]
-            done = [row["handshakes"] for row in each]
-            cells += [Spread.of(load["done"] / load["seconds"] for load in done).text(0),
-                      Spread.of(load["p50_ms"] for load in done).text(),
-                      f"{sum(load['failed'] + load['unfinished'] for load in done)} failed"]
-        else:
-            cells += ["", "", "", "", ""]
-        table.append(cells)
+        pairs = list(zip(each, rows[limit, False]))
+        cells += [Spread.of(row[q] - base[q] for row, base in pairs).text(0) if beset else ""
+                  for q in ("p50_us", "p99_us")]
+        table.append([*cells, f"{Spread.of(row['cpu_s'] for row in each).median:.2f}"])
     return report.columns(table)
