@@ -7,10 +7,11 @@ import re
 import sys
 import time
 
-from . import figures, generators, readings
+from . import figures, generators, readings, tls
 from .peers import MODEL, SLUICE_OFF, Peer, Peers, empty_logs, headers_for, missing_program
 from .processes import PEER_CORE
 
+TLS_KINDS = ("unary", "burst", "large")
 PEERS = ("sluice", "sluice-off", "floor", "nginx", "haproxy")
 AGAIN = "sluice again"  # The same program once more: what differs is noise.
 PACED_STREAMS = 1000
@@ -43,14 +44,19 @@ WORKS = [
 ]
 
 
-def select_works(names):
-    """Works by name or kind; all without names."""
+def select_works(names, with_tls=False):
+    """Works by name or kind; all without names, over TLS those that can be."""
     known = {work.name for work in WORKS} | {work.kind for work in WORKS}
     unknown = [name for name in names if name not in known]
     if unknown:
         raise ValueError(f"no work is called {', '.join(unknown)}; there are "
                          + ", ".join(work.name for work in WORKS))
-    return [work for work in WORKS if not names or work.name in names or work.kind in names]
+    if not names and with_tls:
+        names = ("unary", "burst")
+    works = [work for work in WORKS if not names or work.name in names or work.kind in names]
+    if with_tls and any(work.kind not in TLS_KINDS for work in works):
+        raise ValueError("--tls: only works of " + ", ".join(TLS_KINDS))
+    return works
 
 
 def read_variants(texts):
@@ -79,6 +85,7 @@ class Result:
     verdicts: list
     skipped: dict              # Peer to why it was not measured.
     memory_mib: dict
+    tls: str | None = None     # Which sides speak TLS.
 
 
 class Progress:
@@ -121,7 +128,10 @@ class Comparison:
 
     def __init__(self, lab, build, options):
         self.lab, self.build, self.options = lab, build, options
-        self.peers = Peers(lab, build)
+        self.identity = tls.Identity(lab.folder) if options.tls else None
+        is_out = options.tls == "both"
+        self.peers = Peers(lab, build, tls.Tls(self.identity, is_out) if options.tls else None)
+        self.upstream_scheme = "https" if is_out else "http"
         self.variants = options.variants
         self.first = next(iter(self.variants))
         self.started = {}
@@ -134,6 +144,11 @@ class Comparison:
 
     def upstream(self, kind):
         """The port of the canned upstream for a kind of work."""
+        if self.upstream_scheme == "https":
+            if kind not in self.upstreams:  # One for each, since its cache has one answer.
+                self.upstreams[kind] = tls.start_upstream(self.lab, self.identity,
+                                                          self.peers.canned())
+            return self.upstreams[kind]
         manner = "paced" if kind == "paced" else "burst"
         if manner not in self.upstreams:
             length = PACED_WARM_UP_S + self.options.seconds + 0.5
@@ -183,7 +198,8 @@ class Comparison:
     def measure(self, work):
         names, skipped = self.names(work)
         result = Result(work, self.options.rounds, self.options.seconds, self.first,
-                        list(self.variants), {name: [] for name in names}, {}, {}, [], skipped, {})
+                        list(self.variants), {name: [] for name in names}, {}, {}, [], skipped, {},
+                        self.options.tls)
         peers = {name: self.peer(name, work.kind) for name in names}
         self.memory_under_load = []
         if work.kind == "paced":
@@ -207,7 +223,7 @@ class Comparison:
         for name in peers:
             scripts[name] = self.lab.folder / f"{name.replace(' ', '-')}.lua"
             scripts[name].write_text(generators.wrk_script(body, headers_for(name, upstream)))
-        direct = Peer("direct", upstream, [])
+        direct = Peer("direct", upstream, [], self.upstream_scheme)
         base_us = self.probe(direct, scripts[next(iter(scripts))])
         for name, peer in peers.items():
             result.added_ms[name] = (self.probe(peer, scripts[name]) - base_us) / 1000
@@ -295,6 +311,8 @@ class Comparison:
         if self.first in rows:
             rows["sluice"] = rows[self.first]
             voids["sluice"] = voids.get(self.first)
+        if result.tls:
+            return  # The budgets are about plain HTTP.
         result.verdicts = list(figures.judge(work.name, work.kind, rows, voids))
         if work.kind == "shards":
             result.verdicts += figures.judge_shards(work.name, rows, voids)

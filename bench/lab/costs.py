@@ -101,11 +101,11 @@ class Costs:
             fail(f"{test}: {done.stdout}{done.stderr}")
         return callgrind.parse_profile(out.read_text(errors="replace"))
 
-    def start_sluice(self, upstream, folder, text=SLUICE_ALL_ON):
+    def start_sluice(self, upstream, folder, text=SLUICE_ALL_ON, shards=1):
         """The gateway with everything on and a port of its own choice; (process, port)."""
         path = folder / "sluice.yaml"
         path.write_text(text.format(port=0, upstream=upstream, folder=folder, key=KEY, model=MODEL,
-                                    shards=1))
+                                    shards=shards))
         command = [self.peers.program("src/app/sluice"), "run", path]
         return self.lab.start_announced(command, PEER_CORE)
 
@@ -160,16 +160,20 @@ class Costs:
         """P15: from exec to the line that says it listens."""
         with self.lab.scope():
             upstream = self.peers.canned()
-            for what, text, budget in (
-                    ("start to listening", SLUICE_ALL_ON, (100, 50)),
-                    ("the same with 10,000 keys, 200 deployments", large_config("a"),
-                     (None, None))):
+            for what, text, shards, budget in (
+                    ("start to listening", SLUICE_ALL_ON, 1, (100, 50)),
+                    ("the same with 10,000 keys, 200 deployments", large_config("a"), 1,
+                     (None, None)),
+                    ("with an https upstream, the system's authorities", https_config(1), 1,
+                     (100, 50)),
+                    ("with 50 of them", https_config(50), 1, (None, None)),
+                    ("with 50 of them, 8 shards", https_config(50), 8, (None, None))):
                 values = []
                 for number in range(self.options.rounds):
-                    folder = self.lab.folder / f"start-{len(text)}-{number}"
+                    folder = self.lab.folder / f"start-{len(text)}-{shards}-{number}"
                     folder.mkdir()
                     begin = time.monotonic()
-                    process, _ = self.start_sluice(upstream, folder, text)
+                    process, _ = self.start_sluice(upstream, folder, text, shards)
                     values.append((time.monotonic() - begin) * 1000)
                     end(process)
                 yield Cost("P15" if budget[0] else "", what, "ms", values, *budget)
@@ -230,6 +234,15 @@ def large_config(word, keys=10_000, deployments=200, routes=50):
                    for i in range(keys))
     text = SLUICE_ALL_ON.replace("models:\n", upstreams + "models:\n" + models)
     return 'admin: {{socket: "{folder}/admin.sock"}}\n' + text + more
+
+
+def https_config(count):
+    """So many https upstreams, which are never dialled."""
+    upstreams = "".join(f'  - {{{{name: up-{i}, url: "https://127.0.0.1:{{upstream}}/{i}"}}}}\n'
+                        for i in range(count))
+    models = ("  - {{name: secure, routes: ["
+              + ", ".join(f"{{{{upstream: up-{i}}}}}" for i in range(count)) + "]}}\n")
+    return SLUICE_ALL_ON.replace("models:\n", upstreams + "models:\n" + models)
 
 
 def rows_of(costs):

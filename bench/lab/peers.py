@@ -93,17 +93,18 @@ class Peer:
     name: str
     port: int
     pids: list
+    scheme: str = "http"
 
     @property
     def url(self):
-        return f"http://127.0.0.1:{self.port}"
+        return f"{self.scheme}://127.0.0.1:{self.port}"
 
 
 class Peers:
-    """Starts them in `lab`. `build` holds our own programs."""
+    """Starts them in `lab`. `build` holds our own programs. With `tls` they speak https."""
 
-    def __init__(self, lab, build):
-        self.lab, self.build = lab, Path(build)
+    def __init__(self, lab, build, tls=None):
+        self.lab, self.build, self.tls = lab, Path(build), tls
 
     def program(self, path):
         program = self.build / path
@@ -123,10 +124,11 @@ class Peers:
         path.write_text(text.format(port=port, upstream=upstream, folder=self.lab.folder, key=KEY,
                                     model=MODEL, **more))
         process = self.lab.start(command(path), PEER_CORE, port)
-        return Peer(name, port, [process.pid])
+        return Peer(name, port, [process.pid], "https" if self.tls else "http")
 
     def sluice(self, name, upstream, program=None, text=SLUICE_ALL_ON, shards=1):
         program = Path(program).resolve() if program else self.program("src/app/sluice")
+        text = self.tls.sluice(text) if self.tls else text
         return self.start_configured(name, upstream, text, lambda path: [program, "run", path],
                                      shards=shards)
 
@@ -142,11 +144,13 @@ class Peers:
 
     def nginx(self, name, upstream):
         program = find_program("nginx")
-        return self.start_configured(name, upstream, NGINX, lambda path: [program, "-c", path])
+        text = self.tls.nginx(NGINX) if self.tls else NGINX
+        return self.start_configured(name, upstream, text, lambda path: [program, "-c", path])
 
     def haproxy(self, name, upstream):
         program = find_program("haproxy")
-        return self.start_configured(name, upstream, HAPROXY,
+        text = self.tls.haproxy(HAPROXY) if self.tls else HAPROXY
+        return self.start_configured(name, upstream, text,
                                      lambda path: [program, "-db", "-f", path])
 
     def portkey(self, name, upstream):

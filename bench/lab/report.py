@@ -25,7 +25,8 @@ def headline(machine):
 
 def base_of(result):
     """The peer whose CPU the table divides by."""
-    return "floor" if "floor" in result.rows else next(iter(result.rows))
+    wanted = ("floor", "nginx") if result.tls else ("floor",)
+    return next((name for name in wanted if name in result.rows), next(iter(result.rows)))
 
 
 def median_of(rows, read):
@@ -66,13 +67,18 @@ def verdict_table(verdicts):
 
 
 def against_first(result):
-    """Other builds of Sluice against the first, and the first against itself."""
+    """Other builds of Sluice against the first, the first against itself; over TLS, which has no
+    budgets, against its peers too."""
     first = result.rows.get(result.first, [])
     for name in [*result.variants[1:], AGAIN]:
         spread = figures.Spread.of(figures.ratios(result.rows.get(name, []), first))
         if spread:
             what = "A/A, noise" if name == AGAIN else "A/B"
             yield f"  {name} / {result.first}: {spread.text(3)} ({what})"
+    for name in ("nginx", "haproxy") if result.tls else ():
+        spread = figures.Spread.of(figures.ratios(first, result.rows.get(name, [])))
+        if spread:
+            yield f"  {result.first} / {name}: {spread.text(2)}"
 
 
 def delay_lines(result):
@@ -88,7 +94,8 @@ def delay_lines(result):
 
 def work_table(result):
     unit = "event" if result.work.kind == "paced" else "request"
-    lines = ["", f"{result.work.name}: {result.work.title}; {result.rounds} rounds of "
+    over = {"in": ", https in", "both": ", https both ways"}.get(result.tls, "")
+    lines = ["", f"{result.work.name}: {result.work.title}{over}; {result.rounds} rounds of "
              f"{result.seconds:g} s, medians (least - most)"]
     rows = [["", f"CPU us per {unit}", "user + kernel", "per s", "core %",
              f"/ {base_of(result)}", "added p50 us", ""]]

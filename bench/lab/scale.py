@@ -5,8 +5,8 @@ import re
 import time
 from pathlib import Path
 
-from . import generators, readings
-from .clients import Client
+from . import generators, readings, tls
+from .clients import Client, trusting_context
 from .costs import KEY, MODEL, Costs
 from .figures import Spread
 from .peers import SLUICE_ALL_ON
@@ -129,21 +129,29 @@ class Scale(Costs):
         """The kernel's part is of both connections with both their ends, which are all here."""
         with self.lab.scope(), contextlib.ExitStack() as stack:
             upstream = self.peers.canned("--paced", "8s", "--events", 1000)
+            context = trusting_context() if self.options.tls else None
             text = SLUICE_ALL_ON.replace(
                 "inject}}", f"inject, pool: {{{{connections_max: {count + 100}}}}}}}}}"
             ) + f"limits: {{{{connections_max: {count + 100}}}}}\n"
+            if self.options.tls:
+                identity = tls.Identity(self.lab.folder)
+                is_out = self.options.tls == "both"
+                text = tls.Tls(identity, is_out).sluice(text)
+                if is_out:
+                    upstream = tls.start_upstream(self.lab, identity, upstream, tls.AS_THEY_COME)
             process, port, _ = self.start(count, upstream, text)
-            clients = [stack.enter_context(contextlib.closing(Client(port)))]
+            clients = [stack.enter_context(contextlib.closing(Client(port, context)))]
             clients[0].ask(self.unary_request(), 50)
             before, kernel = readings.memory_kib(process.pid), kernel_kib()
             begin = time.monotonic()
             request = self.stream_request()
             for _ in range(count):
-                clients.append(stack.enter_context(contextlib.closing(Client(port))))
+                clients.append(stack.enter_context(contextlib.closing(Client(port, context))))
                 clients[-1].send(request)
                 if clients[-1].read_head()[0] != 200:
                     fail("a stream was refused")
-            for client in clients[1:]:
+            # A session over TLS is at its least when it has lasted a second and is used again.
+            for client in clients[1:] * (2 if context else 1):
                 client.read_until(b"\n\n")
             elapsed = time.monotonic() - begin
             time.sleep(SETTLE_S)

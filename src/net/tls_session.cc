@@ -15,12 +15,17 @@
 #include <sluice/net/address.h>
 
 #include "tls_faults.h"
+#include "tls_memory.h"
 
 namespace sluice::net {
 namespace {
 
 // Records without a byte of plaintext, and what the library may read at once, stay far below.
 constexpr size_t kFruitlessBytesMax = 64 * 1024;
+
+// Giving memory back and taking it again costs as much as a tenth of a handshake, so it is for
+// connections that last.
+constexpr Duration kLastsFrom = std::chrono::seconds(1);
 
 struct FreeCertificate {
   void operator()(WOLFSSL_X509* certificate) const noexcept { wolfSSL_X509_free(certificate); }
@@ -137,6 +142,7 @@ TlsSession::Step TlsSession::step() noexcept {
   const int done = is_client() ? wolfSSL_connect(session) : wolfSSL_accept(session);
   if (done == WOLFSSL_SUCCESS) {
     is_established_ = true;
+    wolfSSL_FreeArrays(session);
     return examine_peer() ? Step::kDone : Step::kFailed;
   }
   const int code = wolfSSL_get_error(session, done);
@@ -211,6 +217,14 @@ bool TlsSession::write(std::string_view text) noexcept {
   if (written == static_cast<int>(text.size())) return true;
   fail(describe_tls_fault(wolfSSL_get_error(session_.get(), written)));
   return false;
+}
+
+void TlsSession::lighten(MonoTime now) noexcept {
+  if (is_light_) return;
+  if (lightens_at_ == MonoTime{}) lightens_at_ = now + kLastsFrom;
+  if (now < lightens_at_) return;
+  is_light_ = true;
+  release_zero_pages(wolfSSL_get_session(session_.get()));
 }
 
 void TlsSession::end() noexcept {

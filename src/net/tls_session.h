@@ -6,6 +6,7 @@
 #include <string>
 #include <string_view>
 
+#include <sluice/base/deadline.h>
 #include <sluice/crypto/tls_device.h>
 #include <sluice/io/buffer.h>
 #include <sluice/net/tls.h>
@@ -78,6 +79,9 @@ class TlsSession {
   [[nodiscard]] Read read(char* to, size_t room, size_t* count) noexcept;
   // Encrypts one record of at most kRecordBytes. False when the session has failed.
   [[nodiscard]] bool write(std::string_view text) noexcept;
+  // To be called now and then once established: gives back what only the handshake needed, a second
+  // after the first call.
+  void lighten(MonoTime now) noexcept;
   // Writes the orderly end (close_notify) into output().
   void end() noexcept;
 
@@ -123,6 +127,8 @@ class TlsSession {
   std::string peer_subject_;
   // Received since the last plaintext: a peer that sends only empty records is cut off.
   size_t fruitless_bytes_ = 0;
+  MonoTime lightens_at_{};
+  bool is_light_ = false;
   bool is_established_ = false;
   bool is_ended_ = false;   // The peer has sent its close_notify.
   bool has_ended_ = false;  // We have written ours.

@@ -31,6 +31,7 @@ bool Stream::is_resumed() const noexcept { return tls_ != nullptr && tls_->is_re
 // --- receiving --------------------------------------------------------------------------------
 
 void Stream::start_decrypting(char* into, uint32_t room) noexcept {
+  tls_->lighten(ring_.now());
   into_ = into;
   into_room_ = room;
   const bool may_have_more = !tls_->plaintext.is_empty() || tls_->has_more();

@@ -4,13 +4,14 @@
 import json
 import sys
 import tempfile
+import types
 import unittest
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "bench"))
 
 from lab import added, callgrind, clients, comparison, costs, figures  # noqa: E402
-from lab import generators, latency, latency_report, peers, readings, report  # noqa: E402
+from lab import generators, latency, latency_report, peers, readings, report, tls  # noqa: E402
 from lab.figures import Row, Spread  # noqa: E402
 
 
@@ -239,6 +240,35 @@ class ComparisonTests(unittest.TestCase):
         self.assertEqual(len(names()), len(comparison.WORKS))
         with self.assertRaises(ValueError):
             names("unary_33")
+
+    def test_over_tls_there_are_fewer_works(self):
+        names = [work.name for work in comparison.select_works([], True)]
+        self.assertEqual(names, ["unary_32", "unary_256", "burst_32", "burst_256"])
+        with self.assertRaises(ValueError):
+            comparison.select_works(["paced"], True)
+
+    def test_configurations_turn_into_tls_on_the_sides_asked_for(self):
+        identity = types.SimpleNamespace(chain="chain.pem", key="key.pem", both="both.pem")
+        fields = {"port": 1, "upstream": 2, "folder": "f", "key": "k", "model": "m", "shards": 1}
+        for is_out in (False, True):
+            turned = tls.Tls(identity, is_out)
+            sluice = turned.sluice(peers.SLUICE_ALL_ON).format(**fields)
+            nginx = turned.nginx(peers.NGINX).format(**fields)
+            haproxy = turned.haproxy(peers.HAPROXY).format(**fields)
+            self.assertIn("certificate: \"chain.pem\", key: \"key.pem\"", sluice)
+            self.assertIn("listen 127.0.0.1:1 ssl;", nginx)
+            self.assertIn("bind 127.0.0.1:1 ssl crt both.pem", haproxy)
+            self.assertEqual("https://127.0.0.1:2\", tls: {ca: \"chain.pem\"}" in sluice, is_out)
+            self.assertEqual("proxy_pass https://canned;" in nginx, is_out)
+            self.assertEqual("server canned 127.0.0.1:2 ssl verify required" in haproxy, is_out)
+
+    def test_over_tls_the_table_has_ratios_to_peers_and_no_verdicts(self):
+        work, = comparison.select_works(["unary_32"], True)
+        result = comparison.Result(work, 2, 4, "sluice", ["sluice"], {
+            "sluice": rows(12, 12), "nginx": rows(16, 16)}, {}, {}, [], {}, {}, "both")
+        text = report.work_table(result)
+        self.assertIn("https both ways", text)
+        self.assertIn("sluice / nginx: 0.75 (0.75 - 0.75)", text)
 
     def test_variants(self):
         self.assertEqual(comparison.read_variants(["a/b=x", "c=y"]), {"x": "a/b", "y": "c"})

@@ -22,6 +22,7 @@ Connection::Connection(Site& site, int fd)
 
 Task<void> Connection::serve() {
   After after = After::kNext;
+  if (site_.tls != nullptr && !co_await wire_.secure(*site_.tls)) after = After::kClose;
   while (after == After::kNext && co_await read_head()) {
     ShardFigures::add(site_.counts.requests);
     phase_ = "body";

@@ -4,6 +4,8 @@
 
 #include <charconv>
 #include <cstdio>
+#include <fstream>
+#include <iterator>
 #include <memory>
 #include <optional>
 #include <string>
@@ -23,6 +25,7 @@ struct CommandLine {
   std::vector<std::string> models = {"sim-small", "sim-large", "sim-tools", "sim-echo",
                                      "sim-embedding"};
   std::string ttft, tps, tokens, shape;
+  std::string certificate, key;
   uint64_t seed = 1;
   bool records = false;
 };
@@ -55,6 +58,30 @@ std::string apply(const CommandLine& line, Shape& shape) {
   return {};
 }
 
+// What clients are shown when they are to speak https.
+struct Identity {
+  std::optional<net::TlsIdentity> tls;
+  net::TicketKeys tickets = net::TicketKeys::generate();
+};
+
+std::string read_file(const char* option, const std::string& path, std::string& out) {
+  std::ifstream file(path, std::ios::binary);
+  if (!file) return std::string(option) + ": " + path + " cannot be read; check the path";
+  out.assign(std::istreambuf_iterator<char>(file), {});
+  return {};
+}
+
+std::string read_identity(const CommandLine& line, Identity& identity) {
+  if (line.certificate.empty() != line.key.empty()) return "--certificate and --key go together";
+  if (line.key.empty()) return {};
+  std::string chain, key;
+  std::string wrong = read_file("--certificate", line.certificate, chain);
+  if (wrong.empty()) wrong = read_file("--key", line.key, key);
+  identity.tls.emplace(net::TlsIdentity{
+      .chain_pem = std::move(chain), .key_pem = crypto::Secret(key), .ocsp_der = {}, .names = {}});
+  return wrong;
+}
+
 void raise_descriptor_limit() {
   rlimit limit{};
   if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
@@ -64,8 +91,12 @@ void raise_descriptor_limit() {
 
 class Server {
  public:
-  Server(Options options, uint64_t seed, uint32_t shards)
-      : options_(std::move(options)), tape_(seed), figures_(shards), shard_count_(shards) {}
+  Server(Options options, Identity identity, uint64_t seed, uint32_t shards)
+      : options_(std::move(options)),
+        identity_(std::move(identity)),
+        tape_(seed),
+        figures_(shards),
+        shard_count_(shards) {}
 
   // Empty when it listens, else why it does not.
   std::string start(net::Address address) {
@@ -78,8 +109,11 @@ class Server {
         auto* raw = reinterpret_cast<sockaddr*>(&address.storage);
         if (!syscalls.local_address(*fd, raw, &address.length)) return "getsockname failed";
       }
-      auto shard = shard::Shard::start({.id = {i}}, [this, i, fd = *fd](io::Ring& ring) {
-        auto program = std::make_unique<Program>(ring, i, fd, options_, tape_, figures_);
+      auto tls = make_tls();
+      if (!tls) return tls.error();
+      auto shard = shard::Shard::start({.id = {i}}, [&, i, fd = *fd](io::Ring& ring) {
+        auto program =
+            std::make_unique<Program>(ring, i, fd, options_, tape_, figures_, *std::move(tls));
         programs_.push_back(program.get());
         return program;
       });
@@ -90,7 +124,10 @@ class Server {
     return {};
   }
 
-  [[nodiscard]] const std::string& address() const noexcept { return address_; }
+  // Where it listens, as a URL.
+  [[nodiscard]] std::string url() const {
+    return (identity_.tls ? "https://" : "http://") + address_;
+  }
 
   ~Server() {
     for (size_t i = 0; i < shards_.size(); ++i) {
@@ -100,7 +137,15 @@ class Server {
   }
 
  private:
+  // Null without a certificate.
+  std::expected<std::unique_ptr<net::TlsServer>, std::string> make_tls() const {
+    if (!identity_.tls) return nullptr;
+    return net::TlsServer::make({.identities = {&*identity_.tls}, .client_ca_pem = {}},
+                                identity_.tickets);
+  }
+
   Options options_;
+  Identity identity_;
   Tape tape_;
   Figures figures_;
   uint32_t shard_count_;
@@ -122,6 +167,8 @@ int run(const CommandLine& line) {
   }
   Options options{.models = line.models, .shape = {}, .records = line.records};
   if (const std::string wrong = apply(line, options.shape); !wrong.empty()) return refuse(wrong);
+  Identity identity;
+  if (const std::string wrong = read_identity(line, identity); !wrong.empty()) return refuse(wrong);
   raise_descriptor_limit();
   // Blocked before any thread is born, so that only sigwait() takes them.
   sigset_t signals;
@@ -130,9 +177,9 @@ int run(const CommandLine& line) {
   sigaddset(&signals, SIGTERM);
   pthread_sigmask(SIG_BLOCK, &signals, nullptr);
   signal(SIGPIPE, SIG_IGN);
-  Server server(std::move(options), line.seed, shards);
+  Server server(std::move(options), std::move(identity), line.seed, shards);
   if (const std::string failure = server.start(*address); !failure.empty()) return refuse(failure);
-  std::printf("listening on http://%s\n", server.address().c_str());
+  std::printf("listening on %s\n", server.url().c_str());
   std::fflush(stdout);
   int caught = 0;
   sigwait(&signals, &caught);
@@ -152,6 +199,8 @@ int main(int argc, char** argv) {
   app.add_option("--tps", line.tps, "tokens a second; 0 is as fast as possible");
   app.add_option("--tokens", line.tokens, "tokens an answer");
   app.add_option("--shape", line.shape, "any settings as \"ttft=0&fault=crlf\"");
+  app.add_option("--certificate", line.certificate, "PEM chain; clients speak https then");
+  app.add_option("--key", line.key, "its private key, PEM");
   app.add_option("--seed", line.seed, "of the words that are said");
   app.add_flag("--record", line.records, "keep the last request for /sim/last");
   CLI11_PARSE(app, argc, argv);

@@ -3,14 +3,15 @@
 namespace sluice::sim {
 
 Program::Program(io::Ring& ring, uint32_t shard, int fd, const Options& options, const Tape& tape,
-                 Figures& figures)
+                 Figures& figures, std::unique_ptr<net::TlsServer> tls)
     : site_{.options = options,
             .tape = tape,
             .figures = figures,
             .counts = figures.of_shard(shard),
             .ring = ring,
             .next_number = (uint64_t{shard} << 48) + 1,
-            .envelope = {}},
+            .envelope = {},
+            .tls = std::move(tls)},
       listener_(ring, fd),
       gate_(ring.ready()),
       ending_(ring.ready()),

@@ -1,11 +1,13 @@
 // What the connections of one shard share.
 #pragma once
 
+#include <memory>
 #include <string>
 #include <vector>
 
 #include <sluice/io/ring.h>
 #include <sluice/json/envelope_reader.h>
+#include <sluice/net/tls.h>
 
 #include "figures.h"
 #include "shape.h"
@@ -28,6 +30,7 @@ struct Site {
   io::Ring& ring;
   uint64_t next_number;  // Of the next answer; shards count in ranges of their own.
   json::EnvelopeReader envelope;
+  std::unique_ptr<net::TlsServer> tls;  // Null where clients speak plain HTTP.
 };
 
 }  // namespace sluice::sim

@@ -10,6 +10,7 @@ namespace {
 
 constexpr size_t kLingerBytesMax = 64 * 1024 * 1024;
 constexpr Duration kLingerMax = seconds(2);
+constexpr Duration kHandshakeMax = seconds(10);
 
 }  // namespace
 
@@ -18,6 +19,13 @@ Wire::Wire(io::Ring& ring, int fd)
       fd_(fd),
       stream_(ring, fd, Side::kDownstream),
       timer_(ring.ready(), ring.timers()) {}
+
+Task<bool> Wire::secure(net::TlsServer& tls) {
+  if (!tls.secure(stream_)) co_return false;
+  const Deadline deadline = Deadline::after(now(), kHandshakeMax);
+  const Result<void> done = co_await net::handshake(stream_, deadline, nullptr);
+  co_return done.has_value();
+}
 
 bool Wire::take_received() {
   const Result<io::Buffer> received = stream_.take_received();

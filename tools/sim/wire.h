@@ -9,6 +9,7 @@
 #include <sluice/io/task.h>
 #include <sluice/io/timer.h>
 #include <sluice/net/stream.h>
+#include <sluice/net/tls.h>
 
 namespace sluice::sim {
 
@@ -32,6 +33,9 @@ class Wire {
   void cut_out(size_t at, size_t count) { input_.erase(at, count); }
   // Whether input() may grow by so many bytes without being moved.
   void reserve(size_t bytes) { input_.reserve(bytes + kOverread); }
+
+  // Makes the connection one of TLS, before anything else. Suspends; false when that fails.
+  [[nodiscard]] Task<bool> secure(net::TlsServer& tls);
 
   // All of these suspend, and return false once the client is gone.
   [[nodiscard]] Task<bool> receive();

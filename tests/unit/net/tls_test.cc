@@ -307,6 +307,22 @@ TEST_F(TlsTest, sessions_are_resumed_until_their_key_is_gone) {
   EXPECT_TRUE(connect_again());
 }
 
+// After a second a session gives back memory: nothing that it still needs.
+TEST_F(TlsTest, a_connection_that_lasts_goes_on_and_its_session_is_resumed) {
+  Ends& ends = secured();
+  pass(*ends.client, *ends.server, "hello", {5});
+  pass(*ends.server, *ends.client, "hello", {5});
+  world_.clock().advance(seconds(2));
+  for (int i = 0; i < 3; ++i) {
+    pass(*ends.client, *ends.server, "hello again", {5});
+    pass(*ends.server, *ends.client, "hello again", {5});
+  }
+  client_->remember(*ends.client);
+  Ends& next = secured();
+  pass(*next.client, *next.server, "hello", {5});
+  EXPECT_TRUE(next.client->is_resumed());
+}
+
 TEST_F(TlsTest, a_clients_certificate_tells_who_it_is) {
   server_settings_.client_certificates = ClientCertificates::kRequired;
   server_settings_.client_ca_pem = authority().pem;
