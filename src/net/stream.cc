@@ -136,7 +136,6 @@ void Stream::SendOp::take_off(size_t taken) noexcept {
 }
 
 void Stream::start_send(std::span<const std::string_view> slices) noexcept {
-  if (send_.tls != nullptr) send_.tls->lighten(ring_.now());
   send_.begin(fd_, slices);
 }
 

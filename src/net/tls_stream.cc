@@ -113,6 +113,7 @@ bool Stream::SendOp::encrypt_record() noexcept {
 }
 
 void Stream::SendOp::submit_records() noexcept {
+  tls->lighten(ring_.now());
   bool is_good = true;
   while (is_good && first_ < count_ && tls->output().size() < kCipherBatchBytes) {
     is_good = encrypt_record();
