@@ -233,7 +233,10 @@ Settlement::~Settlement() {
   if (record_.is_stream && first_byte_at_ != MonoTime::max())
     record_.ttft_us = us(first_byte_at_ - began_at_);
   record_.overhead_us = us(overhead_);
-  if (error_) record_.error = error_->code;
+  if (error_) {
+    record_.error = error_->code;
+    record_.error_detail = error_->detail;
+  }
   record_.client_disconnected = client_has_left();
   services_.records.push(record_);
   if (services_.control_ring != nullptr && services_.records.is_due()) {

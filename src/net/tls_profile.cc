@@ -44,10 +44,8 @@ std::string reason_of(int code) {
 constexpr int kStapled = 0;
 constexpr int kNothingToStaple = 3;
 
-int staple(WOLFSSL* session, void* context) noexcept {
-  const std::string_view response =
-      static_cast<TlsProfile*>(context)->staple_of(wolfSSL_get_SSL_CTX(session));
-  if (response.empty()) return kNothingToStaple;
+int staple(WOLFSSL* session, void* profile) noexcept {
+  const std::string& response = static_cast<TlsProfile*>(profile)->first().staple;
   // The library frees what it is given.
   void* copy = wolfSSL_Malloc(response.size());
   if (copy == nullptr) return kNothingToStaple;
@@ -66,6 +64,24 @@ int choose_certificate(WOLFSSL* session, int*, void* context) noexcept {
   wolfSSL_set_SSL_CTX(session, chosen.context.get());
   crypto::set_signing_key(session, *chosen.key);
   return 0;
+}
+
+// The one protocol there is. To a client that speaks only others nothing is said: the library
+// sends no alert then.
+int select_protocol(WOLFSSL*, const unsigned char** chosen, unsigned char* length,
+                    const unsigned char* offered, unsigned int offered_bytes, void*) noexcept {
+  constexpr std::string_view kHttp11 = "http/1.1";
+  constexpr int kChosen = 0;
+  constexpr int kRefused = 2;
+  for (unsigned int at = 0; at < offered_bytes; at += 1u + offered[at]) {
+    const std::string_view name(reinterpret_cast<const char*>(offered) + at + 1,
+                                std::min<size_t>(offered[at], offered_bytes - at - 1));
+    if (name != kHttp11) continue;
+    *chosen = offered + at + 1;
+    *length = static_cast<unsigned char>(name.size());
+    return kChosen;
+  }
+  return kRefused;
 }
 
 bool is_for(std::string_view pattern, std::string_view name) noexcept {
@@ -132,6 +148,34 @@ std::string load_authorities(WOLFSSL_CTX* context, std::string_view pem) {
       reason_of(loaded));
 }
 
+// What the library's stapling (wolfSSL 5.5.4) allows: in TLS 1.3 it asks for the response of the
+// first certificate, whichever the client's name chooses; it looks the leaf's issuer up among the
+// trusted authorities and fails the handshake when it is not there, and those are the ones that
+// clients are checked against.
+std::string enable_stapling(WOLFSSL_CTX* context, const TlsServerSettings& settings,
+                            TlsProfile* profile) {
+  if (settings.identities.size() > 1) {
+    return "an OCSP response can be stapled by a listener with one certificate only; take `ocsp` "
+           "or the other certificates away";
+  }
+  if (settings.client_certificates != ClientCertificates::kNone) {
+    return "an OCSP response cannot be stapled where clients are asked for certificates; take "
+           "`ocsp` or `client_certificates` away";
+  }
+  const std::string_view chain = settings.identities.front()->chain_pem;
+  const size_t issuers = chain.find("-----BEGIN", 1);
+  if (issuers == std::string_view::npos) {
+    return "an OCSP response cannot be stapled without the certificate's issuer; append it to the "
+           "certificate's file";
+  }
+  std::string problem = load_authorities(context, chain.substr(issuers));
+  if (!problem.empty()) return problem;
+  wolfSSL_CTX_EnableOCSPStapling(context);
+  wolfSSL_CTX_set_tlsext_status_cb(context, staple);
+  wolfSSL_CTX_set_tlsext_status_arg(context, profile);
+  return {};
+}
+
 std::string load_system_authorities(WOLFSSL_CTX* context, std::vector<char>& parsed) {
   if (!parsed.empty() &&
       wolfSSL_CTX_memrestore_cert_cache(context, parsed.data(), static_cast<int>(parsed.size())) ==
@@ -170,13 +214,6 @@ const TlsProfile::Certificate& TlsProfile::find(std::string_view name) const noe
   return first();
 }
 
-std::string_view TlsProfile::staple_of(const WOLFSSL_CTX* context) const noexcept {
-  for (const Certificate& certificate : certificates_) {
-    if (certificate.context.get() == context) return certificate.staple;
-  }
-  return {};
-}
-
 std::string TlsProfile::add_identity(const TlsServerSettings& settings,
                                      const TlsIdentity& identity) {
   SettingsPtr context(wolfSSL_CTX_new(wolfTLS_server_method()));
@@ -205,11 +242,9 @@ std::string TlsProfile::add_identity(const TlsServerSettings& settings,
   }
   wolfSSL_CTX_set_servername_callback(context.get(), choose_certificate);
   wolfSSL_CTX_set_servername_arg(context.get(), this);
-  if (!identity.ocsp_der.empty()) {
-    wolfSSL_CTX_EnableOCSPStapling(context.get());
-    wolfSSL_CTX_set_tlsext_status_cb(context.get(), staple);
-    wolfSSL_CTX_set_tlsext_status_arg(context.get(), this);
-  }
+  wolfSSL_CTX_set_alpn_select_cb(context.get(), select_protocol, nullptr);
+  if (!identity.ocsp_der.empty()) problem = enable_stapling(context.get(), settings, this);
+  if (!problem.empty()) return problem;
   certificates_.push_back({std::move(context), *std::move(key), identity.names, identity.ocsp_der});
   return {};
 }

@@ -45,7 +45,6 @@ class TlsProfile {
   [[nodiscard]] const Certificate& first() const noexcept { return certificates_.front(); }
   // The certificate that is for `name`; the first one when none is.
   [[nodiscard]] const Certificate& find(std::string_view name) const noexcept;
-  [[nodiscard]] std::string_view staple_of(const WOLFSSL_CTX* context) const noexcept;
 
   TicketKeys ticket_keys;
 

@@ -110,6 +110,9 @@ void append_access_line(const AccessRecord& record, std::string& out) {
   line.number(",\"attempts\":", record.attempts);
   line.number(",\"status\":", record.status);
   if (record.error) line.word(",\"error\":", to_string(*record.error));
+  if (record.error && !record.error_detail.empty()) {
+    line.word(",\"error_detail\":", record.error_detail);
+  }
   line.boolean(",\"stream\":", record.is_stream);
   line.boolean(",\"client_disconnected\":", record.client_disconnected);
   line.number(",\"priority\":", record.priority);

@@ -54,6 +54,7 @@ struct AccessRecord {
   metrics::Endpoint endpoint = metrics::Endpoint::kOther;
   uint16_t status = 0;  // 499 stands for a client that left before its answer began.
   std::optional<ErrorCode> error;
+  std::string_view error_detail;  // Static storage; what the code alone does not say.
   bool is_stream = false;
   bool client_disconnected = false;
   uint32_t attempts = 0;
