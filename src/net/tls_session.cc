@@ -35,6 +35,8 @@ struct FreeCertificate {
 
 void FreeSession::operator()(WOLFSSL* session) const noexcept { wolfSSL_free(session); }
 
+void Stream::DropSession::operator()(TlsSession* session) const noexcept { delete session; }
+
 CipherOutput& CipherOutput::operator=(CipherOutput&& other) noexcept {
   memory_ = std::move(other.memory_);
   size_ = std::exchange(other.size_, 0);

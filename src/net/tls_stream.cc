@@ -12,8 +12,6 @@
 
 namespace sluice::net {
 
-void Stream::DropSession::operator()(TlsSession* session) const noexcept { delete session; }
-
 std::string_view Stream::tls_failure() const noexcept { return tls_->failure(); }
 
 void Stream::begin_tls() noexcept {

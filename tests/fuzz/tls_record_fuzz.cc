@@ -64,7 +64,7 @@ char sent_at(uint64_t place) { return static_cast<char>(place * 131 + (place >> 
 
 // One session and the ciphertext on its way to it.
 struct End {
-  std::unique_ptr<TlsSession> session;
+  net::Stream::SessionPtr session;
   std::string inbound;
   bool is_established = false;
   uint64_t sent = 0;

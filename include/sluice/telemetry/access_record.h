@@ -54,18 +54,18 @@ struct AccessRecord {
   metrics::Endpoint endpoint = metrics::Endpoint::kOther;
   uint16_t status = 0;  // 499 stands for a client that left before its answer began.
   std::optional<ErrorCode> error;
-  std::string_view error_detail;  // Static storage; what the code alone does not say.
   bool is_stream = false;
   bool client_disconnected = false;
+  bool usage_partial = false;
+  std::optional<metrics::UsageSource> usage_source;  // Absent when no usage was expected.
   uint32_t attempts = 0;
   uint32_t priority = 0;
   uint32_t weight = 1;
 
-  uint64_t bytes_in = 0;   // Of the client's request, head and body.
-  uint64_t bytes_out = 0;  // To the client.
+  std::string_view error_detail;  // Static storage; what the code alone does not say.
+  uint64_t bytes_in = 0;          // Of the client's request, head and body.
+  uint64_t bytes_out = 0;         // To the client.
 
-  std::optional<metrics::UsageSource> usage_source;  // Absent when no usage was expected.
-  bool usage_partial = false;
   std::optional<uint64_t> input_tokens;
   std::optional<uint64_t> output_tokens;
   std::optional<uint64_t> cached_tokens;
