@@ -44,7 +44,8 @@ class BoundedText {
 // answer or a secret; every text is a name from the configuration or the checked request id.
 // What is absent is left out of the line, never written as zero.
 struct AccessRecord {
-  WallTime at;  // When the request began.
+  WallTime at;                    // When the request began.
+  std::string_view error_detail;  // What the error's code does not say; static storage.
   BoundedText<128> request_id;
   BoundedText<40> key;  // The key's name; empty for anonymous requests.
   BoundedText<32> tenant;
@@ -54,7 +55,6 @@ struct AccessRecord {
   metrics::Endpoint endpoint = metrics::Endpoint::kOther;
   uint16_t status = 0;  // 499 stands for a client that left before its answer began.
   std::optional<ErrorCode> error;
-  std::string_view error_detail;  // Static storage; what the code alone does not say.
   bool is_stream = false;
   bool client_disconnected = false;
   uint32_t attempts = 0;
