@@ -165,6 +165,10 @@ Task<Result<void>> handshake(Stream& stream, Deadline deadline, io::Event* gone)
     if (is_first && stream.side() == Side::kDownstream && looks_like_http(received->bytes())) {
       co_return fail(ErrorCode::kMalformedRequest, Side::kDownstream, "plain HTTP on a TLS port");
     }
+    if (is_first && stream.side() == Side::kUpstream && received->bytes().starts_with("HTTP/")) {
+      co_return fail(ErrorCode::kUpstreamTls, Side::kUpstream, Retry::kYes,
+                     "TLS: the upstream speaks plain HTTP; write http:// in its url");
+    }
     is_first = false;
     session.feed(std::move(*received));
   }

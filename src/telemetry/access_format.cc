@@ -12,9 +12,11 @@
 namespace sluice::telemetry {
 namespace {
 
-// An escaped byte takes at most six; names and numbers of all fields take less than 1 KiB.
+// An escaped byte takes at most six; names and numbers of all fields take less than 1 KiB, and the
+// detail of an error is cut.
 constexpr size_t kTextBytes = 128 + 40 + 32 + 80 + 40;
-constexpr size_t kLineBytesMax = 6 * kTextBytes + 1024;
+constexpr size_t kDetailBytesMax = 200;
+constexpr size_t kLineBytesMax = 6 * kTextBytes + kDetailBytesMax + 1024;
 
 // Writes members one after the other into a buffer that the bound above makes large enough. Made
 // for this one line, because the control thread shares its core with a shard: the general writer
@@ -111,7 +113,7 @@ void append_access_line(const AccessRecord& record, std::string& out) {
   line.number(",\"status\":", record.status);
   if (record.error) line.word(",\"error\":", to_string(*record.error));
   if (record.error && !record.error_detail.empty()) {
-    line.word(",\"error_detail\":", record.error_detail);
+    line.word(",\"error_detail\":", record.error_detail.substr(0, kDetailBytesMax));
   }
   line.boolean(",\"stream\":", record.is_stream);
   line.boolean(",\"client_disconnected\":", record.client_disconnected);

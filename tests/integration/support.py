@@ -35,7 +35,7 @@ class Gateway:
             [GATEWAY, "run", self.path], stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
             env={**os.environ, **(environment or {})})
         self.output = b""
-        self.port = int(self.wait_for(rb"listening on http://127\.0\.0\.1:(\d+)").group(1))
+        self.port = int(self.wait_for(rb"listening on https?://127\.0\.0\.1:(\d+)").group(1))
 
     def wait_for(self, pattern):
         while True:
@@ -212,13 +212,19 @@ class Client:
 
 
 class Upstream:
-    """Accepts connections and runs `script(connection)` for each on a thread of its own."""
+    """Accepts connections and runs `script(connection)` for each on a thread of its own.
 
-    def __init__(self, script):
+    With an ssl.SSLContext as `tls` it speaks https; `handshake_failures` keeps what those said that
+    failed.
+    """
+
+    def __init__(self, script, tls=None):
         self.script = script
+        self.tls = tls
+        self.handshake_failures = []
         self.listener = socket.create_server(("127.0.0.1", 0))
         self.port = self.listener.getsockname()[1]
-        self.url = f"http://127.0.0.1:{self.port}"
+        self.url = f"{'https' if tls else 'http'}://127.0.0.1:{self.port}"
         self.connections = 0
         self.open = []
         self.is_closed = False
@@ -238,6 +244,13 @@ class Upstream:
             threading.Thread(target=self._serve, args=(connection,), daemon=True).start()
 
     def _serve(self, connection):
+        if self.tls:
+            try:
+                connection = self.tls.wrap_socket(connection, server_side=True)
+            except OSError as error:
+                self.handshake_failures.append(str(error))
+                connection.close()
+                return
         try:
             self.script(UpstreamConnection(connection))
         except (OSError, EOFError):

@@ -1,7 +1,10 @@
 // Installs the SDK into a folder of the build, then runs the suite there: run.mjs FOLDER [FILE...]
-// Exits with 77, which skips the test, where there is no npm.
+// With TLS=1 over TLS, with a certificate that is made for the run. Exits with 77, which skips the test, where there is no npm.
 import { spawnSync } from 'node:child_process';
-import { copyFileSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  copyFileSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
@@ -32,7 +35,23 @@ function install() {
   writeFileSync(stamp, wanted);
 }
 
+// A certificate that is its own authority; node reads whom it trusts only at its start.
+function makeCertificate() {
+  const home = mkdtempSync(join(tmpdir(), 'sluice-sdk-tls-'));
+  const chain = join(home, 'leaf.pem');
+  const status = run('openssl', [
+    'req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes', '-days', '2',
+    '-keyout', join(home, 'leaf.key'), '-out', chain, '-subj', '/CN=localhost',
+    '-addext', 'subjectAltName=DNS:localhost,IP:127.0.0.1',
+  ], { stdio: 'ignore' });
+  if (status !== 0) throw new Error('openssl made no certificate');
+  return { SUITE_TLS: home, NODE_EXTRA_CA_CERTS: chain };
+}
+
 install();
-process.exit(run(process.execPath,
-                 ['--test', '--test-reporter=tap', ...files.map((name) => join(here, name))],
-                 { env: { ...process.env, SLUICE_SDK_DIR: folder } }));
+const tls = process.env.TLS ? makeCertificate() : {};
+const status = run(process.execPath,
+                   ['--test', '--test-reporter=tap', ...files.map((name) => join(here, name))],
+                   { env: { ...process.env, ...tls, SLUICE_SDK_DIR: folder } });
+if (tls.SUITE_TLS) rmSync(tls.SUITE_TLS, { recursive: true });
+process.exit(status);

@@ -51,7 +51,7 @@ class Server {
   async listening() {
     const match = await until(`${this.path} to listen`, () => {
       if (this.hasEnded) throw new Error(`${this.path} ended at its start:\n${this.output}`);
-      return /listening on (http:\/\/[\d.:]+)/.exec(this.output);
+      return /listening on (https?:\/\/[\d.:]+)/.exec(this.output);
     });
     this.url = match[1];
     return this;
@@ -68,8 +68,15 @@ class Server {
   }
 }
 
+// With SUITE_TLS both legs speak https; run.mjs has made the certificate.
+export const certificate = process.env.SUITE_TLS
+  ? { chain: join(process.env.SUITE_TLS, 'leaf.pem'), key: join(process.env.SUITE_TLS, 'leaf.key') }
+  : null;
+
 export async function startSim(...args) {
-  const sim = new Server(requiredPath('SLUICE_SIM_BIN'), ['--listen', '127.0.0.1:0', ...args]);
+  const tls = certificate ? ['--certificate', certificate.chain, '--key', certificate.key] : [];
+  const sim = new Server(requiredPath('SLUICE_SIM_BIN'),
+                         ['--listen', '127.0.0.1:0', ...tls, ...args]);
   sim.stats = async () => (await fetch(`${sim.url}/sim/stats`)).json();
   sim.last = async () => (await fetch(`${sim.url}/sim/last`)).json();
   return sim.listening();

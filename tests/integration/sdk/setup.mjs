@@ -2,7 +2,7 @@
 import { createRequire } from 'node:module';
 import { resolve } from 'node:path';
 
-import { directory, removeDirectory, startSim, startSluice } from './servers.mjs';
+import { certificate, directory, removeDirectory, startSim, startSluice } from './servers.mjs';
 
 // Installed beside the build, so that the source tree stays as it is.
 const require = createRequire(resolve(process.env.SLUICE_SDK_DIR ?? '.', 'suite.cjs'));
@@ -57,12 +57,16 @@ function quoted(text) {
   return `"${text}"`;
 }
 
+const tlsOfClients = certificate
+  ? `tls:\n  certificates: [{certificate: ${certificate.chain}, key: ${certificate.key}}]\n` : '';
+const tlsOfUpstream = certificate ? `    tls: {ca: ${certificate.chain}}\n` : '';
+
 export function configFor(upstreamUrl, more = '') {
   const models = Object.entries(MODELS).map(
     ([name, there]) =>
       `  - name: ${name}\n    routes:\n      - upstream: sim\n        model: ${quoted(there)}\n`);
   return `listen: 127.0.0.1:0
-shards: 2
+${tlsOfClients}shards: 2
 drain_timeout: 2s
 log:
   level: warn
@@ -74,7 +78,7 @@ upstreams:
   - name: sim
     url: ${upstreamUrl}
     credential: ${UPSTREAM_KEY}
-models:
+${tlsOfUpstream}models:
 ${models.join('')}  - name: private
     routes:
       - upstream: sim
