@@ -44,8 +44,7 @@ class BoundedText {
 // answer or a secret; every text is a name from the configuration or the checked request id.
 // What is absent is left out of the line, never written as zero.
 struct AccessRecord {
-  WallTime at;                    // When the request began.
-  std::string_view error_detail;  // What the error's code does not say; static storage.
+  WallTime at;  // When the request began.
   BoundedText<128> request_id;
   BoundedText<40> key;  // The key's name; empty for anonymous requests.
   BoundedText<32> tenant;
