@@ -130,6 +130,9 @@ class TlsGateway(Gateway):
 
     def connect(self, context=None, name="localhost", session=None, **options):
         raw = socket.create_connection(("127.0.0.1", self.port), timeout=PATIENCE_S)
+        # As real clients do: behind the last flight of a resumed TLS 1.2 handshake, a request would
+        # wait 40 ms for its acknowledgement.
+        raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         try:
             return Client((context or self.authority.trusting()).wrap_socket(
                 raw, server_hostname=name, session=session, **options))
