@@ -5,7 +5,7 @@
 #include <fmt/format.h>
 
 #include <sluice/base/clock.h>
-#include <sluice/control/tls_files.h>
+#include <sluice/control/tls_profiles.h>
 
 #include "exit_status.h"
 
@@ -39,8 +39,10 @@ std::string describe_valid(const config::Snapshot& snapshot) {
 }
 
 int check_config(const std::string& path) {
+  net::SystemAuthorities system;
   const config::LoadOutcome outcome =
-      control::load_with_files(path, config::SystemEnvironment(), SystemClock().wall()).config;
+      control::load_with_tls(path, config::SystemEnvironment(), SystemClock().wall(), 1, system)
+          .config;
   const std::string problems = describe_problems(outcome);
   std::fputs(problems.c_str(), stderr);
   if (outcome.snapshot == nullptr) return kExitConfig;

@@ -254,11 +254,6 @@ Task<ReloadOutcome> ControlThread::reload(std::string_view asked_by) {
 
 namespace {
 
-struct LoadedWithTls {
-  config::LoadOutcome config;
-  PreparedTls tls;
-};
-
 // Blocks on the disk; runs on the config lane.
 struct LoadJob {
   const std::string* path;
@@ -268,18 +263,7 @@ struct LoadJob {
   net::SystemAuthorities* authorities;
 
   LoadedWithTls operator()() const {
-    Loaded loaded = load_with_files(*path, *environment, now);
-    LoadedWithTls made{std::move(loaded.config), {}};
-    if (made.config.snapshot == nullptr) return made;
-    auto contexts = make_tls_profiles(loaded.tls, shards, *authorities);
-    if (contexts) {
-      made.tls = {*std::move(contexts), std::move(loaded.tls.lives)};
-    } else {
-      made.config.snapshot.reset();
-      made.config.errors.push_back(
-          {.file = *path, .cause = contexts.error(), .remedy = "then reload again"});
-    }
-    return made;
+    return load_with_tls(*path, *environment, now, shards, *authorities);
   }
 };
 

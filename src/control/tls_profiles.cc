@@ -19,6 +19,23 @@ std::expected<std::vector<upstream::ShardTls>, std::string> make_tls_profiles(
   return made;
 }
 
+LoadedWithTls load_with_tls(const std::string& path, const config::Environment& environment,
+                            WallTime now, size_t shards, net::SystemAuthorities& system) {
+  Loaded loaded = load_with_files(path, environment, now);
+  LoadedWithTls made{std::move(loaded.config), {}};
+  if (made.config.snapshot == nullptr) return made;
+  auto profiles = make_tls_profiles(loaded.tls, shards, system);
+  if (profiles) {
+    made.tls = {*std::move(profiles), std::move(loaded.tls.lives)};
+  } else {
+    made.config.snapshot.reset();
+    made.config.errors.push_back({.file = path,
+                                  .cause = profiles.error(),
+                                  .remedy = "the keys below `tls` say which files are meant"});
+  }
+  return made;
+}
+
 bool TicketRotation::advance(MonoTime now) noexcept {
   if (!next_.has_passed(now)) return false;
   next_ = Deadline{now + kPeriod};

@@ -24,6 +24,18 @@ struct PreparedTls {
   std::vector<CertificateLife> lives;
 };
 
+// A configuration with what its connections are secured by. `config.snapshot` is null when that
+// cannot be made, too.
+struct LoadedWithTls {
+  config::LoadOutcome config;
+  PreparedTls tls;
+};
+
+// load_with_files() and make_tls_profiles(). Blocks on the disk.
+[[nodiscard]] LoadedWithTls load_with_tls(const std::string& path,
+                                          const config::Environment& environment, WallTime now,
+                                          size_t shards, net::SystemAuthorities& system);
+
 // A ticket can be resumed for one to two periods, and a key that leaks tells no more than that.
 class TicketRotation {
  public:
