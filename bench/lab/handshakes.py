@@ -16,7 +16,6 @@ from .processes import LOAD_CORE, PEER_CORE, fail, find_program, free_port
 
 OTHERS = ("nginx", "haproxy")
 OPENERS = 8       # Programs that open connections, one at a time each.
-PERIOD_S = 0.050  # Between two events of a stream.
 UNRESUMED_MOST = 16  # The first ones have no ticket yet.
 SETTLE_S = 0.3    # Until all streams are open.
 WARM_UP_S = 0.3
@@ -115,8 +114,8 @@ def beside(lab, build, options):
     """Delay of events, without new connections and with, for each limit on handshakes."""
     identity = tls.Identity(lab.folder)
     plain = Peers(lab, build)
-    events = round((options.seconds + SETTLE_S) / PERIOD_S)
-    upstream = plain.canned("--paced", f"{PERIOD_S * 1000:.0f}ms", "--events", events)
+    events = round((options.seconds + SETTLE_S) / options.period)
+    upstream = plain.canned("--paced", f"{options.period * 1000:.0f}ms", "--events", events)
     openers = {}
     for limit in options.limits:
         peers = Peers(lab, build, tls.Tls(identity, handshakes_per_second=limit))
@@ -129,7 +128,7 @@ def beside(lab, build, options):
         rows[name].append(beside_window(lab, build, options, *openers[name[0]], name[1]))
     figures = {f"limit {limit}, {'beset' if beset else 'alone'}": rows[limit, beset]
                for limit, beset in names}
-    yield (f"{options.streams} streams, an event per {PERIOD_S * 1000:.0f} ms", figures,
+    yield (f"{options.streams} streams, an event per {options.period * 1000:.0f} ms", figures,
            beside_table(rows))
 
 
