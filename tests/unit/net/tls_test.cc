@@ -260,7 +260,9 @@ TEST_F(TlsTest, an_expired_certificate_is_refused) {
   EXPECT_EQ(refusal_seen_by_client(), "TLS: the certificate has expired");
 }
 
-TEST_F(TlsTest, a_certificate_of_nobody_known_is_refused) {
+// Of whatever is dialled: an upstream today, a database or Redis by the same client later.
+TEST_F(TlsTest, d082_trust_is_the_default_and_doing_without_is_explicit) {
+  EXPECT_TRUE(TlsClientSettings().verify);
   const TlsIdentity own = make_identity({.subject_alt_name = "DNS:server.test"}, true);
   server_settings_.identities = {&own};
   EXPECT_NE(refusal_seen_by_client().find("self-signed"), std::string_view::npos);
