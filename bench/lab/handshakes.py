@@ -140,9 +140,9 @@ def start_opener(lab, peer):
     return port
 
 
-def run_usual():
-    """Beside programs of the real-time class, new connections take what time is left."""
-    os.sched_setaffinity(0, {LOAD_CORE})
+def run_usual(takes_rest):
+    """Beside programs of the real-time class, new connections take what time is left of both."""
+    os.sched_setaffinity(0, {PEER_CORE, LOAD_CORE} if takes_rest else {LOAD_CORE})
 
 
 def new_connections(peer, options):
@@ -151,7 +151,7 @@ def new_connections(peer, options):
             "-www", "/none", "-time", str(max(1, round(options.seconds)))]
     begin = time.monotonic()
     running = [subprocess.Popen(line, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                                stderr=subprocess.STDOUT, text=True, preexec_fn=run_usual)
+                                stderr=subprocess.STDOUT, text=True, preexec_fn=lambda: run_usual(options.realtime))
                for _ in range(OPENERS)]
     texts = [process.communicate()[0] for process in running]
     seconds = time.monotonic() - begin
