@@ -151,7 +151,8 @@ def new_connections(peer, options):
             "-www", "/none", "-time", str(max(1, round(options.seconds)))]
     begin = time.monotonic()
     running = [subprocess.Popen(line, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                                stderr=subprocess.STDOUT, text=True, preexec_fn=lambda: run_usual(options.realtime))
+                                stderr=subprocess.STDOUT, text=True,
+                                preexec_fn=lambda: run_usual(options.realtime))
                for _ in range(OPENERS)]
     texts = [process.communicate()[0] for process in running]
     seconds = time.monotonic() - begin
