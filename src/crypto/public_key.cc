@@ -19,23 +19,16 @@
 
 #include <sluice/base/assert.h>
 
+#include "freed_by.h"
+
 namespace sluice::crypto {
 namespace {
 
-template <auto release>
-struct Release {
-  template <typename T>
-  void operator()(T* object) const noexcept {
-    release(object);
-  }
-};
-using Number = std::unique_ptr<BIGNUM, Release<BN_free>>;
-using SecretNumber = std::unique_ptr<BIGNUM, Release<BN_clear_free>>;
-using Point = std::unique_ptr<EC_POINT, Release<EC_POINT_free>>;
-using EcKey = std::unique_ptr<EC_KEY, Release<EC_KEY_free>>;
-using Rsa = std::unique_ptr<RSA, Release<RSA_free>>;
-using Key = std::unique_ptr<EVP_PKEY, Release<EVP_PKEY_free>>;
-using KeyOperation = std::unique_ptr<EVP_PKEY_CTX, Release<EVP_PKEY_CTX_free>>;
+using Number = std::unique_ptr<BIGNUM, FreedBy<BN_free>>;
+using SecretNumber = std::unique_ptr<BIGNUM, FreedBy<BN_clear_free>>;
+using Point = std::unique_ptr<EC_POINT, FreedBy<EC_POINT_free>>;
+using EcKey = std::unique_ptr<EC_KEY, FreedBy<EC_KEY_free>>;
+using Rsa = std::unique_ptr<RSA, FreedBy<RSA_free>>;
 
 // Made once and only read after; never freed, since libcrypto's own end of the process may come
 // first.
@@ -88,7 +81,7 @@ bool settled(bool ok) {
 }
 
 // Both parts are given: of a private key alone libcrypto computes the point anew.
-Key x25519_key(const X25519Secret& key, const X25519Point& point) {
+KeyPtr x25519_key(const X25519Secret& key, const X25519Point& point) {
   // Only read, but the structure takes no constants.
   auto* key_bytes = const_cast<uint8_t*>(key.bytes.data());
   auto* point_bytes = const_cast<uint8_t*>(point.data());
@@ -96,16 +89,16 @@ Key x25519_key(const X25519Secret& key, const X25519Point& point) {
       OSSL_PARAM_construct_octet_string(OSSL_PKEY_PARAM_PRIV_KEY, key_bytes, kX25519Bytes),
       OSSL_PARAM_construct_octet_string(OSSL_PKEY_PARAM_PUB_KEY, point_bytes, kX25519Bytes),
       OSSL_PARAM_construct_end()};
-  const KeyOperation operation(EVP_PKEY_CTX_new_from_name(nullptr, "X25519", nullptr));
+  const KeyOperationPtr operation(EVP_PKEY_CTX_new_from_name(nullptr, "X25519", nullptr));
   EVP_PKEY* made = nullptr;
   const bool ok = operation != nullptr && EVP_PKEY_fromdata_init(operation.get()) == 1 &&
                   EVP_PKEY_fromdata(operation.get(), &made, EVP_PKEY_KEYPAIR,
                                     const_cast<OSSL_PARAM*>(parts.data())) == 1;
-  return Key(ok ? made : nullptr);
+  return KeyPtr(ok ? made : nullptr);
 }
 
 bool derive(EVP_PKEY* mine, EVP_PKEY* peer, X25519Secret& secret) {
-  const KeyOperation operation(EVP_PKEY_CTX_new_from_pkey(nullptr, mine, nullptr));
+  const KeyOperationPtr operation(EVP_PKEY_CTX_new_from_pkey(nullptr, mine, nullptr));
   size_t written = secret.bytes.size();
   return operation != nullptr && EVP_PKEY_derive_init(operation.get()) == 1 &&
          EVP_PKEY_derive_set_peer_ex(operation.get(), peer, 0) == 1 &&
@@ -154,7 +147,7 @@ bool verify_ecdsa(EcCurve curve, const EcPoint& point, std::span<const uint8_t> 
 }
 
 bool make_x25519_key(X25519Secret& key, X25519Point& point) {
-  const Key made(EVP_PKEY_Q_keygen(nullptr, nullptr, "X25519"));
+  const KeyPtr made(EVP_PKEY_Q_keygen(nullptr, nullptr, "X25519"));
   size_t key_bytes = key.bytes.size();
   size_t point_bytes = point.size();
   const bool ok = made != nullptr &&
@@ -165,8 +158,9 @@ bool make_x25519_key(X25519Secret& key, X25519Point& point) {
 
 bool agree_x25519(const X25519Secret& key, const X25519Point& own_point, const X25519Point& point,
                   X25519Secret& secret) {
-  const Key mine = x25519_key(key, own_point);
-  const Key peer(EVP_PKEY_new_raw_public_key(EVP_PKEY_X25519, nullptr, point.data(), point.size()));
+  const KeyPtr mine = x25519_key(key, own_point);
+  const KeyPtr peer(
+      EVP_PKEY_new_raw_public_key(EVP_PKEY_X25519, nullptr, point.data(), point.size()));
   return settled(mine != nullptr && peer != nullptr && derive(mine.get(), peer.get(), secret));
 }
 

@@ -13,26 +13,10 @@
 
 #include <sluice/base/assert.h>
 
+#include "x509.h"
+
 namespace sluice::crypto {
 namespace {
-
-template <auto release>
-struct Release {
-  template <typename T>
-  void operator()(T* object) const noexcept {
-    release(object);
-  }
-};
-using Bio = std::unique_ptr<BIO, Release<BIO_free_all>>;
-using KeyOperation = std::unique_ptr<EVP_PKEY_CTX, Release<EVP_PKEY_CTX_free>>;
-
-// Only reads `text`, which must outlive it.
-Bio reader(std::string_view text) {
-  SLUICE_ASSERT(text.size() <= INT_MAX);
-  Bio bio(BIO_new_mem_buf(text.data(), static_cast<int>(text.size())));
-  SLUICE_ASSERT(bio != nullptr);
-  return bio;
-}
 
 // Without it libcrypto asks the terminal for the passphrase.
 int refuse_passphrase(char*, int, int, void* asked) {
@@ -69,8 +53,8 @@ const EVP_MD* hash_of(size_t digest_bytes) {
 }
 
 // A signature that is begun with `padding`, or with 0 for a key that has none.
-KeyOperation begin_signature(EVP_PKEY* key, int padding) {
-  KeyOperation operation(EVP_PKEY_CTX_new_from_pkey(nullptr, key, nullptr));
+KeyOperationPtr begin_signature(EVP_PKEY* key, int padding) {
+  KeyOperationPtr operation(EVP_PKEY_CTX_new_from_pkey(nullptr, key, nullptr));
   SLUICE_ASSERT(operation != nullptr);
   const bool ok = EVP_PKEY_sign_init(operation.get()) == 1 &&
                   (padding == 0 || EVP_PKEY_CTX_set_rsa_padding(operation.get(), padding) == 1);
@@ -114,7 +98,7 @@ void SigningKey::Free::operator()(evp_pkey_st* key) const noexcept { EVP_PKEY_fr
 
 std::expected<SigningKey, std::string> SigningKey::load(std::string_view pem) {
   bool asked = false;
-  Key key(PEM_read_bio_PrivateKey(reader(pem).get(), nullptr, refuse_passphrase, &asked));
+  Key key(PEM_read_bio_PrivateKey(open_bytes(pem).get(), nullptr, refuse_passphrase, &asked));
   ERR_clear_error();
   if (asked) {
     return std::unexpected("holds a private key that needs a passphrase: store it without one");
@@ -143,8 +127,8 @@ size_t SigningKey::signature_bytes_max() const noexcept {
 }
 
 bool SigningKey::matches(std::string_view pem) const {
-  const std::unique_ptr<X509, Release<X509_free>> certificate(
-      PEM_read_bio_X509(reader(pem).get(), nullptr, nullptr, nullptr));
+  const CertificatePtr certificate(
+      PEM_read_bio_X509(open_bytes(pem).get(), nullptr, nullptr, nullptr));
   const bool same =
       certificate != nullptr && X509_check_private_key(certificate.get(), key_.get()) == 1;
   ERR_clear_error();
@@ -156,7 +140,7 @@ std::optional<size_t> SigningKey::sign_ecdsa(std::span<const uint8_t> digest,
   if (kind_ != Kind::kEcdsa || out.size() < signature_bytes_max()) {
     return std::nullopt;
   }
-  const KeyOperation operation = begin_signature(key_.get(), 0);
+  const KeyOperationPtr operation = begin_signature(key_.get(), 0);
   return operation == nullptr ? std::nullopt : sign(operation.get(), digest, out);
 }
 
@@ -166,7 +150,7 @@ std::optional<size_t> SigningKey::sign_rsa_pss(std::span<const uint8_t> digest,
   if (kind_ != Kind::kRsa || hash == nullptr || out.size() < signature_bytes_max()) {
     return std::nullopt;
   }
-  const KeyOperation operation = begin_signature(key_.get(), RSA_PKCS1_PSS_PADDING);
+  const KeyOperationPtr operation = begin_signature(key_.get(), RSA_PKCS1_PSS_PADDING);
   if (operation == nullptr || EVP_PKEY_CTX_set_signature_md(operation.get(), hash) != 1 ||
       EVP_PKEY_CTX_set_rsa_pss_saltlen(operation.get(), RSA_PSS_SALTLEN_DIGEST) != 1) {
     return std::nullopt;
@@ -179,7 +163,7 @@ std::optional<size_t> SigningKey::sign_rsa_pkcs1(std::span<const uint8_t> digest
   if (kind_ != Kind::kRsa || out.size() < signature_bytes_max()) {
     return std::nullopt;
   }
-  const KeyOperation operation = begin_signature(key_.get(), RSA_PKCS1_PADDING);
+  const KeyOperationPtr operation = begin_signature(key_.get(), RSA_PKCS1_PADDING);
   return operation == nullptr ? std::nullopt : sign(operation.get(), digest_info, out);
 }
 
@@ -188,7 +172,7 @@ std::optional<size_t> SigningKey::sign_ed25519(std::span<const uint8_t> message,
   if (kind_ != Kind::kEd25519) {
     return std::nullopt;
   }
-  const std::unique_ptr<EVP_MD_CTX, Release<EVP_MD_CTX_free>> operation(EVP_MD_CTX_new());
+  const std::unique_ptr<EVP_MD_CTX, FreedBy<EVP_MD_CTX_free>> operation(EVP_MD_CTX_new());
   size_t written = out.size();
   const bool ok =
       EVP_DigestSignInit(operation.get(), nullptr, nullptr, nullptr, key_.get()) == 1 &&
@@ -243,7 +227,7 @@ bool SigningKey::recover_rsa(std::span<uint8_t> signature) const {
   if (kind_ != Kind::kRsa || signature.size() != signature_bytes_max()) {
     return false;
   }
-  const KeyOperation operation(EVP_PKEY_CTX_new_from_pkey(nullptr, key_.get(), nullptr));
+  const KeyOperationPtr operation(EVP_PKEY_CTX_new_from_pkey(nullptr, key_.get(), nullptr));
   SLUICE_ASSERT(operation != nullptr);
   size_t written = signature.size();
   const bool ok = EVP_PKEY_verify_recover_init(operation.get()) == 1 &&

@@ -6,26 +6,16 @@
 #include <string_view>
 #include <vector>
 
-#include <openssl/bio.h>
-#include <openssl/evp.h>
 #include <openssl/ocsp.h>
 #include <openssl/x509.h>
 
 #include <sluice/base/clock.h>
 
+#include "freed_by.h"
+
 namespace sluice::crypto {
 
-template <auto Free>
-struct FreedBy {
-  template <class T>
-  void operator()(T* object) const noexcept {
-    Free(object);
-  }
-};
-
-using BioPtr = std::unique_ptr<BIO, FreedBy<BIO_free_all>>;
 using CertificatePtr = std::unique_ptr<X509, FreedBy<X509_free>>;
-using KeyPtr = std::unique_ptr<EVP_PKEY, FreedBy<EVP_PKEY_free>>;
 using OcspResponsePtr = std::unique_ptr<OCSP_RESPONSE, FreedBy<OCSP_RESPONSE_free>>;
 using OcspBasicPtr = std::unique_ptr<OCSP_BASICRESP, FreedBy<OCSP_BASICRESP_free>>;
 using OcspIdPtr = std::unique_ptr<OCSP_CERTID, FreedBy<OCSP_CERTID_free>>;

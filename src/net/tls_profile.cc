@@ -29,7 +29,7 @@ constexpr std::array<int, 3> kGroups = {WOLFSSL_ECC_X25519, WOLFSSL_ECC_SECP256R
 constexpr short kRsaBitsMin = 2048;
 constexpr short kEccBitsMin = 256;
 constexpr int kChainDepthMax = 10;
-// Keys of tickets are rotated every 12 hours and live for two turns (control/ticket_rotation).
+// Keys of tickets are rotated every 12 hours and live for two turns (control/tls_profiles).
 constexpr int kTicketLifetimeSeconds = 12 * 3600;
 
 void start_library() { [[maybe_unused]] static const int started = wolfSSL_Init(); }
