@@ -93,7 +93,8 @@ bool TlsClient::secure(Stream& stream) noexcept {
 
 void TlsClient::remember(Stream& stream) noexcept {
   TlsSession* tls = stream.tls();
-  if (tls == nullptr || tls->is_over()) return;
+  // A resumed session is not examined again, so none of other rules may be taken up.
+  if (tls == nullptr || tls->is_over() || !tls->is_bound_by(*rules_)) return;
   WOLFSSL_SESSION* session = wolfSSL_get1_session(tls->raw());
   if (session != nullptr) session_->session.reset(session);
 }

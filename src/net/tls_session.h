@@ -102,6 +102,10 @@ class TlsSession {
   [[nodiscard]] bool is_over() const noexcept { return is_ended_ || !failure_.empty(); }
   // RFC 2253 subject of the client's verified certificate; "" without one.
   [[nodiscard]] std::string_view peer_subject() const noexcept { return peer_subject_; }
+  // Whether the peer had to be what these rules say, and not an earlier configuration's.
+  [[nodiscard]] bool is_bound_by(const PeerRules& rules) const noexcept {
+    return rules_ && &*rules_ == &rules;
+  }
   [[nodiscard]] WOLFSSL* raw() noexcept { return session_.get(); }
 
   // Plaintext that was decrypted and not taken yet.

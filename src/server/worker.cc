@@ -160,14 +160,14 @@ void Worker::obey(upstream::ShardCommand& command) {
 }
 
 upstream::Pool& Worker::find_pool(const config::Upstream& upstream, metrics::UpstreamCells& cells) {
-  const std::string identity =
-      upstream.name + ' ' + upstream.endpoint.authority + (upstream.tls ? " tls" : "");
+  const std::string identity = upstream.name + ' ' + upstream.endpoint.authority;
   for (NamedPool& named : pools_) {
-    if (named.identity != identity || named.is_closed) continue;
+    if (named.identity != identity || named.tls != upstream.tls || named.is_closed) continue;
     named.pool->set_limits(upstream.pool);
     return *named.pool;
   }
-  pools_.push_back({identity, std::make_unique<upstream::Pool>(ring_, upstream.pool, cells)});
+  pools_.push_back(
+      {identity, upstream.tls, std::make_unique<upstream::Pool>(ring_, upstream.pool, cells)});
   return *pools_.back().pool;
 }
 

@@ -113,7 +113,8 @@ class TlsClient {
   // As TlsServer::secure(); offers the remembered session.
   [[nodiscard]] bool secure(Stream& stream) noexcept;
   // Keeps the stream's session for the next handshake, if it has one that can be resumed. Tickets
-  // come after the handshake (TLS 1.3), so this is for streams that have received something.
+  // come after the handshake (TLS 1.3), so this is for streams that have received something. One
+  // that another TlsClient has secured, before a reload, is passed over.
   void remember(Stream& stream) noexcept;
 
  private:

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include <sluice/base/byte_budget.h>
@@ -80,7 +81,9 @@ class Worker final : public shard::Program {
   static constexpr double kHandshakeBurstSeconds = 0.1;
 
   struct NamedPool {
-    std::string identity;  // Name and authority: what makes connections interchangeable.
+    // Name, authority and what was verified: what makes connections interchangeable.
+    std::string identity;
+    std::optional<config::UpstreamTls> tls;
     std::unique_ptr<upstream::Pool> pool;
     bool is_closed = false;
   };

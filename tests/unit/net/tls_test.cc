@@ -325,6 +325,21 @@ TEST_F(TlsTest, a_connection_that_lasts_goes_on_and_its_session_is_resumed) {
   EXPECT_TRUE(next.client->is_resumed());
 }
 
+// A reload pins another key while a connection of before it lives on and comes back to its pool.
+TEST_F(TlsTest, a_session_of_other_rules_is_not_taken_up) {
+  Ends& before = secured();
+  pass(*before.client, *before.server, "hello", {5});
+  pass(*before.server, *before.client, "hello", {5});
+  client_settings_.pins = {crypto::sha256("another key")};
+  make_contexts();
+  client_->remember(*before.client);
+  Ends& after = connect();
+  shake_both(after);
+  ASSERT_FALSE(after.client_outcome.has_value());
+  EXPECT_EQ(after.client_outcome.error().detail,
+            "TLS: the certificate's key is none of those pinned");
+}
+
 TEST_F(TlsTest, a_clients_certificate_tells_who_it_is) {
   server_settings_.client_certificates = ClientCertificates::kRequired;
   server_settings_.client_ca_pem = authority().pem;
