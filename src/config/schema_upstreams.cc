@@ -45,7 +45,7 @@ void read_credential(Walk& walk, const Node& node, Upstream& upstream) {
   if (value->size() > kCredentialBytesMax) {
     return walk.error(node, "is longer than 4096 bytes", "check that it is the credential");
   }
-  upstream.credential = std::move(*value);
+  upstream.credential = {"authorization", "Bearer " + *value};
 }
 
 void read_header(Walk& walk, const Node& name_at, const Node& value_at, Upstream& upstream) {
@@ -54,7 +54,7 @@ void read_header(Walk& walk, const Node& name_at, const Node& value_at, Upstream
     return walk.error(name_at, "has a key that is not a header's name", "write it as it is sent");
   }
   if (const auto fault = refuse_upstream_header(name)) return walk.error(name_at, *fault);
-  if (name == "authorization" && !upstream.credential.empty()) {
+  if (name == "authorization" && !upstream.credential.name.empty()) {
     return walk.error(name_at, "sets `authorization` beside a credential", "keep one of the two");
   }
   const bool is_repeated = std::ranges::any_of(

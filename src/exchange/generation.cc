@@ -8,7 +8,8 @@ namespace {
 
 std::string write_request_fields(const config::Upstream& upstream) {
   constexpr size_t kOwnFieldsMax = 256;
-  size_t bytes = kOwnFieldsMax + upstream.endpoint.authority.size() + upstream.credential.size();
+  size_t bytes = kOwnFieldsMax + upstream.endpoint.authority.size() +
+                 upstream.credential.name.size() + upstream.credential.value.size();
   for (const config::Header& header : upstream.headers) {
     bytes += header.name.size() + header.value.size() + 4;
   }
@@ -16,7 +17,9 @@ std::string write_request_fields(const config::Upstream& upstream) {
   http::HeadWriter writer(text);
   writer.header("host", upstream.endpoint.authority);
   writer.header("content-type", "application/json").header("accept", "*/*");
-  if (!upstream.credential.empty()) writer.header("authorization", "Bearer " + upstream.credential);
+  if (!upstream.credential.name.empty()) {
+    writer.any_header(upstream.credential.name, upstream.credential.value);
+  }
   for (const config::Header& header : upstream.headers) {
     writer.any_header(header.name, header.value);
   }

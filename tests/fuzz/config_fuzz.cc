@@ -59,7 +59,7 @@ bool is_clean(std::string_view text) {
 void check_upstream(const Upstream& upstream) {
   expect(!upstream.name.empty() && !upstream.endpoint.host.empty(), "upstreams are whole");
   expect(is_clean(upstream.endpoint.authority), "the authority is clean");
-  expect(is_clean(upstream.credential), "the credential is clean");
+  expect(is_clean(upstream.credential.value), "the credential is clean");
   expect(upstream.weight >= 1, "weights are positive");
   expect(upstream.timeouts.connect >= milliseconds(10), "timeouts have a floor");
   for (const Header& header : upstream.headers) {

@@ -13,6 +13,7 @@
 #include <sluice/base/clock.h>
 #include <sluice/base/ids.h>
 #include <sluice/base/log.h>
+#include <sluice/config/routing.h>
 #include <sluice/config/tls.h>
 
 namespace sluice::config {
@@ -48,10 +49,14 @@ enum class StreamUsage : uint8_t {
   kPass,    // Leave stream_options alone.
 };
 
+// Each clock of an attempt or request; zero is none.
 struct UpstreamTimeouts {
   Duration connect = seconds(3);
   Duration response = seconds(600);  // Request written to response head.
+  Duration first_token{0};           // Request written to the first event with content.
   Duration idle = seconds(120);      // Between bytes of a response body.
+  // The whole request with all attempts and waits; a stream's only until its first content.
+  Duration total = seconds(600);
   bool operator==(const UpstreamTimeouts&) const = default;
 };
 
@@ -66,33 +71,68 @@ struct PoolLimits {
 struct Header {
   std::string name;  // Lower case.
   std::string value;
+  HeaderOp op = HeaderOp::kReplace;
 };
 
 // One concrete inference server or provider endpoint: a deployment.
 struct Upstream {
   std::string name;
   Endpoint endpoint;
-  std::string credential;  // Secret, sent as "Bearer <credential>"; "" when none is needed.
+  // The field that carries the secret, as it is sent ("authorization: Bearer ...", "api-key: ...");
+  // an empty name when none is needed.
+  Header credential;
   std::vector<Header> headers;
   uint32_t weight = 1;  // Multiplied with the route's weight.
   UpstreamTimeouts timeouts;
   PoolLimits pool;
   std::optional<UpstreamTls> tls;  // Set exactly when the URL is https.
   StreamUsage stream_usage = StreamUsage::kInject;
+  bool private_addresses = false;  // Loopback and private addresses may be dialled (D56).
+  std::optional<ProxySettings> proxy;
+  uint32_t concurrency_max = 0;  // Requests in flight there, of the whole process; 0 is no limit.
+  BreakerSettings breaker;
+  CooldownSettings cooldown;
+  std::optional<HealthCheck> health;
+  Duration slow_start{0};         // From a return to the full share; 0 is at once.
+  std::vector<std::string> tags;  // Sorted.
+  Capabilities serves;
+  std::string group;  // Of a discovered one: the item of the file that it belongs to.
 };
 
 // One way to serve a model.
 struct Route {
   UpstreamId upstream;
-  std::string model;  // The name sent upstream; equal to the public one when not configured.
+  // The name sent upstream; equal to the public one when not configured. A `*` in it stands for
+  // what the model's own `*` matched.
+  std::string model;
   uint32_t weight = 1;
   uint32_t priority = 0;  // The smallest number that has a candidate is used.
   std::optional<Price> price;
+  UpstreamTimeouts timeouts;  // The route's own, else the model's, else the upstream's.
 };
 
 struct Model {
-  std::string name;
-  std::vector<Route> routes;  // Never empty.
+  std::string name;  // May hold one `*`.
+  // Empty only while discovery has found none of its servers.
+  std::vector<Route> routes;
+  StrategyKind strategy = StrategyKind::kPowerOfTwo;
+  Affinity affinity;
+  RetrySettings retries;
+  // Models that answer when all routes have failed, in order, with those that they fall back to;
+  // none is named twice.
+  std::vector<ModelId> fallbacks;
+  uint32_t concurrency_max = 0;  // Requests in flight, of the whole process; 0 is no limit.
+  QueueSettings queue;
+  std::optional<HedgeSettings> hedge;
+  RecoverySettings recovery;
+  Duration ping{0};  // A comment to the client after so long without an event; 0 is never.
+};
+
+// A model whose name has a `*`: what must stand before and behind it.
+struct Wildcard {
+  std::string prefix;
+  std::string suffix;
+  ModelId model;
 };
 
 struct Key {
@@ -108,6 +148,7 @@ struct Key {
   TenantId tenant;  // Always valid; keys without one share the tenant "default".
   uint32_t weight = 1;
   uint32_t priority_max = 0;
+  uint32_t concurrency_max = 0;  // Requests in flight, of the whole process; 0 is no limit.
   [[nodiscard]] bool allows(ModelId model) const noexcept;
 };
 
@@ -120,7 +161,8 @@ struct Limits {
   uint32_t held_bytes_max = 64 * 1024;  // Per stream, between upstream and a slow client.
   uint32_t json_depth_max = 128;
   uint32_t connections_max = 16'384;  // Client connections, whole process.
-  uint32_t attempts = 3;              // Upstream attempts per request.
+  uint32_t attempts = 3;              // Upstream attempts per request, of all kinds.
+  uint32_t concurrency_max = 0;       // Requests in flight upstream, whole process; 0 is no limit.
   bool operator==(const Limits&) const = default;
 };
 
@@ -161,16 +203,22 @@ struct Snapshot {
   Limits limits;
   ClientTimeouts timeouts;
   Duration drain_timeout = seconds(30);
+  // What x-sluice-timeout-* of a client may ask for; what the configuration says when that is more.
+  Duration timeout_header_max{0};
+  std::optional<OutlierSettings> outliers;
+  std::vector<Discovery> discovery;
   std::vector<std::string> forward_headers;  // Lower-case client header names that go upstream.
   std::vector<Upstream> upstreams;           // Indexed by UpstreamId.
   std::vector<Model> models;                 // Indexed by ModelId, in file order.
   std::vector<Key> keys;                     // Indexed by KeyId.
   std::vector<std::string> tenants;          // Indexed by TenantId; [0] is "default".
+  // With aliases. Names with a `*` stand in `wildcards` instead, the longest first.
   absl::flat_hash_map<std::string, ModelId> models_by_name;
+  std::vector<Wildcard> wildcards;
   absl::flat_hash_map<std::array<uint8_t, 32>, KeyId> keys_by_digest;
   absl::flat_hash_map<std::string, KeyId> keys_by_subject;
 
-  // Invalid when no such model is configured.
+  // Invalid when no such model is configured. A name that stands there goes before a wildcard.
   [[nodiscard]] ModelId find_model(std::string_view name) const noexcept;
   [[nodiscard]] const Upstream& upstream(UpstreamId id) const noexcept {
     return upstreams[id.value];

@@ -14,7 +14,7 @@ class FakeOperations final : public control::Operations {
     upstream.name = "one";
     upstream.endpoint.authority = "host:81";
     upstream.endpoint.query = "api_key=hidden-in-url";
-    upstream.credential = "hidden-credential";
+    upstream.credential = {"authorization", "Bearer hidden-credential"};
     upstream.headers = {{"x-secret", "hidden-header"}};
     upstream.weight = 3;
     snapshot_.upstreams.push_back(upstream);

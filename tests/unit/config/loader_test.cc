@@ -349,7 +349,7 @@ TEST(Loader, secrets_come_from_variables_files_and_text) {
       "models: [{name: m, routes: [{upstream: up}]}]\nkeys: [{name: k, secret: '${REF}'}]\n",
       fake);
   ASSERT_TRUE(snapshot);
-  EXPECT_EQ(snapshot->upstreams[0].credential, "cred-of-the-file");
+  EXPECT_EQ(snapshot->upstreams[0].credential.value, "Bearer cred-of-the-file");
   EXPECT_EQ(snapshot->upstreams[0].headers.at(0).value, "head");
   EXPECT_TRUE(snapshot->keys_by_digest.contains(crypto::sha256("key-of-the-variable")));
 }
