@@ -14,6 +14,8 @@ namespace sluice::control {
 ControlThread::ControlThread(ControlParts parts)
     : parts_(std::move(parts)),
       publisher_(parts_.registry),
+      places_(static_cast<uint32_t>(parts_.ports.size())),
+      deployments_(parts_.registry),
       addresses_(parts_.resolve_lane, parts_.returns, parts_.log, parts_.resolve),
       tickets_(parts_.ring.now()),
       certificates_(parts_.log),
@@ -90,11 +92,20 @@ void ControlThread::run() {
     while (const auto report = port.take_report()) {
       if (const auto* released = std::get_if<upstream::SnapshotReleased>(&*report)) {
         publisher_.release(released->generation);
+      } else if (const auto* handed = std::get_if<upstream::PlacesHanded>(&*report)) {
+        pass_on(*handed);
       } else if (std::holds_alternative<upstream::ShardDrained>(*report)) {
         drain_.on_drained(port.shard());
         if (drain_.is_over()) hurried_.trigger();
       }
     }
+  }
+}
+
+void ControlThread::pass_on(const upstream::PlacesHanded& handed) {
+  for (ShardPort& port : parts_.ports) {
+    const uint32_t shard = port.shard().value;
+    if ((handed.shards[shard / 64] >> shard % 64 & 1) != 0) port.send(upstream::LookForPlaces{});
   }
 }
 
@@ -119,6 +130,7 @@ Task<void> ControlThread::tick() {
     advance_drain();
     if (drain_.is_over()) break;
     refresh_addresses();
+    merge_deployments();
     watch_certificates();
 
     const bool is_busy = quiet_ticks_ < kQuietTicks || drain_.has_begun();
@@ -150,10 +162,8 @@ void ControlThread::advance_drain() {
 }
 
 void ControlThread::refresh_addresses() {
-  const bool is_behind = std::any_of(parts_.ports.begin(), parts_.ports.end(),
-                                     [](const ShardPort& port) { return port.has_waiting(); });
   // Sent only to shards that keep up, so that what waits for one stays bounded.
-  if (is_behind || drain_.has_begun()) return;
+  if (is_behind() || drain_.has_begun()) return;
   turn_ticket_keys();
   for (upstream::UpdateAddresses& change : addresses_.take_changes(snapshot())) {
     send_to_all(change);
@@ -161,6 +171,17 @@ void ControlThread::refresh_addresses() {
   if (!next_refresh_.has_passed(parts_.ring.now())) return;
   next_refresh_ = Deadline{parts_.ring.now() + kRefreshPeriod};
   if (!is_reloading_) addresses_.refresh(snapshot());
+}
+
+bool ControlThread::is_behind() const noexcept {
+  return std::any_of(parts_.ports.begin(), parts_.ports.end(),
+                     [](const ShardPort& port) { return port.has_waiting(); });
+}
+
+void ControlThread::merge_deployments() {
+  if (is_behind() || drain_.has_begun()) return;
+  std::vector<upstream::UpdateDeployments> updates = deployments_.merge(parts_.ring.now());
+  for (size_t i = 0; i < updates.size(); ++i) parts_.ports[i].send(std::move(updates[i]));
 }
 
 void ControlThread::turn_ticket_keys() {
@@ -326,6 +347,8 @@ Task<ReloadOutcome> ControlThread::load_and_publish() {
   std::vector<upstream::AdoptSnapshot> adoptions;
   put_in_force(std::move(config.snapshot), std::move(loaded->tls), &adoptions, addresses);
   for (size_t i = 0; i < adoptions.size(); ++i) parts_.ports[i].send(std::move(adoptions[i]));
+  // A limit may have been raised.
+  send_to_all(upstream::LookForPlaces{});
   co_return outcome;
 }
 
@@ -334,7 +357,10 @@ void ControlThread::put_in_force(std::unique_ptr<config::Snapshot> snapshot, Pre
                                  const std::vector<AddressBook::Addresses>& addresses) {
   certificates_.replace(tls.lives, parts_.ring.clock().wall());
   *adoptions = publisher_.publish(std::move(snapshot), addresses);
+  const upstream::SnapshotPlaces places = places_.follow(publisher_.present());
+  deployments_.follow(publisher_.present());
   for (size_t i = 0; i < adoptions->size(); ++i) {
+    (*adoptions)[i].places = places;
     upstream::ShardTls& contexts = (*adoptions)[i].tls;
     contexts = std::move(tls.shards[i]);
     if (contexts.server != nullptr) contexts.server->set_ticket_keys(tickets_.keys());

@@ -12,9 +12,11 @@
 #include <sluice/config/loader.h>
 #include <sluice/control/address_book.h>
 #include <sluice/control/certificate_watch.h>
+#include <sluice/control/deployment_book.h>
 #include <sluice/control/drain.h>
 #include <sluice/control/log_work.h>
 #include <sluice/control/operations.h>
+#include <sluice/control/place_table.h>
 #include <sluice/control/publisher.h>
 #include <sluice/control/shard_port.h>
 #include <sluice/control/tls_files.h>
@@ -111,6 +113,10 @@ class ControlThread final : public Operations, public io::TurnHook {
   void collect_records();
   void refresh_addresses();
   void watch_certificates();
+  // Whether something waits for room in a shard's mailbox.
+  [[nodiscard]] bool is_behind() const noexcept;
+  void merge_deployments();
+  void pass_on(const upstream::PlacesHanded& handed);
   void advance_drain();
   template <class Command>
   void send_to_all(const Command& command);
@@ -119,6 +125,8 @@ class ControlThread final : public Operations, public io::TurnHook {
 
   ControlParts parts_;
   Publisher publisher_;
+  PlaceTable places_;
+  DeploymentBook deployments_;
   AddressBook addresses_;
   TicketRotation tickets_;
   net::SystemAuthorities authorities_;  // Used on the config lane, by one job at a time.
