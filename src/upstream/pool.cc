@@ -26,8 +26,12 @@ void Lease::cut() noexcept {
   connection.pool_.discard(connection);
 }
 
-Pool::Pool(io::Ring& ring, config::PoolLimits limits, metrics::UpstreamCells& cells)
-    : ring_(ring), limits_(limits), cells_(cells), reap_timer_(ring.ready(), ring.timers()) {
+Pool::Pool(io::Ring& ring, config::PoolLimits limits, metrics::UpstreamCells& cells, Reach reach)
+    : ring_(ring),
+      limits_(limits),
+      cells_(cells),
+      reach_(std::move(reach)),
+      reap_timer_(ring.ready(), ring.timers()) {
   reaping_ = true;
   watch_.add(reap_timer_);
   io::start_detached(reap());
@@ -70,14 +74,12 @@ Task<Result<Lease>> Pool::dial(Deadline deadline, io::Event* gone) {
     co_return fail(ErrorCode::kUpstreamConnect, Side::kSelf, Retry::kYes,
                    "pool.connections_max is reached");
   }
-  net::AddressList addresses;
-  for (size_t i = 0; i < addresses_.size() && addresses.count < net::AddressList::kMost; ++i) {
-    addresses.entries[addresses.count++] = addresses_[(next_address_ + i) % addresses_.size()];
-  }
-  ++next_address_;
+  const Result<net::AddressList> addresses =
+      net::choose_addresses(addresses_, reach_.dials_private(), next_address_++);
+  if (!addresses) co_return std::unexpected(addresses.error());
   ++open_;  // Counted while it is being dialled, so that the bound holds.
   const MonoTime started = ring_.now();
-  const Result<int> fd = co_await net::dial(ring_, addresses, {}, deadline, gone);
+  const Result<int> fd = co_await net::dial(ring_, *addresses, {}, deadline, gone);
   if (!fd) {
     --open_;
     co_return std::unexpected(fd.error());

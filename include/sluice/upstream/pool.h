@@ -14,6 +14,7 @@
 #include <sluice/net/address.h>
 #include <sluice/net/stream.h>
 #include <sluice/net/tls.h>
+#include <sluice/upstream/reach.h>
 
 namespace sluice::upstream {
 
@@ -70,7 +71,7 @@ class Lease {
 // Lives as long as any of its connections; close() and await is_empty() before destroying it.
 class Pool {
  public:
-  Pool(io::Ring& ring, config::PoolLimits limits, metrics::UpstreamCells& cells);
+  Pool(io::Ring& ring, config::PoolLimits limits, metrics::UpstreamCells& cells, Reach reach);
   ~Pool();
   Pool(const Pool&) = delete;
   Pool& operator=(const Pool&) = delete;
@@ -83,9 +84,11 @@ class Pool {
 
   // The connection given back last, or an empty lease when none is idle. Does not suspend.
   [[nodiscard]] Lease take_idle() noexcept;
-  // A fresh connection, its TLS handshake included. kLimit above `connections_max`. Suspends.
+  // A fresh connection, its TLS handshake included; kUpstreamConnect above `connections_max`, and
+  // when no known address may be dialled (D61). Suspends.
   Task<Result<Lease>> dial(Deadline deadline, io::Event* gone);
 
+  [[nodiscard]] const Reach& reach() const noexcept { return reach_; }
   [[nodiscard]] uint32_t open_count() const noexcept { return open_; }
   [[nodiscard]] uint32_t idle_count() const noexcept { return idle_count_; }
 
@@ -109,6 +112,7 @@ class Pool {
   io::Ring& ring_;
   config::PoolLimits limits_;
   metrics::UpstreamCells& cells_;
+  const Reach reach_;
   std::vector<net::Address> addresses_;
   std::unique_ptr<net::TlsClient> tls_;
   uint32_t next_address_ = 0;
