@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <set>
+#include <tuple>
 
 namespace sluice::control {
 namespace {
@@ -12,6 +13,12 @@ bool is_same_set(const std::vector<net::Address>& left, const std::vector<net::A
   for (const net::Address& address : left) left_texts.insert(address.to_text());
   for (const net::Address& address : right) right_texts.insert(address.to_text());
   return left_texts == right_texts;
+}
+
+// What is dialled for an upstream.
+std::pair<std::string, uint16_t> target_of(const config::Upstream& upstream) {
+  if (upstream.proxy) return {upstream.proxy->host, upstream.proxy->port};
+  return {upstream.endpoint.host, upstream.endpoint.port};
 }
 
 }  // namespace
@@ -25,12 +32,10 @@ AddressBook::AddressBook(io::Lane& lane, io::OffloadReturns& returns, Logger& lo
       answered_(returns.ring().ready()) {}
 
 AddressBook::Entry& AddressBook::entry_of(const config::Upstream& upstream) {
-  const config::Endpoint& endpoint = upstream.endpoint;
-  const auto [place, is_new] = entries_.try_emplace(Key(endpoint.host, endpoint.port));
+  const auto [place, is_new] = entries_.try_emplace(target_of(upstream));
   Entry& entry = place->second;
   if (is_new) {
-    entry.host = endpoint.host;
-    entry.port = endpoint.port;
+    std::tie(entry.host, entry.port) = place->first;
     if (const auto numeric = net::parse_address(entry.host, entry.port)) {
       entry.addresses = {*numeric};
       entry.is_numeric = entry.is_answered = true;
@@ -119,7 +124,7 @@ Task<std::vector<AddressBook::Addresses>> AddressBook::find(const config::Snapsh
 void AddressBook::refresh(const config::Snapshot& snapshot) {
   std::set<Key> wanted;
   for (const config::Upstream& upstream : snapshot.upstreams) {
-    wanted.emplace(upstream.endpoint.host, upstream.endpoint.port);
+    wanted.insert(target_of(upstream));
     look_up(entry_of(upstream));
   }
   std::erase_if(entries_, [&wanted](const auto& entry) {

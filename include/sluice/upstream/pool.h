@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <string>
 #include <vector>
 
 #include <sluice/base/deadline.h>
@@ -11,7 +12,7 @@
 #include <sluice/io/task.h>
 #include <sluice/io/watch_set.h>
 #include <sluice/metrics/cells.h>
-#include <sluice/net/address.h>
+#include <sluice/net/address_choice.h>
 #include <sluice/net/stream.h>
 #include <sluice/net/tls.h>
 #include <sluice/upstream/reach.h>
@@ -84,8 +85,8 @@ class Pool {
 
   // The connection given back last, or an empty lease when none is idle. Does not suspend.
   [[nodiscard]] Lease take_idle() noexcept;
-  // A fresh connection, its TLS handshake included; kUpstreamConnect above `connections_max`, and
-  // when no known address may be dialled (D61). Suspends.
+  // A fresh connection, the way through a proxy and the TLS handshake included; kUpstreamConnect
+  // above `connections_max`, and when no known address may be dialled (D61). Suspends.
   Task<Result<Lease>> dial(Deadline deadline, io::Event* gone);
 
   [[nodiscard]] const Reach& reach() const noexcept { return reach_; }
@@ -99,6 +100,7 @@ class Pool {
 
  private:
   friend class Lease;
+  [[nodiscard]] Result<net::AddressList> choose_addresses() noexcept;
   Task<Result<void>> secure(Connection& connection, Deadline deadline, io::Event* gone);
   void give_back(Connection& connection) noexcept;
   void discard(Connection& connection) noexcept;
@@ -113,6 +115,7 @@ class Pool {
   config::PoolLimits limits_;
   metrics::UpstreamCells& cells_;
   const Reach reach_;
+  const std::string tunnel_request_;  // Empty without a proxy.
   std::vector<net::Address> addresses_;
   std::unique_ptr<net::TlsClient> tls_;
   uint32_t next_address_ = 0;
