@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <functional>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -9,6 +11,7 @@
 #include <sluice/upstream/pool.h>
 
 #include "sim_world.h"
+#include "test_certificates.h"
 
 namespace sluice::upstream {
 namespace {
@@ -40,6 +43,7 @@ class TunnelTest : public testing::Test {
   TunnelTest() {
     world_.serve(proxy_address(), [this]() -> SimPeer& {
       SimPeer& peer = world_.adopt();
+      if (layer_) peer.set_layer(layer_());
       peer.when_ended = [&peer] { peer.close(); };
       peer.when_bytes = [this, &peer](std::string_view) {
         if (!peer.received().ends_with("\r\n\r\n") || is_silent_) return;
@@ -68,8 +72,9 @@ class TunnelTest : public testing::Test {
     }
     is_dialled_ = true;
   }
-  void start_dial(io::Event* gone = nullptr) {
+  void start_dial(io::Event* gone = nullptr, std::unique_ptr<net::TlsClient> tls = nullptr) {
     pool_.emplace(ring_, config::PoolLimits{}, cells_, reach_);
+    pool_->set_tls(std::move(tls));
     pool_->set_addresses({proxy_address()});
     io::start_detached(dial(gone));
   }
@@ -89,6 +94,7 @@ class TunnelTest : public testing::Test {
   metrics::UpstreamCells cells_;
   Reach reach_ = reach_through_proxy();
   std::vector<std::string> answer_;
+  std::function<std::unique_ptr<support::PeerLayer>()> layer_;
   bool is_silent_ = false;
   bool hangs_up_ = false;
   std::vector<SimPeer*> peers_;
@@ -120,6 +126,52 @@ TEST_F(TunnelTest, an_answer_may_come_byte_by_byte) {
     bytes.emplace_back(1, byte);
   }
   EXPECT_EQ(outcome(bytes), "");
+}
+
+// A proxy that lets the bytes behind CONNECT through to a TLS server.
+class ProxyLayer final : public support::PeerLayer {
+ public:
+  explicit ProxyLayer(std::unique_ptr<PeerLayer> upstream) : upstream_(std::move(upstream)) {}
+
+  std::string begin() override { return ""; }
+  std::string unwrap(std::string_view received, std::string& wire) override {
+    if (is_open_) return upstream_->unwrap(received, wire);
+    request_ += received;
+    is_open_ = request_.ends_with("\r\n\r\n");
+    if (is_open_) wire += "HTTP/1.1 200 Connection established\r\n\r\n";
+    return "";
+  }
+  std::string wrap(std::string_view bytes) override { return upstream_->wrap(bytes); }
+  std::string end() override { return is_open_ ? upstream_->end() : ""; }
+
+ private:
+  std::unique_ptr<PeerLayer> upstream_;
+  std::string request_;
+  bool is_open_ = false;
+};
+
+TEST_F(TunnelTest, d062_tls_runs_within_it_and_asks_for_the_upstreams_name) {
+  const WallTime now = SystemClock().wall();
+  const auto authority = support::make_certificate(
+      {.common_name = "authority", .subject_alt_name = "", .is_authority = true, .now = now});
+  const auto leaf = support::make_certificate(
+      {.subject_alt_name = "DNS:upstream.test", .issuer = &authority, .now = now});
+  layer_ = [&] {
+    return std::make_unique<ProxyLayer>(support::make_tls_server_layer(leaf.pem, leaf.key_pem));
+  };
+  const std::vector<std::optional<net::TlsClientSettings>> settings = {
+      net::TlsClientSettings{.ca_pem = authority.pem, .pins = {}, .server_name = reach_.host}};
+  net::SystemAuthorities system;
+  auto clients = net::TlsClient::make(settings, system);
+  ASSERT_TRUE(clients.has_value());
+  start_dial(nullptr, std::move((*clients)[0]));
+  ASSERT_TRUE(world_.run_until(ring_, [this] { return is_dialled_; }));
+  EXPECT_FALSE(error_) << error_->detail;
+  ASSERT_TRUE(held_.is_held());
+  const std::string_view request = "GET / HTTP/1.1\r\n\r\n";
+  held_->stream.start_send({&request, 1});
+  ASSERT_TRUE(world_.run_until(ring_, [&] { return peers_.at(0)->received() == request; }));
+  ASSERT_TRUE(held_->stream.take_sent());
 }
 
 TEST_F(TunnelTest, a_kept_connection_needs_no_second_tunnel) {
