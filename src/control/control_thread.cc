@@ -16,7 +16,7 @@ ControlThread::ControlThread(ControlParts parts)
       publisher_(parts_.registry),
       places_(static_cast<uint32_t>(parts_.ports.size())),
       deployments_(parts_.registry),
-      addresses_(parts_.resolve_lane, parts_.returns, parts_.log, parts_.resolve),
+      addresses_(parts_.ring, parts_.resolver, parts_.log),
       tickets_(parts_.ring.now()),
       certificates_(parts_.log),
       drain_(static_cast<uint32_t>(parts_.ports.size())),
@@ -27,7 +27,11 @@ ControlThread::ControlThread(ControlParts parts)
   parts_.ring.set_hook(*this);
 }
 
-ControlThread::~ControlThread() { parts_.ring.clear_hook(); }
+ControlThread::~ControlThread() {
+  parts_.ring.clear_hook();
+  // Of a start that failed; else end_own_tasks() was there first.
+  if (addresses_.is_busy()) run_to_end(parts_.ring, addresses_.end());
+}
 
 std::expected<std::vector<upstream::AdoptSnapshot>, std::string> ControlThread::publish_first(
     std::unique_ptr<config::Snapshot> snapshot, TlsFiles files) {
@@ -49,7 +53,6 @@ Task<void> ControlThread::prepare_first(std::unique_ptr<config::Snapshot> snapsh
 }
 
 int ControlThread::serve() {
-  next_refresh_ = Deadline{parts_.ring.now() + kRefreshPeriod};
   next_certificate_look_ = Deadline{parts_.ring.now() + kCertificatePeriod};
   io::start_detached(tick());
   if (parts_.signal_fd >= 0) io::start_detached(watch_signals());
@@ -66,6 +69,7 @@ int ControlThread::serve() {
 
 Task<void> ControlThread::end_own_tasks() {
   signals_over_.trigger();
+  co_await addresses_.end();
   io::Timer patience(parts_.ring.ready(), parts_.ring.timers());
   patience.set(Deadline{parts_.ring.now() + kEndTime});
   while (gate_.inside() > 0 && !patience.is_ready()) {
@@ -168,8 +172,6 @@ void ControlThread::refresh_addresses() {
   for (upstream::UpdateAddresses& change : addresses_.take_changes(snapshot())) {
     send_to_all(change);
   }
-  if (!next_refresh_.has_passed(parts_.ring.now())) return;
-  next_refresh_ = Deadline{parts_.ring.now() + kRefreshPeriod};
   if (!is_reloading_) addresses_.refresh(snapshot());
 }
 

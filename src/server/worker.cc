@@ -198,11 +198,13 @@ upstream::Pool& Worker::find_pool(const config::Upstream& upstream, metrics::Ups
   const std::string identity = upstream.name + ' ' + upstream.endpoint.authority;
   for (NamedPool& named : pools_) {
     if (named.identity != identity || named.tls != upstream.tls || named.is_closed) continue;
+    if (named.pool->reach() != upstream::reach_of(upstream)) continue;
     named.pool->set_limits(upstream.pool);
     return *named.pool;
   }
-  pools_.push_back(
-      {identity, upstream.tls, std::make_unique<upstream::Pool>(ring_, upstream.pool, cells)});
+  pools_.push_back({identity, upstream.tls,
+                    std::make_unique<upstream::Pool>(ring_, upstream.pool, cells,
+                                                     upstream::reach_of(upstream))});
   return *pools_.back().pool;
 }
 

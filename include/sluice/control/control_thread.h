@@ -32,8 +32,8 @@ namespace sluice::control {
 struct ControlParts {
   io::Ring& ring;
   io::OffloadReturns& returns;
-  io::Lane& config_lane;   // Reads and validates files.
-  io::Lane& resolve_lane;  // Looks names up.
+  io::Lane& config_lane;  // Reads and validates files.
+  net::Resolver& resolver;
   metrics::Registry& registry;
   ByteBudget& budget;
   Logger& log;
@@ -42,7 +42,6 @@ struct ControlParts {
   std::string config_path;
   std::span<ShardPort> ports;
   int signal_fd = -1;  // A signalfd, not taken over; negative in tests.
-  AddressBook::Resolve resolve = net::resolve_blocking;
 };
 
 // Waits for nothing but its ring. How late its ticks run is a metric.
@@ -67,9 +66,7 @@ class ControlThread final : public Operations, public io::TurnHook {
   [[nodiscard]] int serve();
 
   // Whether a call to the outside hangs on a lane, which then cannot be joined soon.
-  [[nodiscard]] bool has_hanging_lane() const noexcept {
-    return addresses_.is_busy() || is_reloading_;
-  }
+  [[nodiscard]] bool has_hanging_lane() const noexcept { return is_reloading_; }
 
   // Operations.
   Task<ReloadOutcome> reload(std::string_view asked_by) override;
@@ -92,7 +89,6 @@ class ControlThread final : public Operations, public io::TurnHook {
   // single record of a busy shard.
   static constexpr Duration kCollectGap = milliseconds(5);
   static constexpr uint32_t kQuietTicks = 20;                  // Busy ticks without a record.
-  static constexpr Duration kRefreshPeriod = seconds(30);      // Of name look-ups.
   static constexpr Duration kCertificatePeriod = seconds(60);  // Of looks at what expires.
   static constexpr Duration kEndTime = seconds(2);  // For own tasks to end after the drain.
 
@@ -136,7 +132,6 @@ class ControlThread final : public Operations, public io::TurnHook {
   io::Timer tick_timer_;
   io::Event hurried_;  // The tick must run now.
   io::Event signals_over_;
-  Deadline next_refresh_;
   Deadline next_certificate_look_;
   MonoTime collected_at_;
   uint32_t quiet_ticks_ = 0;  // In a row without records.
