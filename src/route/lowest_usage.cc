@@ -8,13 +8,16 @@ uint32_t choose_lowest_usage(std::span<const Candidate> candidates, const RouteS
                              const Choice& choice) noexcept {
   // One for all: a deployment that has not answered yet costs as much as the others do.
   uint64_t per_request = 1;
+  OthersEcho echo;
   usable.for_each([&](uint32_t index) {
+    echo.add(*candidates[index].stats);
     per_request = std::max(per_request, candidates[index].stats->tokens_per_request(choice.now));
   });
   const RouteSet lowest = find_lowest(candidates, usable, [&](const Candidate& candidate) {
-    const uint64_t expected = candidate.stats->minute_tokens(choice.now) +
-                              (candidate.stats->total_in_flight() + uint64_t{1}) * per_request;
-    return static_cast<double>(expected) / static_cast<double>(share(candidate, choice.now));
+    const double expected =
+        static_cast<double>(candidate.stats->minute_tokens(choice.now)) +
+        (echo.in_flight(*candidate.stats) + 1) * static_cast<double>(per_request);
+    return expected / static_cast<double>(share(candidate, choice.now));
   });
   return choose_random(candidates, lowest, choice);
 }

@@ -3,9 +3,9 @@
 namespace sluice::route {
 namespace {
 
-double in_flight_for_share(const Candidate& candidate, MonoTime now) noexcept {
-  return (static_cast<double>(candidate.stats->total_in_flight()) + 1) /
-         static_cast<double>(share(candidate, now));
+double in_flight_for_share(const Candidate& candidate, const OthersEcho& echo,
+                           MonoTime now) noexcept {
+  return (echo.in_flight(*candidate.stats) + 1) / static_cast<double>(share(candidate, now));
 }
 
 }  // namespace
@@ -19,8 +19,11 @@ uint32_t choose_power_of_two(std::span<const Candidate> candidates, const RouteS
   if (second_drawn >= first_drawn) ++second_drawn;
   const uint32_t first = usable.nth(first_drawn);
   const uint32_t second = usable.nth(second_drawn);
-  double first_load = in_flight_for_share(candidates[first], choice.now);
-  double second_load = in_flight_for_share(candidates[second], choice.now);
+  OthersEcho echo;
+  echo.add(*candidates[first].stats);
+  echo.add(*candidates[second].stats);
+  double first_load = in_flight_for_share(candidates[first], echo, choice.now);
+  double second_load = in_flight_for_share(candidates[second], echo, choice.now);
   const Duration first_latency = candidates[first].stats->latency(choice.is_stream, choice.now);
   const Duration second_latency = candidates[second].stats->latency(choice.is_stream, choice.now);
   if (first_latency > Duration{0} && second_latency > Duration{0}) {

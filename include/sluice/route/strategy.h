@@ -46,6 +46,30 @@ inline constexpr uint32_t kFullShare = 100;  // Per unit of weight.
   return uint64_t{candidate.weight} * percent;
 }
 
+// How many requests are in flight at this moment, though what is known of the other shards is as
+// old as the last merge: what this shard has begun or ended since, the others are taken to have
+// done as well, each by its part of the requests. Otherwise all shards would run to the deployment
+// that was the least busy at the merge, until the next one.
+class OthersEcho {
+ public:
+  // Call for all that are compared, before the first in_flight().
+  void add(const DeploymentStats& stats) noexcept {
+    own_ += stats.in_flight_when_heard();
+    others_ += stats.others().in_flight;
+  }
+  [[nodiscard]] double in_flight(const DeploymentStats& stats) const noexcept {
+    const double own = stats.in_flight();
+    const double since = own - stats.in_flight_when_heard();
+    const double per_own =
+        static_cast<double>(others_) / static_cast<double>(std::max(own_, uint64_t{1}));
+    return own + std::max(stats.others().in_flight + since * per_own, 0.0);
+  }
+
+ private:
+  uint64_t own_ = 0;
+  uint64_t others_ = 0;
+};
+
 // A number below `bound`, evenly spread as far as `random` is; `bound` is 1 or more.
 [[nodiscard]] inline uint64_t scale_random(uint64_t random, uint64_t bound) noexcept {
   return static_cast<uint64_t>(static_cast<unsigned __int128>(random) * bound >> 64);
