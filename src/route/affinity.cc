@@ -30,15 +30,15 @@ uint32_t choose_by_affinity(std::span<const Candidate> candidates, const RouteSe
     in_flight += candidates[index].stats->total_in_flight();
     shares += share(candidates[index], choice.now);
   });
-  const double per_share =
-      load_factor * static_cast<double>(in_flight) / static_cast<double>(shares);
+  const double load_max = load_factor * static_cast<double>(in_flight);
   // The bounds sum to more than there is in flight, so that one has room.
   uint32_t best = usable.first();
   double best_rate = HUGE_VAL;
   usable.for_each([&](uint32_t index) {
     const Candidate& candidate = candidates[index];
     const uint64_t own_share = share(candidate, choice.now);
-    const double bound = std::ceil(per_share * static_cast<double>(own_share));
+    const double bound =
+        std::ceil(load_max * static_cast<double>(own_share) / static_cast<double>(shares));
     if (static_cast<double>(candidate.stats->total_in_flight()) + 1 > bound) return;
     const double own_rate = rate(choice.affinity_key, candidate, own_share);
     if (own_rate >= best_rate) return;

@@ -10,6 +10,8 @@
 #include <sluice/config/snapshot.h>
 #include <sluice/route/router.h>
 
+#include "../../support/prng.h"
+
 namespace sluice::route {
 
 struct Shape {
@@ -51,31 +53,16 @@ struct Fleet {
   }
 };
 
-// Random numbers with a seed (SplitMix64).
-class Draws {
- public:
-  explicit Draws(uint64_t seed) noexcept : state_(seed) {}
-  [[nodiscard]] uint64_t next() noexcept {
-    uint64_t mixed = state_ += 0x9e3779b97f4a7c15;
-    mixed = (mixed ^ mixed >> 30) * 0xbf58476d1ce4e5b9;
-    mixed = (mixed ^ mixed >> 27) * 0x94d049bb133111eb;
-    return mixed ^ mixed >> 31;
-  }
-
- private:
-  uint64_t state_;
-};
-
 inline constexpr ModelId kModel{0};
 inline constexpr MonoTime kStart{seconds(1000)};
 
 // One shard's router of a fleet and its stats; `fleet` must outlive it.
 class ShardRouter {
  public:
-  explicit ShardRouter(const Fleet& fleet, uint32_t shard = 0)
+  explicit ShardRouter(const Fleet& fleet, uint32_t shard = 0, uint64_t seed = 1)
       : owned_(make_stats(fleet)),
         router(ShardId{shard}, fleet.models, fleet.upstreams, pointers()),
-        draws_(shard + 1) {}
+        draws_(seed + 1000 * shard) {}
 
   [[nodiscard]] DeploymentStats& stats(uint32_t upstream) noexcept { return *owned_[upstream]; }
   // `choice.random` is drawn anew.
@@ -121,7 +108,7 @@ class ShardRouter {
   Router router;
 
  private:
-  Draws draws_;
+  support::Prng draws_;
 };
 
 }  // namespace sluice::route

@@ -40,7 +40,7 @@ class HerdingSimulation {
         draws_(setting.seed),
         in_flight_(setting.servers) {
     for (uint32_t i = 0; i < setting.shards; ++i) {
-      shards_.push_back(std::make_unique<ShardRouter>(fleet_, i));
+      shards_.push_back(std::make_unique<ShardRouter>(fleet_, i, setting.seed));
     }
   }
 
@@ -143,7 +143,7 @@ class HerdingSimulation {
 
   Herding setting_;
   Fleet fleet_;
-  Draws draws_;
+  support::Prng draws_;
   std::vector<uint32_t> in_flight_;  // By server, of all shards.
   std::vector<std::unique_ptr<ShardRouter>> shards_;
   std::priority_queue<Event, std::vector<Event>, std::greater<>> events_;
