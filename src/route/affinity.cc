@@ -1,14 +1,14 @@
 #include <cmath>
 
+#include <sluice/route/product.h>
 #include <sluice/route/strategies.h>
 
 namespace sluice::route {
 namespace {
 
 uint64_t mix(uint64_t left, uint64_t right) noexcept {
-  const unsigned __int128 product =
-      static_cast<unsigned __int128>(left ^ 0x9e3779b97f4a7c15) * (right ^ 0xd6e8feb86659fd93);
-  return static_cast<uint64_t>(product) ^ static_cast<uint64_t>(product >> 64);
+  const Product product = multiply(left ^ 0x9e3779b97f4a7c15, right ^ 0xd6e8feb86659fd93);
+  return product.low ^ product.high;
 }
 
 // The candidate with the least of these wins a key with a chance that is its part of all shares:

@@ -2,15 +2,16 @@
 
 #include <cstring>
 
+#include <sluice/route/product.h>
+
 namespace sluice::route {
 namespace {
 
 constexpr uint64_t kMultiplier = 0xd1342543de82ef95;
 
 uint64_t fold(uint64_t hash, uint64_t word) noexcept {
-  const unsigned __int128 product =
-      static_cast<unsigned __int128>(hash ^ word ^ 0x2545f4914f6cdd1d) * kMultiplier;
-  return static_cast<uint64_t>(product) ^ static_cast<uint64_t>(product >> 64);
+  const Product product = multiply(hash ^ word ^ 0x2545f4914f6cdd1d, kMultiplier);
+  return product.low ^ product.high;
 }
 
 }  // namespace

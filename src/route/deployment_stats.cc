@@ -22,29 +22,29 @@ void MinuteSum::note(uint64_t amount, MonoTime now) noexcept {
   const int64_t step = now.time_since_epoch() / kStep;
   if (step > newest_) {
     const int64_t passed = std::min(step - newest_, kSteps);
-    for (int64_t i = 0; i < passed; ++i) sums_[static_cast<size_t>((step - i) % kSteps)] = 0;
+    for (int64_t i = 0; i < passed; ++i) {
+      uint64_t& oldest = sums_[static_cast<size_t>((step - i) % kSteps)];
+      total_ -= oldest;
+      oldest = 0;
+    }
     newest_ = step;
   }
   sums_[static_cast<size_t>(newest_ % kSteps)] += amount;
+  total_ += amount;
 }
 
 uint64_t MinuteSum::value(MonoTime now) const noexcept {
   const int64_t step = now.time_since_epoch() / kStep;
-  uint64_t sum = 0;
-  for (int64_t i = std::max(step - kSteps + 1, int64_t{0}); i <= newest_; ++i) {
-    if (i > newest_ - kSteps) sum += sums_[static_cast<size_t>(i % kSteps)];
-  }
+  if (step >= newest_ + kSteps) return 0;
+  uint64_t sum = total_;
+  for (int64_t i = newest_ + 1; i <= step; ++i) sum -= sums_[static_cast<size_t>(i % kSteps)];
   return sum;
 }
 
 void DeploymentStats::note_tokens(uint64_t tokens, MonoTime now) noexcept {
   tokens_.note(tokens, now);
   requests_.note(1, now);
-}
-
-uint64_t DeploymentStats::tokens_per_request(MonoTime now) const noexcept {
-  const uint64_t requests = requests_.value(now);
-  return requests == 0 ? 0 : tokens_.value(now) / requests;
+  tokens_per_request_ = tokens_.value(now) / requests_.value(now);
 }
 
 Duration DeploymentStats::latency(bool is_stream, MonoTime now) const noexcept {

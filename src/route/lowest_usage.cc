@@ -11,7 +11,7 @@ uint32_t choose_lowest_usage(std::span<const Candidate> candidates, const RouteS
   OthersEcho echo;
   usable.for_each([&](uint32_t index) {
     echo.add(*candidates[index].stats);
-    per_request = std::max(per_request, candidates[index].stats->tokens_per_request(choice.now));
+    per_request = std::max(per_request, candidates[index].stats->tokens_per_request());
   });
   const RouteSet lowest = find_lowest(candidates, usable, [&](const Candidate& candidate) {
     const double expected =

@@ -41,6 +41,7 @@ class MinuteSum {
   static constexpr int64_t kSteps = 6;
   std::array<uint64_t, kSteps> sums_{};  // By the step's number modulo kSteps.
   int64_t newest_ = 0;                   // Number of the step of the last note().
+  uint64_t total_ = 0;                   // Of `sums_`.
 };
 
 // Of all other shards together, as of the last merge. Zero where nothing is known.
@@ -69,8 +70,8 @@ class DeploymentStats {
   [[nodiscard]] uint64_t minute_tokens(MonoTime now) const noexcept {
     return tokens_.value(now) + others_.minute_tokens;
   }
-  // Mean of this shard's requests of the last minute; zero when there was none.
-  [[nodiscard]] uint64_t tokens_per_request(MonoTime now) const noexcept;
+  // Mean of this shard's requests in the minute before the last note_tokens(); zero before any.
+  [[nodiscard]] uint64_t tokens_per_request() const noexcept { return tokens_per_request_; }
 
   // Of this shard and the others: `first_token` for streams, else `whole`. Zero when unknown. What
   // nobody has measured lately is unknown too, but only while this shard has nothing in flight
@@ -95,6 +96,7 @@ class DeploymentStats {
   MonoTime whole_heard_at_{};
   MinuteSum tokens_;
   MinuteSum requests_;
+  uint64_t tokens_per_request_ = 0;
 };
 
 }  // namespace sluice::route

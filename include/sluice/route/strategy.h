@@ -8,6 +8,7 @@
 
 #include <sluice/base/clock.h>
 #include <sluice/route/deployment_stats.h>
+#include <sluice/route/product.h>
 #include <sluice/route/route_set.h>
 
 namespace sluice::route {
@@ -72,7 +73,7 @@ class OthersEcho {
 
 // A number below `bound`, evenly spread as far as `random` is; `bound` is 1 or more.
 [[nodiscard]] inline uint64_t scale_random(uint64_t random, uint64_t bound) noexcept {
-  return static_cast<uint64_t>(static_cast<unsigned __int128>(random) * bound >> 64);
+  return multiply(random, bound).high;
 }
 
 // Those whose `rate(candidate)` is the lowest of all in `usable`, which must not be empty.

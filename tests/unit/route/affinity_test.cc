@@ -85,7 +85,9 @@ TEST(Affinity, removing_one_moves_only_its_keys_and_its_return_brings_them_back)
     }
     // About 1,000 keys over nine heirs.
     for (uint32_t heir = 0; heir < kServers; ++heir) {
-      if (heir != gone) EXPECT_NEAR(inherited[heir], 111, 45);
+      if (heir != gone) {
+        EXPECT_NEAR(inherited[heir], 111, 45);
+      }
     }
   }
   EXPECT_EQ(homes(shard, all), before);
@@ -104,7 +106,9 @@ TEST(Affinity, a_returned_one_takes_its_keys_back_by_and_by) {
   for (const int after : {0, 30, 60, 100}) {
     const std::vector<uint32_t> found = homes(shard, all, kStart + seconds(after));
     for (uint32_t i = 0; i < kKeys; ++i) {
-      if (before[i] != 4) ASSERT_EQ(found[i], before[i]);
+      if (before[i] != 4) {
+        ASSERT_EQ(found[i], before[i]);
+      }
     }
     const int64_t here = std::ranges::count(found, 4u);
     EXPECT_GT(here, last);

@@ -70,6 +70,19 @@ TEST(DeploymentStats, d115_a_request_is_in_flight_until_its_stream_ends) {
   EXPECT_EQ(stats.total_in_flight(), 5u);
 }
 
+// A request that ends without an answer has nothing to note, so it changes no choice: failures are
+// for resilience to judge, and client mistakes leave no trace here.
+TEST(DeploymentStats, d030_a_failed_request_leaves_no_trace) {
+  DeploymentStats stats;
+  stats.first_token.note(milliseconds(10), kStart);
+  stats.begin();
+  stats.end();
+  EXPECT_EQ(stats.in_flight(), 0u);
+  EXPECT_EQ(stats.latency(true, kStart), milliseconds(10));
+  EXPECT_EQ(stats.latency(false, kStart), Duration{0});
+  EXPECT_EQ(stats.minute_tokens(kStart), 0u);
+}
+
 TEST(DeploymentStats, latency_is_that_of_the_kind_of_request) {
   DeploymentStats stats;
   EXPECT_EQ(stats.latency(true, kStart), Duration{0});
@@ -111,12 +124,12 @@ TEST(DeploymentStats, an_old_latency_is_unknown_while_nothing_is_in_flight) {
 
 TEST(DeploymentStats, counts_tokens_of_all_shards_and_means_of_its_own) {
   DeploymentStats stats;
-  EXPECT_EQ(stats.tokens_per_request(kStart), 0u);
+  EXPECT_EQ(stats.tokens_per_request(), 0u);
   stats.note_tokens(100, kStart);
   stats.note_tokens(300, kStart);
   stats.hear({.minute_tokens = 1000}, kStart);
   EXPECT_EQ(stats.minute_tokens(kStart), 1400u);
-  EXPECT_EQ(stats.tokens_per_request(kStart), 200u);
+  EXPECT_EQ(stats.tokens_per_request(), 200u);
 }
 
 }  // namespace

@@ -23,7 +23,9 @@ TEST(RouteSet, holds_the_first_n) {
     EXPECT_EQ(set.empty(), n == 0);
     EXPECT_EQ(members(set).size(), n);
     EXPECT_FALSE(set.has(n));
-    if (n > 0) EXPECT_TRUE(set.has(n - 1));
+    if (n > 0) {
+      EXPECT_TRUE(set.has(n - 1));
+    }
   }
   EXPECT_FALSE(RouteSet::first_n(256).has(1000));
 }
