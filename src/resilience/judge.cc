@@ -22,10 +22,10 @@ Judgement judge_error(const AttemptEnd& end) noexcept {
     case ErrorCode::kUpstreamTimeout:
     case ErrorCode::kFirstTokenTimeout:
     case ErrorCode::kUpstreamStalled:
-      return end.is_by_client_clock ? kIsRetriedNothing : kIsRetriedFailure;
+      return end.had_short_clock ? kIsRetriedNothing : kIsRetriedFailure;
     // No time is left for another attempt.
     case ErrorCode::kTotalTimeout:
-      return end.is_by_client_clock ? kIsNothing : Judgement{.verdict = Verdict::kFailure};
+      return end.had_short_clock ? kIsNothing : Judgement{.verdict = Verdict::kFailure};
     default: return kIsNothing;
   }
 }

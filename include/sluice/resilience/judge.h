@@ -20,8 +20,9 @@ struct AttemptEnd {
   std::optional<Duration> retry_after;  // What the answer asked for.
   bool used_pooled_connection = false;
   bool has_received_bytes = false;  // At least one byte of an answer came.
-  // The clock that ran out was set by the client of this request, not by the configuration.
-  bool is_by_client_clock = false;
+  // The clock that ran out gave this attempt less time than the configuration gives: by the wish of
+  // the client, or because the line and earlier attempts had used it up.
+  bool had_short_clock = false;
 };
 
 enum class Verdict : uint8_t {
@@ -40,8 +41,8 @@ struct Judgement {
 
 // Pure; the one place that classifies. The rules of `settings` come first, and the first that
 // matches decides alone. Otherwise than one may expect: a client's mistake (any other 4xx than 401,
-// 402, 408, 425 and 429) counts for nothing, and so does a clock that the client made short, or one
-// tenant could rest a deployment for all; 401 and 402 count, for the credential is the operator's;
+// 402, 408, 425 and 429) counts for nothing, and so does a short clock, or one tenant could
+// rest a deployment for all; 401 and 402 count, for the credential is the operator's;
 // 501 and 505 speak of the request.
 [[nodiscard]] Judgement judge(const AttemptEnd& end,
                               const config::CooldownSettings& settings) noexcept;
