@@ -163,6 +163,17 @@ TEST(DeploymentHealth, a_probe_of_an_earlier_opening_decides_nothing) {
   EXPECT_EQ(health.breaker(), opening);
 }
 
+// One that went out before the news of the opening came is no probe, however late it began.
+TEST(DeploymentHealth, what_is_no_probe_does_not_close_it) {
+  DeploymentHealth health = opened_at(at(seconds(0)));
+  const BreakerChange opening = health.breaker();
+  for (int i = 0; i < 5; ++i) {
+    health.record(kSuccess, kIsNoProbe, at(seconds(12)), at(seconds(11)));
+    health.record(kFailure, kIsNoProbe, at(seconds(12)), at(seconds(11)));
+  }
+  EXPECT_EQ(health.breaker(), opening);
+}
+
 TEST(DeploymentHealth, d033_a_cooldown_ends_with_a_probe_that_succeeds) {
   DeploymentHealth health(kSettings);
   health.record(overloaded(seconds(5)), kIsNoProbe, at(seconds(0)));
@@ -268,6 +279,14 @@ TEST(DeploymentHealth, another_shard_learns_of_opening_and_closing) {
   there.apply(news_of(here), at(seconds(12)));
   EXPECT_TRUE(there.is_untroubled());
   EXPECT_EQ(there.returned_at(), at(seconds(12)));
+}
+
+TEST(DeploymentHealth, what_was_counted_before_an_opening_elsewhere_is_forgotten) {
+  DeploymentHealth here(kSettings);
+  for (int i = 0; i < 4; ++i) here.record(kFailure, kIsNoProbe, at(seconds(0)));
+  here.apply({.breaker = {.at = at(seconds(2))}}, at(seconds(2)));
+  for (int i = 0; i < 4; ++i) here.record(kFailure, kIsNoProbe, at(seconds(3)), at(seconds(2)));
+  EXPECT_TRUE(here.is_untroubled());
 }
 
 TEST(DeploymentHealth, old_news_change_nothing) {
