@@ -257,7 +257,7 @@ TEST(DeploymentHealth, an_ejection_that_is_taken_back_ends_at_once) {
   EXPECT_EQ(health.returned_at(), at(seconds(10)));
 }
 
-TEST(DeploymentHealth, the_latest_of_all_obstacles_decides_when_it_is_usable) {
+TEST(DeploymentHealth, d111_the_latest_of_all_obstacles_decides_when_it_is_usable) {
   DeploymentHealth health = opened_at(at(seconds(0)));
   health.record(overloaded(seconds(20)), kIsNoProbe, at(seconds(0)));
   HealthNews news = news_of(health);
