@@ -9,9 +9,9 @@ constexpr Judgement kIsNothing{};
 constexpr Judgement kIsRetriedNothing{.verdict = Verdict::kNothing, .may_retry = true};
 constexpr Judgement kIsRetriedFailure{.verdict = Verdict::kFailure, .may_retry = true};
 
-Judgement judge_error(const AttemptEnd& end) noexcept {
-  if (end.error->side != Side::kUpstream) return kIsNothing;
-  switch (end.error->code) {
+Judgement judge_error(const AttemptEnd& end, const Error& error) noexcept {
+  if (error.side != Side::kUpstream) return kIsNothing;
+  switch (error.code) {
     case ErrorCode::kUpstreamLost:
       return is_reuse_race(end) ? kIsRetriedNothing : kIsRetriedFailure;
     case ErrorCode::kUpstreamConnect:
@@ -88,7 +88,7 @@ Judgement judge_status(const AttemptEnd& end, const config::CooldownSettings& se
 }  // namespace
 
 Judgement judge(const AttemptEnd& end, const config::CooldownSettings& settings) noexcept {
-  if (end.error) return judge_error(end);
+  if (end.error) return judge_error(end, *end.error);
   const config::FailureRule* const rule = find_rule(end, settings);
   return rule != nullptr ? judge_by_rule(*rule) : judge_status(end, settings);
 }
