@@ -178,8 +178,9 @@ def run(place, is_small):
     count = 2000 if is_small else 100_000
     case = verdict.Case(
         5, f"{count:,} requests with random aborts, cuts and stalls in every phase",
-        f"seeds {SEED} and {SEED + 1}, {CLIENTS} clients, two shards, three servers, {len(SHAPES) + len(WAYS) + 1} "
-        "models with faults, hedging, recovery, fallbacks, pings, a line and a breaker")
+        f"seeds {SEED} and {SEED + 1}, {CLIENTS} clients, two shards, three servers, "
+        f"{len(SHAPES) + len(WAYS) + 1} models with faults, hedging, recovery, fallbacks, pings, "
+        "a line and a breaker")
     simulators = [place.simulator(name, "ttft=2ms&tps=3000&tokens=8", seed)
                   for seed, name in enumerate(("one", "two", "guarded"), 1)]
     gateway = place.gateway(config(simulators))
