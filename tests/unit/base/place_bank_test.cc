@@ -4,8 +4,10 @@
 
 #include <array>
 #include <atomic>
+#include <barrier>
 #include <string>
 #include <thread>
+#include <tuple>
 #include <vector>
 
 #include "../../support/prng.h"
@@ -254,6 +256,64 @@ TEST(PlaceBankStress, d038_two_shards_that_never_rest) {
   EXPECT_EQ(crowd.holders_most(), 1u);
   EXPECT_EQ(crowd.lost(), 0u);
   EXPECT_EQ(crowd.in_use(), 0u);
+}
+
+// One gives back while one begins to wait, and nothing follows that would mend what was lost.
+TEST(PlaceBankStress, d038_one_gives_back_while_one_begins_to_wait) {
+  constexpr int kEpisodes = 20'000;
+  PlaceBank bank(2);
+  bank.set_most(1);
+  std::barrier meet(2);
+  int lost = 0;
+  std::jthread giver([&] {
+    for (int i = 0; i < kEpisodes; ++i) {
+      EXPECT_TRUE(bank.try_take());
+      meet.arrive_and_wait();
+      std::ignore = bank.give_back();
+      meet.arrive_and_wait();
+      meet.arrive_and_wait();
+    }
+  });
+  for (int i = 0; i < kEpisodes; ++i) {
+    meet.arrive_and_wait();
+    bank.publish_wait(kSecond, at(i));
+    const bool is_taken = bank.try_take();
+    meet.arrive_and_wait();
+    const bool is_handed = bank.take_handed(kSecond);
+    lost += is_taken || is_handed ? 0 : 1;
+    EXPECT_FALSE(is_taken && is_handed);
+    bank.publish_wait(kSecond, MonoTime::max());
+    if (is_taken || is_handed) EXPECT_EQ(bank.give_back(), std::nullopt);
+    meet.arrive_and_wait();
+  }
+  giver.join();
+  EXPECT_EQ(lost, 0);
+  EXPECT_EQ(bank.in_use(), 0u);
+}
+
+TEST(PlaceBankStress, d038_two_that_try_for_the_last_place_at_once) {
+  constexpr int kEpisodes = 20'000;
+  PlaceBank bank(2);
+  bank.set_most(1);
+  std::barrier meet(2);
+  std::atomic<int> taken{0};
+  int wrong = 0;
+  const auto try_once = [&] {
+    meet.arrive_and_wait();
+    if (bank.try_take()) taken.fetch_add(1);
+    meet.arrive_and_wait();
+  };
+  std::jthread other([&] {
+    for (int i = 0; i < kEpisodes; ++i) try_once();
+  });
+  for (int i = 0; i < kEpisodes; ++i) {
+    try_once();
+    const int took = taken.exchange(0);
+    wrong += took == 1 ? 0 : 1;
+    for (int back = 0; back < took; ++back) std::ignore = bank.give_back();
+  }
+  other.join();
+  EXPECT_EQ(wrong, 0);
 }
 
 TEST(PlaceBankStress, d122_resizing_loses_neither_places_nor_wake_ups) {
