@@ -33,7 +33,7 @@ WAYS = {
     "appended": ("recovery: append", "?fault=40%:reset-after:3"),
     "fallen-back": ("fallbacks: [plain, status]", "?fault=50%:status:503"),
     "narrow": ("concurrency_max: 6\n    queue: {length_max: 40, wait_max: 200ms}", ""),
-    "pinged": ("ping: 10ms", "?slow-first=30%:60ms")}
+    "pinged": ("ping: 100ms", "?slow-first=30%:150ms")}
 LEAVES = ("never", "never", "never", "connected", "in head", "in body", "waiting", "in line",
           "in stream", "standing still")
 

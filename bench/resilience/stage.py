@@ -167,5 +167,6 @@ class Stage:
 
 def upstream(simulator, *settings):
     """One item of `upstreams`, each setting a line of YAML."""
-    lines = [f"  - name: {simulator.name}", f"    url: http://127.0.0.1:{simulator.port}"]
+    lines = [f"  - name: {simulator.name}", f"    url: http://127.0.0.1:{simulator.port}",
+             "    private_addresses: true"]
     return "\n".join(lines + [f"    {setting}" for setting in settings]) + "\n"
