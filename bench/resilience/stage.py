@@ -109,6 +109,9 @@ class Gateway:
         return sum(value for series, value in values.items()
                    if series.split("{")[0] == name and all(each in series for each in wanted))
 
+    def reload(self):
+        self.process.send_signal(signal.SIGHUP)
+
     def end(self):
         end(self.process)
 
