@@ -67,6 +67,7 @@ class Simulator:
 class Gateway:
     def __init__(self, program, folder, config, shards):
         self.output = folder / "gateway.out"
+        self.was_ended, self.crashed_with = False, None
         path = folder / "sluice.yaml"
         path.write_text(f"listen: 127.0.0.1:0\nshards: {shards}\n"
                         "metrics: {listen: 127.0.0.1:0}\n"
@@ -112,7 +113,17 @@ class Gateway:
     def reload(self):
         self.process.send_signal(signal.SIGHUP)
 
+    def has_crashed(self):
+        if not self.was_ended and self.crashed_with is None:
+            self.crashed_with = self.process.poll()
+        return self.crashed_with is not None
+
+    def last_words(self):
+        return self.output.read_text(errors="replace")[-1500:].strip()
+
     def end(self):
+        self.has_crashed()
+        self.was_ended = True
         end(self.process)
 
 
@@ -122,12 +133,20 @@ class Stage:
     def __init__(self, build, folder, progress):
         self.build, self.folder, self.say = Path(build), Path(folder), progress
         self.stack = contextlib.ExitStack()
+        self.gateways = []
 
     def __enter__(self):
         return self
 
     def __exit__(self, *_):
         self.stack.close()
+
+    def crashes(self):
+        """Statuses of gateways that ended by themselves."""
+        return [each.crashed_with for each in self.gateways if each.has_crashed()]
+
+    def last_words(self):
+        return self.gateways[-1].last_words() if self.gateways else "no gateway ran"
 
     def program(self, path):
         program = self.build / path
@@ -143,6 +162,7 @@ class Stage:
     def gateway(self, config, shards=2):
         made = Gateway(self.program("src/app/sluice"), self.folder, config, shards)
         self.stack.callback(made.end)
+        self.gateways.append(made)
         return made
 
     @contextlib.contextmanager
