@@ -9,6 +9,10 @@ const Node* find_key(const Node& mapping, std::string_view name) {
   return nullptr;
 }
 
+bool is_off(const Node& node) noexcept {
+  return node.kind == NodeKind::kScalar && (node.text == "off" || node.text == "false");
+}
+
 void report_unknown_keys(Walk& walk, const Node& mapping, std::span<const std::string_view> known) {
   const std::string_view subject = walk.path_text().empty() ? "the file " : "";
   for (size_t i = 0; i + 1 < mapping.children.size(); i += 2) {

@@ -28,6 +28,7 @@ struct Field {
 // Names that no field of `known` has are reported with the nearest one that exists.
 void report_unknown_keys(Walk& walk, const Node& mapping, std::span<const std::string_view> known);
 [[nodiscard]] const Node* find_key(const Node& mapping, std::string_view name);
+[[nodiscard]] bool is_off(const Node& node) noexcept;
 
 // Reads in the order of the table, not of the file, so that a field may rely on those before it.
 template <class T, size_t N>
@@ -93,6 +94,20 @@ inline constexpr auto read_duration = [](Walk& walk, const Node& node, auto& out
   }
 };
 
+// Bounds in milliseconds of what is not switched off by `off` or 0.
+template <auto Member, int64_t Min, int64_t Max>
+inline constexpr auto read_switched_duration = [](Walk& walk, const Node& node, auto& out) {
+  if (const auto value = walk.switched_duration(node, milliseconds(Min), milliseconds(Max))) {
+    out.*Member = *value;
+  }
+};
+
+// Bounds in thousandths.
+template <auto Member, uint32_t Min, uint32_t Max>
+inline constexpr auto read_share = [](Walk& walk, const Node& node, auto& out) {
+  if (const auto value = walk.share(node, Min / 1000.0, Max / 1000.0)) out.*Member = *value;
+};
+
 template <auto Member>
 inline constexpr auto read_boolean = [](Walk& walk, const Node& node, auto& out) {
   if (const auto value = walk.boolean(node)) out.*Member = *value;
@@ -111,6 +126,12 @@ inline constexpr auto read_path = [](Walk& walk, const Node& node, auto& out) {
 template <auto Member, const auto& Table>
 inline constexpr auto read_section =
     [](Walk& walk, const Node& node, auto& out) { read_mapping(walk, node, Table, out.*Member); };
+
+// Reads what a draft holds beside its own members, by the reader of a struct that it derives from.
+template <auto Read>
+inline constexpr auto of_base = [](Walk& walk, const Node& node, auto& out) {
+  Read(walk, node, out);
+};
 
 template <const auto& Table>
 inline constexpr auto list_section =

@@ -38,7 +38,7 @@ LoadOutcome failed(const std::string& path, std::string cause, std::string remed
 }
 
 LoadOutcome load(std::string_view text, const std::string& path, const Environment& environment,
-                 bool others_may_read) {
+                 const Members& members, bool others_may_read) {
   if (text.size() > kFileBytesMax) {
     return failed(path, fmt::format("the file is larger than {}", format_bytes(kFileBytesMax)),
                   "make it smaller");
@@ -48,7 +48,7 @@ LoadOutcome load(std::string_view text, const std::string& path, const Environme
   if (!root) return outcome;
   auto snapshot = std::make_unique<Snapshot>();
   snapshot->source_path = path;
-  Walk walk(path, environment, outcome);
+  Walk walk(path, environment, members, outcome);
   read_schema(walk, *root, *snapshot);
   validate(walk, *root, *snapshot);
   if (others_may_read && walk.plain_secret != nullptr) {
@@ -63,18 +63,19 @@ LoadOutcome load(std::string_view text, const std::string& path, const Environme
 
 }  // namespace
 
-LoadOutcome load_file(const std::string& path, const Environment& environment) {
+LoadOutcome load_file(const std::string& path, const Environment& environment,
+                      const Members& members) {
   const auto file = environment.read(path, kFileBytesMax);
   if (!file) {
     return failed(path, fmt::format("the file cannot be read: {}", file.error()),
                   "check the path and its permissions");
   }
-  return load(file->text, path, environment, file->others_may_read);
+  return load(file->text, path, environment, members, file->others_may_read);
 }
 
 LoadOutcome load_text(std::string_view text, const std::string& path,
-                      const Environment& environment) {
-  return load(text, path, environment, false);
+                      const Environment& environment, const Members& members) {
+  return load(text, path, environment, members, false);
 }
 
 }  // namespace sluice::config

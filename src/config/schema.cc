@@ -9,6 +9,7 @@
 #include "address.h"
 #include "fields.h"
 #include "header_rules.h"
+#include "schema_routing.h"
 
 namespace sluice::config {
 namespace {
@@ -106,7 +107,8 @@ constexpr std::array kLimitFields = {
     Field<Limits>{"held_bytes_max", read_bytes<&Limits::held_bytes_max, 4 * kKiB, 16 * kMiB>},
     Field<Limits>{"json_depth_max", read_number<&Limits::json_depth_max, 8, 1024>},
     Field<Limits>{"connections_max", read_number<&Limits::connections_max, 1, 1'000'000>},
-    Field<Limits>{"attempts", read_number<&Limits::attempts, 1, 16>}};
+    Field<Limits>{"attempts", read_number<&Limits::attempts, 1, 16>},
+    Field<Limits>{"concurrency_max", read_number<&Limits::concurrency_max, 0, 1'000'000>}};
 
 constexpr std::array kTimeoutFields = {
     Field<ClientTimeouts>{"head", read_duration<&ClientTimeouts::head, kTimeoutMin, kHour>},
@@ -127,13 +129,21 @@ void read_access_log(Walk& walk, const Node& node, Snapshot& snapshot) {
   read_mapping(walk, node, kAccessLogFields, snapshot.access_log);
 }
 
+void read_default_retries(Walk& walk, const Node& node, Snapshot&) {
+  read_retries(walk, node, walk.retries);
+}
+
+void read_top_outliers(Walk& walk, const Node& node, Snapshot& snapshot) {
+  read_outliers(walk, node, snapshot.outliers);
+}
+
 // A section whose values are the snapshot's own.
 template <const auto& Table>
 constexpr auto read_own = [](Walk& walk, const Node& node, Snapshot& snapshot) {
   read_mapping(walk, node, Table, snapshot);
 };
 
-// Models follow the upstreams and keys follow the models that they name.
+// What is named or built upon comes first: upstreams and retries before models, models before keys.
 constexpr std::array kTopFields = {
     Field<Snapshot>{"listen", read_listen, Presence::kRequired},
     Field<Snapshot>{"listen_backlog", read_number<&Snapshot::listen_backlog, 1, 65'535>},
@@ -154,7 +164,11 @@ constexpr std::array kTopFields = {
     Field<Snapshot>{"timeouts", read_section<&Snapshot::timeouts, kTimeoutFields>,
                     Presence::kOptional, list_section<kTimeoutFields>},
     Field<Snapshot>{"drain_timeout", read_duration<&Snapshot::drain_timeout, 0, kHour>},
+    Field<Snapshot>{"timeout_header_max",
+                    read_switched_duration<&Snapshot::timeout_header_max, kTimeoutMin, 24 * kHour>},
     Field<Snapshot>{"forward_headers", read_forward_headers},
+    Field<Snapshot>{"retries", read_default_retries, Presence::kOptional, list_retry_keys},
+    Field<Snapshot>{"outliers", read_top_outliers, Presence::kOptional, list_outlier_keys},
     Field<Snapshot>{"upstreams", read_upstreams, Presence::kRequired, list_upstream_keys},
     Field<Snapshot>{"models", read_models, Presence::kRequired, list_model_keys},
     Field<Snapshot>{"keys", read_keys, Presence::kOptional, list_key_keys},

@@ -112,10 +112,6 @@ template <uint32_t Key::* Member, uint64_t Min, uint64_t Max>
 constexpr auto read_key_number = [](Walk& walk, const Node& node, KeyDraft& draft) {
   if (const auto value = walk.number(node, Min, Max)) {
     draft.key.*Member = static_cast<uint32_t>(*value);
-    if (Member == &Key::weight) {
-      walk.warn(node, "is only logged yet: requests do not queue",
-                "leave it out, or keep it for a later version");
-    }
   }
 };
 
@@ -127,7 +123,8 @@ constexpr std::array kKeyFields = {
     Field<KeyDraft>{"expires", read_expires},
     Field<KeyDraft>{"tenant", read_label<&KeyDraft::tenant>},
     Field<KeyDraft>{"weight", read_key_number<&Key::weight, 1, 1000>},
-    Field<KeyDraft>{"priority_max", read_key_number<&Key::priority_max, 0, 255>}};
+    Field<KeyDraft>{"priority_max", read_key_number<&Key::priority_max, 0, 255>},
+    Field<KeyDraft>{"concurrency_max", read_key_number<&Key::concurrency_max, 0, 1'000'000>}};
 
 // Tenants get their ids in the order in which keys name them.
 TenantId tenant_of(const std::string& name, NameTable& known, Snapshot& snapshot) {

@@ -4,23 +4,33 @@
 
 #include <fmt/format.h>
 
+#include "clocks.h"
+#include "dial_rules.h"
+#include "endpoint_names.h"
 #include "fields.h"
-#include "header_rules.h"
 #include "schema.h"
+#include "schema_auth.h"
+#include "schema_discovery.h"
+#include "schema_failures.h"
 #include "url.h"
 
 namespace sluice::config {
 namespace {
 
-constexpr size_t kHeadersMax = 32;
-constexpr size_t kHeaderValueBytesMax = 4096;
-constexpr size_t kCredentialBytesMax = 4096;
+constexpr size_t kTagsMax = 32;
 constexpr int64_t kSecond = 1000;
 constexpr int64_t kHour = 3600 * kSecond;
 constexpr int64_t kTimeoutMin = 10;
 
+// An upstream with what of its item becomes other things, or is checked once all has been read.
+struct UpstreamDraft : Upstream {
+  std::optional<Discovery> discovery;
+  ClockDraft clocks;
+  const Node* url = nullptr;
+};
+
 // "url" of the upstream that the table has read the name of before.
-void read_url(Walk& walk, const Node& node, Upstream& upstream) {
+void read_url(Walk& walk, const Node& node, UpstreamDraft& upstream) {
   const auto text = walk.text(node);
   if (!text) return;
   auto endpoint = parse_url(*text);
@@ -30,71 +40,17 @@ void read_url(Walk& walk, const Node& node, Upstream& upstream) {
     return walk.error(node, name + fault.cause, fault.remedy);
   }
   upstream.endpoint = std::move(*endpoint);
+  upstream.url = &node;
   if (!is_https(*text)) return;
   upstream.tls.emplace();
   upstream.tls->server_name = upstream.endpoint.host;
 }
 
-void read_credential(Walk& walk, const Node& node, Upstream& upstream) {
-  auto value = walk.secret(node);
-  if (!value) return;
-  if (!is_header_value(*value) || value->find(' ') != std::string::npos) {
-    return walk.error(node, "must be visible ASCII without spaces",
-                      "write the bare credential; Sluice puts `Bearer` before it");
-  }
-  if (value->size() > kCredentialBytesMax) {
-    return walk.error(node, "is longer than 4096 bytes", "check that it is the credential");
-  }
-  upstream.credential = {"authorization", "Bearer " + *value};
-}
-
-void read_header(Walk& walk, const Node& name_at, const Node& value_at, Upstream& upstream) {
-  std::string name = header_name(name_at.text);
-  if (name.empty()) {
-    return walk.error(name_at, "has a key that is not a header's name", "write it as it is sent");
-  }
-  if (const auto fault = refuse_upstream_header(name)) return walk.error(name_at, *fault);
-  if (name == "authorization" && !upstream.credential.name.empty()) {
-    return walk.error(name_at, "sets `authorization` beside a credential", "keep one of the two");
-  }
-  const bool is_repeated = std::ranges::any_of(
-      upstream.headers, [&](const Header& header) { return header.name == name; });
-  if (is_repeated) {
-    return walk.error(name_at, fmt::format("sets `{}` twice", name), "set each header once");
-  }
-  const Walk::Step step(walk, name_at.text);
-  auto value = walk.text_or_reference(value_at);
-  if (!value) return;
-  if (!is_header_value(*value) || value->size() > kHeaderValueBytesMax) {
-    return walk.error(value_at, "must be at most 4096 printable ASCII characters",
-                      "remove control characters and outer spaces");
-  }
-  upstream.headers.push_back({std::move(name), std::move(*value)});
-}
-
-void read_headers(Walk& walk, const Node& node, Upstream& upstream) {
-  if (!walk.is_mapping(node)) return;
-  if (node.children.size() > 2 * kHeadersMax) {
-    return walk.error(node, "has more than 32 headers", "remove some");
-  }
-  for (size_t i = 0; i + 1 < node.children.size(); i += 2) {
-    read_header(walk, node.children[i], node.children[i + 1], upstream);
-  }
-}
-
-void read_stream_usage(Walk& walk, const Node& node, Upstream& upstream) {
+void read_stream_usage(Walk& walk, const Node& node, UpstreamDraft& upstream) {
   static constexpr std::array<std::string_view, 2> kWords = {"inject", "pass"};
   const auto index = walk.choice(node, kWords);
   if (index) upstream.stream_usage = *index == 0 ? StreamUsage::kInject : StreamUsage::kPass;
 }
-
-constexpr std::array kTimeoutFields = {
-    Field<UpstreamTimeouts>{"connect",
-                            read_duration<&UpstreamTimeouts::connect, kTimeoutMin, kHour>},
-    Field<UpstreamTimeouts>{"response",
-                            read_duration<&UpstreamTimeouts::response, kTimeoutMin, 24 * kHour>},
-    Field<UpstreamTimeouts>{"idle",
-                            read_duration<&UpstreamTimeouts::idle, kTimeoutMin, 24 * kHour>}};
 
 constexpr std::array kPoolFields = {
     Field<PoolLimits>{"idle_max", read_number<&PoolLimits::idle_max, 0, 65'536>},
@@ -103,35 +59,162 @@ constexpr std::array kPoolFields = {
     Field<PoolLimits>{"age_max", read_duration<&PoolLimits::age_max, kTimeoutMin, 24 * kHour>},
     Field<PoolLimits>{"connections_max", read_number<&PoolLimits::connections_max, 1, 65'536>}};
 
+void read_tags(Walk& walk, const Node& node, UpstreamDraft& upstream) {
+  read_list(walk, node, kTagsMax, [&](const Node& item, size_t) {
+    if (auto tag = walk.label(item)) upstream.tags.push_back(std::move(*tag));
+  });
+  std::ranges::sort(upstream.tags);
+  if (std::ranges::adjacent_find(upstream.tags) == upstream.tags.end()) return;
+  walk.error(node, "names a tag twice", "name each tag once");
+}
+
+struct EndpointWord {
+  std::string_view word;
+  std::string_view suffix;  // Of a URL that names this endpoint only.
+  bool Capabilities::* serves;
+};
+constexpr std::array<EndpointWord, 4> kEndpoints = {
+    {{"chat", "/chat/completions", &Capabilities::chat},
+     {"completions", "/completions", &Capabilities::completions},
+     {"embeddings", "/embeddings", &Capabilities::embeddings},
+     {"responses", "/responses", &Capabilities::responses}}};
+
+void read_endpoints(Walk& walk, const Node& node, UpstreamDraft& upstream) {
+  static constexpr std::array<std::string_view, 4> kWords = {
+      kEndpoints[0].word, kEndpoints[1].word, kEndpoints[2].word, kEndpoints[3].word};
+  upstream.serves = {false, false, false, false};
+  read_list(walk, node, kEndpoints.size(), [&](const Node& item, size_t) {
+    const auto index = walk.choice(item, kWords);
+    if (!index) return;
+    bool& serves = upstream.serves.*kEndpoints[*index].serves;
+    if (serves) walk.error(item, "repeats an endpoint", "name each one once");
+    serves = true;
+  });
+}
+
+// A URL that names a full endpoint serves that one only.
+void limit_endpoints(Walk& walk, const Node& item, UpstreamDraft& upstream) {
+  if (upstream.endpoint.full_path.empty()) return;
+  const std::string_view suffix = endpoint_suffix(upstream.endpoint.full_path);
+  bool has_own = false;
+  for (const EndpointWord& endpoint : kEndpoints) {
+    bool& serves = upstream.serves.*endpoint.serves;
+    const bool is_own = endpoint.suffix == suffix;
+    has_own |= is_own && serves;
+    serves &= is_own;
+  }
+  if (has_own) return;
+  const Walk::Step step(walk, "endpoints");
+  walk.error(*find_key(item, "endpoints"), "leaves out the one that `url` names",
+             "name it, or write a `url` that is no full endpoint");
+}
+
+constexpr auto read_own_clocks = [](Walk& walk, const Node& node, UpstreamDraft& upstream) {
+  read_clocks(walk, node, upstream.clocks);
+};
+
+template <auto Member, auto Read>
+constexpr auto read_own = [](Walk& walk, const Node& node, UpstreamDraft& upstream) {
+  Read(walk, node, upstream.*Member);
+};
+
 // The name comes first, the URL before what belongs to https, and the credential before the
 // headers: later fields speak of them.
 constexpr std::array kUpstreamFields = {
-    Field<Upstream>{"name", read_label<&Upstream::name>, Presence::kRequired},
-    Field<Upstream>{"url", read_url, Presence::kRequired},
-    Field<Upstream>{"tls", read_upstream_tls, Presence::kOptional, list_upstream_tls_keys},
-    Field<Upstream>{"credential", read_credential},
-    Field<Upstream>{"headers", read_headers},
-    Field<Upstream>{"weight", read_number<&Upstream::weight, 1, 1000>},
-    Field<Upstream>{"timeouts", read_section<&Upstream::timeouts, kTimeoutFields>,
-                    Presence::kOptional, list_section<kTimeoutFields>},
-    Field<Upstream>{"pool", read_section<&Upstream::pool, kPoolFields>, Presence::kOptional,
-                    list_section<kPoolFields>},
-    Field<Upstream>{"stream_usage", read_stream_usage}};
+    Field<UpstreamDraft>{"name", read_label<&Upstream::name>, Presence::kRequired},
+    Field<UpstreamDraft>{"url", read_url, Presence::kRequired},
+    Field<UpstreamDraft>{"private_addresses", read_boolean<&Upstream::private_addresses>},
+    Field<UpstreamDraft>{"discover", read_own<&UpstreamDraft::discovery, read_discovery>,
+                         Presence::kOptional, list_discovery_keys},
+    Field<UpstreamDraft>{"tls", of_base<read_upstream_tls>, Presence::kOptional,
+                         list_upstream_tls_keys},
+    Field<UpstreamDraft>{"credential", of_base<read_credential>},
+    Field<UpstreamDraft>{"auth", of_base<read_auth>, Presence::kOptional, list_auth_keys},
+    Field<UpstreamDraft>{"headers", of_base<read_headers>},
+    Field<UpstreamDraft>{"proxy", of_base<read_proxy>, Presence::kOptional, list_proxy_keys},
+    Field<UpstreamDraft>{"weight", read_number<&Upstream::weight, 1, 1000>},
+    Field<UpstreamDraft>{"timeouts", read_own_clocks, Presence::kOptional, list_clock_keys},
+    Field<UpstreamDraft>{"pool", read_section<&Upstream::pool, kPoolFields>, Presence::kOptional,
+                         list_section<kPoolFields>},
+    Field<UpstreamDraft>{"stream_usage", read_stream_usage},
+    Field<UpstreamDraft>{"concurrency_max",
+                         read_number<&Upstream::concurrency_max, 0, 1'000'000>},
+    Field<UpstreamDraft>{"breaker", read_own<&Upstream::breaker, read_breaker>,
+                         Presence::kOptional, list_breaker_keys},
+    Field<UpstreamDraft>{"cooldown", read_own<&Upstream::cooldown, read_cooldown>,
+                         Presence::kOptional, list_cooldown_keys},
+    Field<UpstreamDraft>{"failures", read_own<&Upstream::cooldown, read_failures>,
+                         Presence::kOptional, list_failure_keys},
+    Field<UpstreamDraft>{"health", read_own<&Upstream::health, read_health>, Presence::kOptional,
+                         list_health_keys},
+    Field<UpstreamDraft>{"slow_start",
+                         read_switched_duration<&Upstream::slow_start, kSecond, kHour>},
+    Field<UpstreamDraft>{"tags", read_tags},
+    Field<UpstreamDraft>{"endpoints", read_endpoints}};
+
+// What no field can judge alone.
+void check_upstream(Walk& walk, const Node& item, const Snapshot& snapshot,
+                    UpstreamDraft& upstream) {
+  limit_endpoints(walk, item, upstream);
+  if (upstream.url != nullptr && !upstream.discovery) {
+    const Walk::Step step(walk, "url");
+    const std::string name = upstream.name.empty() ? "" : fmt::format("of `{}` ", upstream.name);
+    if (const auto fault = refuse_host(upstream.endpoint.host, upstream.private_addresses)) {
+      walk.error(*upstream.url, name + fault->cause, fault->remedy);
+    }
+  }
+  if (!upstream.tls || upstream.tls->verify) return;
+  // Whoever can reach the path between could read and answer in the upstream's name.
+  const Node& verify = *find_key(*find_key(item, "tls"), "verify");
+  const std::string remedy = "name the upstream's authority with `ca` instead";
+  const Walk::Step tls(walk, "tls");
+  const Walk::Step step(walk, "verify");
+  if (snapshot.development) {
+    walk.warn(verify, "is off: anyone between can pretend to be the upstream", remedy);
+  } else {
+    walk.error(verify, "may be off in development only", remedy);
+  }
+}
+
+const std::vector<Member>& members_of(const Members& members, const std::string& group) {
+  static const std::vector<Member> kNone;
+  const auto found = std::ranges::find(members, group, &MemberGroup::group);
+  return found == members.end() ? kNone : found->members;
+}
+
+// Puts what the item stands for at the end of the snapshot's upstreams.
+void add_upstreams(Walk& walk, const Node& item, UpstreamDraft& draft, Snapshot& snapshot) {
+  const size_t first = snapshot.upstreams.size();
+  std::string name = draft.name;
+  if (draft.discovery) {
+    Discovery& discovery = snapshot.discovery.emplace_back(std::move(*draft.discovery));
+    discovery.group = draft.name;
+    discovery.private_addresses = draft.private_addresses;
+    add_members(walk, item, draft, members_of(walk.members, draft.name), kUpstreamsMax,
+                snapshot.upstreams);
+  } else {
+    snapshot.upstreams.push_back(std::move(static_cast<Upstream&>(draft)));
+  }
+  const size_t count = snapshot.upstreams.size() - first;
+  walk.upstream_items.push_back(
+      {std::move(name), static_cast<uint32_t>(first), static_cast<uint32_t>(count), false});
+}
 
 }  // namespace
 
 void read_upstreams(Walk& walk, const Node& node, Snapshot& snapshot) {
   read_list(walk, node, kUpstreamsMax, [&](const Node& item, size_t i) {
-    Upstream& upstream = snapshot.upstreams.emplace_back();
-    read_mapping(walk, item, kUpstreamFields, upstream);
-    if (upstream.name.empty()) return;
-    const auto index = static_cast<uint32_t>(i);
-    const auto taken = walk.upstream_names.add(upstream.name, {index, item.line});
+    UpstreamDraft draft;
+    read_mapping(walk, item, kUpstreamFields, draft);
+    apply_clocks(draft.clocks, draft.timeouts);
+    if (item.kind == NodeKind::kMapping) check_upstream(walk, item, snapshot, draft);
+    const std::string name = draft.name;
+    add_upstreams(walk, item, draft, snapshot);
+    if (name.empty()) return;
+    const auto taken = walk.upstream_names.add(name, {static_cast<uint32_t>(i), item.line});
     if (!taken) return;
-    walk.error(
-        item,
-        fmt::format("has the name `{}` of the upstream in line {}", upstream.name, taken->line),
-        "give each upstream a name of its own");
+    walk.error(item, fmt::format("has the name `{}` of the upstream in line {}", name, taken->line),
+               "give each upstream a name of its own");
   });
 }
 

@@ -19,7 +19,14 @@ bool Key::allows(ModelId model) const noexcept {
 
 ModelId Snapshot::find_model(std::string_view name) const noexcept {
   const auto entry = models_by_name.find(absl::string_view(name.data(), name.size()));
-  return entry == models_by_name.end() ? ModelId{} : entry->second;
+  if (entry != models_by_name.end()) return entry->second;
+  for (const Wildcard& wildcard : wildcards) {
+    // The `*` stands for at least one character.
+    const bool is_match = name.size() > wildcard.prefix.size() + wildcard.suffix.size() &&
+                          name.starts_with(wildcard.prefix) && name.ends_with(wildcard.suffix);
+    if (is_match) return wildcard.model;
+  }
+  return ModelId{};
 }
 
 std::vector<std::string> needs_restart(const Snapshot& running, const Snapshot& candidate) {

@@ -63,39 +63,14 @@ void check_limits(Walk& walk, const Node& root, const Snapshot& snapshot) {
              "raise byte_budget to some times body_bytes_max");
 }
 
-void check_unused(Walk& walk, const Node& root, const Snapshot& snapshot) {
-  std::vector<bool> is_used(snapshot.upstreams.size());
-  for (const Model& model : snapshot.models) {
-    for (const Route& route : model.routes) {
-      if (route.upstream.is_valid()) is_used[route.upstream.value] = true;
-    }
-  }
+void check_unused(Walk& walk, const Node& root) {
   const Node& list = place_of(root, "upstreams");
-  for (size_t i = 0; i < is_used.size() && i < list.children.size(); ++i) {
-    if (is_used[i] || snapshot.upstreams[i].name.empty()) continue;
+  for (size_t i = 0; i < walk.upstream_items.size() && i < list.children.size(); ++i) {
+    const Walk::UpstreamItem& item = walk.upstream_items[i];
+    if (item.has_route || item.name.empty()) continue;
     walk.warn(list.children[i],
-              fmt::format("upstreams[{}] `{}` is named by no route", i, snapshot.upstreams[i].name),
+              fmt::format("upstreams[{}] `{}` is named by no route", i, item.name),
               "add a route to it, or remove it");
-  }
-}
-
-// Whoever can reach the path between could otherwise read and answer in the upstream's name.
-void check_upstream_tls(Walk& walk, const Node& root, const Snapshot& snapshot) {
-  const Node& list = place_of(root, "upstreams");
-  for (size_t i = 0; i < snapshot.upstreams.size() && i < list.children.size(); ++i) {
-    const auto& tls = snapshot.upstreams[i].tls;
-    if (!tls || tls->verify) continue;
-    const Node& place = place_of(list.children[i], "tls", "verify");
-    if (snapshot.development) {
-      walk.warn(place,
-                fmt::format("upstreams[{}].tls.verify is off: anyone between can pretend to "
-                            "be the upstream",
-                            i),
-                "name the upstream's authority with `ca` instead");
-    } else {
-      walk.error(place, fmt::format("upstreams[{}].tls.verify may be off in development only", i),
-                 "name the upstream's authority with `ca` instead");
-    }
   }
 }
 
@@ -120,8 +95,7 @@ void validate(Walk& walk, const Node& root, const Snapshot& snapshot) {
   check_access(walk, root, snapshot);
   check_metrics(walk, root, snapshot);
   check_limits(walk, root, snapshot);
-  check_unused(walk, root, snapshot);
-  check_upstream_tls(walk, root, snapshot);
+  check_unused(walk, root);
   check_key_subjects(walk, root, snapshot);
 }
 

@@ -234,6 +234,45 @@ std::optional<Duration> Walk::duration(const Node& node, Duration min, Duration 
   return std::nullopt;
 }
 
+std::optional<Duration> Walk::switched_duration(const Node& node, Duration min, Duration max) {
+  const auto value = text(node);
+  if (!value) return std::nullopt;
+  if (*value == "off" || *value == "0") return Duration::zero();
+  const auto parsed = parse_duration(*value);
+  if (parsed == Duration::zero()) return parsed;
+  if (!parsed) {
+    error(node, "must be a duration with a unit, or off", "write it as 250ms, 30s or 1m30s");
+  } else if (*parsed < min) {
+    error(node, fmt::format("must be off, or {} or more", format_duration(min)),
+          "write a longer time, or off");
+  } else if (*parsed > max) {
+    error(node, fmt::format("must be {} or less", format_duration(max)), "write a shorter time");
+  } else {
+    return parsed;
+  }
+  return std::nullopt;
+}
+
+std::optional<double> Walk::share(const Node& node, double min, double max) {
+  const auto value = text(node);
+  if (!value) return std::nullopt;
+  double percent = 0;
+  const char* const end = value->data() + value->size() - 1;
+  const auto [stop, failed] =
+      std::from_chars(value->data(), end, percent, std::chars_format::fixed);
+  const bool has_digit_first = (*value)[0] >= '0' && (*value)[0] <= '9';
+  if (failed != std::errc{} || stop != end || *end != '%' || !has_digit_first) {
+    error(node, "must be a share in percent", "write it as 20% or 2.5%");
+  } else if (percent < 100 * min) {
+    error(node, fmt::format("must be {:.6g}% or more", 100 * min), "write a larger share");
+  } else if (percent > 100 * max) {
+    error(node, fmt::format("must be {:.6g}% or less", 100 * max), "write a smaller share");
+  } else {
+    return percent / 100;
+  }
+  return std::nullopt;
+}
+
 std::optional<bool> Walk::boolean(const Node& node) {
   static constexpr std::array<std::string_view, 4> kWords = {"true", "on", "false", "off"};
   const auto index = choice(node, kWords);

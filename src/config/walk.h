@@ -14,6 +14,8 @@
 #include <sluice/base/clock.h>
 #include <sluice/config/environment.h>
 #include <sluice/config/loader.h>
+#include <sluice/config/members.h>
+#include <sluice/config/routing.h>
 #include <sluice/config/yaml_tree.h>
 
 #include "fault.h"
@@ -56,8 +58,9 @@ class Walk {
   };
 
   // Everything passed must outlive the walk.
-  Walk(const std::string& file, const Environment& environment, LoadOutcome& outcome)
-      : file_(file), environment_(environment), outcome_(outcome) {}
+  Walk(const std::string& file, const Environment& environment, const Members& found_members,
+       LoadOutcome& outcome)
+      : members(found_members), file_(file), environment_(environment), outcome_(outcome) {}
 
   // The cause continues the path: "must be 1 or more". A broken node is not reported again.
   void error(const Node& at, const Fault& fault);
@@ -73,6 +76,11 @@ class Walk {
   [[nodiscard]] std::optional<uint64_t> bytes(const Node& node, uint64_t min, uint64_t max);
   [[nodiscard]] std::optional<Duration> duration(const Node& node, Duration min, Duration max);
   [[nodiscard]] std::optional<bool> boolean(const Node& node);
+  // The same, or zero for `off` and 0.
+  [[nodiscard]] std::optional<Duration> switched_duration(const Node& node, Duration min,
+                                                          Duration max);
+  // "20%" is 0.2; the bounds are meant so too.
+  [[nodiscard]] std::optional<double> share(const Node& node, double min, double max);
   // A decimal number of 0 or more, without exponent.
   [[nodiscard]] std::optional<double> decimal(const Node& node, double max);
   // The index of the word that stands there.
@@ -93,8 +101,20 @@ class Walk {
 
   [[nodiscard]] std::string path_text() const;
 
-  NameTable upstream_names;
-  NameTable model_names;
+  // An item of `upstreams` is a range of Snapshot::upstreams: one that is discovered has as many as
+  // were found, any other one has one.
+  struct UpstreamItem {
+    std::string name;  // Empty when it cannot be read.
+    uint32_t first;
+    uint32_t count;
+    bool has_route;
+  };
+
+  const Members& members;
+  NameTable upstream_names;  // Indices into `upstream_items`.
+  std::vector<UpstreamItem> upstream_items;
+  NameTable model_names;  // With aliases.
+  RetrySettings retries;  // Of models that say nothing else.
   // The first secret written into the file itself; null while there is none.
   const Node* plain_secret = nullptr;
 

@@ -8,33 +8,40 @@ namespace sluice {
 
 enum class ErrorCode : uint8_t {
   // The client's request.
-  kMalformedRequest,   // Not valid HTTP/1.1 by RFC 9112, or ambiguous framing.
-  kHeadTooLarge,       // Header bytes or header count above the limit.
-  kRequestTooLarge,    // Body above `body_bytes_max`.
-  kRequestTimeout,     // Head or body did not arrive in time.
-  kLengthRequired,     // A body endpoint without any body framing.
-  kExpectationFailed,  // An Expect other than 100-continue.
-  kInvalidJson,        // The body is not valid JSON or not valid UTF-8.
-  kMissingParameter,   // A required field is absent.
-  kUnsupportedValue,   // A field has a type or value that we refuse.
-  kInvalidApiKey,      // No key, an unknown key, or an expired one.
-  kModelNotAllowed,    // The key may not call this model.
-  kModelNotFound,      // No such model is configured.
-  kEndpointNotFound,   // No such path.
-  kMethodNotAllowed,   // The path exists, not with this method.
+  kMalformedRequest,     // Not valid HTTP/1.1 by RFC 9112, or ambiguous framing.
+  kHeadTooLarge,         // Header bytes or header count above the limit.
+  kRequestTooLarge,      // Body above `body_bytes_max`.
+  kRequestTimeout,       // Head or body did not arrive in time.
+  kLengthRequired,       // A body endpoint without any body framing.
+  kExpectationFailed,    // An Expect other than 100-continue.
+  kInvalidJson,          // The body is not valid JSON or not valid UTF-8.
+  kMissingParameter,     // A required field is absent.
+  kUnsupportedValue,     // A field has a type or value that we refuse.
+  kInvalidApiKey,        // No key, an unknown key, or an expired one.
+  kModelNotAllowed,      // The key may not call this model.
+  kModelNotFound,        // No such model is configured.
+  kEndpointNotFound,     // No such path.
+  kMethodNotAllowed,     // The path exists, not with this method.
+  kUnsupportedEndpoint,  // No upstream of the model serves this endpoint.
   // Our own state.
   kOverloaded,         // The byte budget or a connection limit is spent.
+  kConcurrencyLimit,   // The key has as many requests in flight as it may.
+  kQueueFull,          // Everything is taken, and the line for it is full.
+  kQueueTimeout,       // No place came free within `queue.wait_max`.
   kDraining,           // The process is going away.
   kNoHealthyUpstream,  // Every candidate was tried or none exists.
   kInternal,           // A bug that we survived.
   // The upstream.
-  kUpstreamConnect,   // No connection could be made.
-  kUpstreamTls,       // The TLS handshake failed: certificate, name, version, cipher.
-  kUpstreamProtocol,  // The answer is not valid HTTP, or breaks its own framing.
-  kUpstreamTimeout,   // No response head in time.
-  kUpstreamLost,      // Closed or reset before the end of its answer.
-  kUpstreamStalled,   // No byte for `idle_timeout` within a body.
-  kUpstreamStatus,    // A 5xx answer, kept for the next candidate to replace.
+  kUpstreamConnect,    // No connection could be made.
+  kConnectTimeout,     // None within `timeouts.connect`.
+  kUpstreamTls,        // The TLS handshake failed: certificate, name, version, cipher.
+  kUpstreamProtocol,   // The answer is not valid HTTP, or breaks its own framing.
+  kUpstreamTimeout,    // No response head within `timeouts.response`.
+  kFirstTokenTimeout,  // No event with content within `timeouts.first_token`.
+  kTotalTimeout,       // The whole request took longer than `timeouts.total`.
+  kUpstreamLost,       // Closed or reset before the end of its answer.
+  kUpstreamStalled,    // No byte for `idle_timeout` within a body.
+  kUpstreamStatus,     // A 5xx answer, kept for the next candidate to replace.
   // The transport and the process.
   kDownstreamLost,     // The client left.
   kDownstreamTls,      // The client broke TLS: its handshake, a record, no close_notify.

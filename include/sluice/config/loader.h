@@ -9,6 +9,7 @@
 
 #include <sluice/config/diagnostic.h>
 #include <sluice/config/environment.h>
+#include <sluice/config/members.h>
 #include <sluice/config/snapshot.h>
 
 namespace sluice::config {
@@ -22,11 +23,14 @@ struct LoadOutcome {
   std::vector<Diagnostic> warnings;  // To be logged; they do not prevent the start.
 };
 
-// Reads `path` through `environment` and loads it; `path` is also the name in diagnostics.
-[[nodiscard]] LoadOutcome load_file(const std::string& path, const Environment& environment);
+// Reads `path` through `environment` and loads it; `path` is also the name in diagnostics. Groups
+// of `members` that the file does not have are passed over.
+[[nodiscard]] LoadOutcome load_file(const std::string& path, const Environment& environment,
+                                    const Members& members = {});
 
 // Loads `text` as if it were the content of `path`. Pure but for what `environment` does.
 [[nodiscard]] LoadOutcome load_text(std::string_view text, const std::string& path,
-                                    const Environment& environment);
+                                    const Environment& environment,
+                                    const Members& members = {});
 
 }  // namespace sluice::config

@@ -152,6 +152,7 @@ struct Discovery {
   std::string target;  // A path, a host name, or a URL.
   uint16_t port = 0;   // With kDns.
   Duration interval = seconds(10);
+  bool private_addresses = false;  // The item's; of kHttp's own server too.
   bool operator==(const Discovery&) const = default;
 };
 
