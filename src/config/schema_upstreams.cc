@@ -162,6 +162,14 @@ void check_upstream(Walk& walk, const Node& item, const Snapshot& snapshot,
       walk.error(*upstream.url, name + fault->cause, fault->remedy);
     }
   }
+  if (upstream.discovery && upstream.discovery->kind == DiscoveryKind::kHttp) {
+    const Walk::Step discover(walk, "discover");
+    const Walk::Step step(walk, "http");
+    const Node& source = *find_key(*find_key(item, "discover"), "http");
+    const auto endpoint = parse_url(upstream.discovery->target);
+    const auto fault = refuse_host(endpoint ? endpoint->host : "", upstream.private_addresses);
+    if (fault) walk.error(source, *fault);
+  }
   if (!upstream.tls || upstream.tls->verify) return;
   // Whoever can reach the path between could read and answer in the upstream's name.
   const Node& verify = *find_key(*find_key(item, "tls"), "verify");

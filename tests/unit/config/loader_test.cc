@@ -5,6 +5,7 @@
 #include <sluice/crypto/digest.h>
 
 #include "fake_environment.h"
+#include "load.h"
 
 namespace sluice::config {
 namespace {
@@ -18,37 +19,11 @@ std::string with(std::string_view extra) {
          std::string(extra);
 }
 
-std::string with_upstream(std::string_view fields) {
-  return "listen: 127.0.0.1:0\ndevelopment: true\n"
-         "upstreams:\n  - name: up\n    url: http://up.example\n" +
-         std::string(fields) + "models:\n  - {name: m, routes: [{upstream: up}]}\n";
-}
-
 std::string with_key(std::string_view fields) {
   return "listen: 0.0.0.0:80\nupstreams: [{name: up, url: 'http://a'}]\n"
          "models: [{name: m, routes: [{upstream: up}]}, {name: n, routes: [{upstream: up}]}]\n"
          "keys:\n  - name: k\n" +
          std::string(fields);
-}
-
-// All errors, one a line.
-std::string errors_of(std::string_view text, const Environment& environment = FakeEnvironment()) {
-  const LoadOutcome outcome = load_text(text, "x.yaml", environment);
-  EXPECT_EQ(outcome.snapshot == nullptr, !outcome.errors.empty());
-  std::string lines;
-  for (const Diagnostic& error : outcome.errors) lines += to_string(error) + "\n";
-  return lines;
-}
-
-std::unique_ptr<const Snapshot> loaded(std::string_view text,
-                                       const Environment& environment = FakeEnvironment()) {
-  LoadOutcome outcome = load_text(text, "x.yaml", environment);
-  for (const Diagnostic& error : outcome.errors) ADD_FAILURE() << to_string(error);
-  return std::move(outcome.snapshot);
-}
-
-bool holds(std::string_view text, std::string_view part) {
-  return text.find(part) != std::string_view::npos;
 }
 
 TEST(Loader, defaults_are_those_of_the_snapshot) {
