@@ -20,6 +20,7 @@
 #include <sluice/io/offload.h>
 #include <sluice/io/ring.h>
 #include <sluice/metrics/registry.h>
+#include <sluice/net/system_resolver.h>
 #include <sluice/server/worker.h>
 #include <sluice/shard/shard.h>
 #include <sluice/telemetry/line_file.h>
@@ -99,7 +100,7 @@ class Gateway {
   std::unique_ptr<io::Ring> ring_;
   std::unique_ptr<io::OffloadReturns> returns_;
   std::unique_ptr<io::Lane> config_lane_;
-  std::unique_ptr<io::Lane> resolve_lane_;
+  std::unique_ptr<net::SystemResolver> resolver_;
   std::unique_ptr<control::ControlThread> control_;
 
   std::vector<std::unique_ptr<shard::Shard>> shards_;

@@ -141,12 +141,12 @@ Gateway::Step Gateway::open_control() {
   ring_ = std::make_unique<io::Ring>(*kernel_, syscalls_, clock_, kControlBuffers);
   returns_ = std::make_unique<io::OffloadReturns>(*ring_);
   config_lane_ = std::make_unique<io::Lane>();
-  resolve_lane_ = std::make_unique<io::Lane>();
+  resolver_ = std::make_unique<net::SystemResolver>(*ring_);
   control_ =
       std::make_unique<control::ControlThread>(control::ControlParts{.ring = *ring_,
                                                                      .returns = *returns_,
                                                                      .config_lane = *config_lane_,
-                                                                     .resolve_lane = *resolve_lane_,
+                                                                     .resolver = *resolver_,
                                                                      .registry = *registry_,
                                                                      .budget = *budget_,
                                                                      .log = *log_,

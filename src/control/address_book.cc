@@ -3,6 +3,9 @@
 #include <algorithm>
 #include <set>
 
+#include <sluice/base/assert.h>
+#include <sluice/io/timer.h>
+
 namespace sluice::control {
 namespace {
 
@@ -14,52 +17,64 @@ bool is_same_set(const std::vector<net::Address>& left, const std::vector<net::A
   return left_texts == right_texts;
 }
 
+// What is dialled for an upstream.
+std::pair<std::string, uint16_t> target_of(const config::Upstream& upstream) {
+  if (upstream.proxy) return {upstream.proxy->host, upstream.proxy->port};
+  return {upstream.endpoint.host, upstream.endpoint.port};
+}
+
 }  // namespace
 
-AddressBook::AddressBook(io::Lane& lane, io::OffloadReturns& returns, Logger& log,
-                         Resolve resolve) noexcept
-    : lane_(lane),
-      returns_(returns),
+AddressBook::AddressBook(io::Ring& ring, net::Resolver& resolver, Logger& log) noexcept
+    : ring_(ring),
+      resolver_(resolver),
       log_(log),
-      resolve_(resolve),
-      answered_(returns.ring().ready()) {}
+      answered_(ring.ready()),
+      emptied_(ring.ready()) {}
 
-AddressBook::Entry& AddressBook::entry_of(const config::Upstream& upstream) {
-  const config::Endpoint& endpoint = upstream.endpoint;
-  const auto [place, is_new] = entries_.try_emplace(Key(endpoint.host, endpoint.port));
-  Entry& entry = place->second;
+AddressBook::~AddressBook() { SLUICE_ASSERT(!is_busy()); }
+
+AddressBook::Entries::value_type& AddressBook::entry_of(const config::Upstream& upstream) {
+  const auto [place, is_new] = entries_.try_emplace(target_of(upstream));
   if (is_new) {
-    entry.host = endpoint.host;
-    entry.port = endpoint.port;
-    if (const auto numeric = net::parse_address(entry.host, entry.port)) {
+    Entry& entry = place->second;
+    if (const auto numeric = net::parse_address(place->first.first, place->first.second)) {
       entry.addresses = {*numeric};
       entry.is_numeric = entry.is_answered = true;
+    } else {
+      entry.valid = Deadline{MonoTime::min()};
+      next_refresh_ = entry.valid;
     }
   }
-  return entry;
+  return *place;
 }
 
-void AddressBook::look_up(Entry& entry) {
-  if (entry.is_numeric || entry.is_in_flight) return;
-  auto job = [this, resolve = resolve_, host = entry.host, port = entry.port] {
-    returns_.push([this, key = Key(host, port), outcome = resolve(host, port)]() mutable {
-      finish(key, std::move(outcome));
-    });
-  };
-  // A full lane is a slow name server: the next refresh tries again.
-  if (!lane_.post(std::move(job))) return;
-  entry.is_in_flight = true;
+void AddressBook::look_up(Entries::value_type& entry) {
+  const bool is_wanted = !entry.second.is_numeric && !entry.second.is_in_flight;
+  // Those beyond the bound stay due.
+  if (!is_wanted || is_ending_ || in_flight_ >= kLookUpsAtOnce) return;
+  entry.second.is_in_flight = true;
   ++in_flight_;
+  io::start_detached(ask(entry.first));
 }
 
-void AddressBook::finish(const Key& key, std::expected<Addresses, std::string> outcome) {
-  --in_flight_;
+Task<void> AddressBook::ask(Key key) {
+  finish(key, co_await resolver_.find_addresses(key.first, key.second));
+}
+
+void AddressBook::finish(const Key& key, std::expected<net::NameAnswer, std::string> outcome) {
+  if (--in_flight_ == 0) emptied_.trigger();
   answered_.trigger();
+  if (is_ending_) return;
   const auto place = entries_.find(key);
   SLUICE_ASSERT(place != entries_.end());  // Entries in flight are not forgotten.
   Entry& entry = place->second;
   entry.is_in_flight = false;
   entry.is_answered = true;
+  const Duration valid_for =
+      outcome ? std::clamp(outcome->valid_for, kValidMin, kValidMax) : kRetryAfter;
+  entry.valid = Deadline{ring_.now() + valid_for};
+  next_refresh_ = next_refresh_.sooner(entry.valid);
   const bool had_failed = std::exchange(entry.has_failed, !outcome.has_value());
   if (!outcome) {
     if (had_failed) return;
@@ -69,17 +84,17 @@ void AddressBook::finish(const Key& key, std::expected<Addresses, std::string> o
                                                    : "; the addresses known so far stay in use"));
     return;
   }
-  if (had_failed) log_.write(LogLevel::kInfo, "resolver", entry.host + " resolves again");
-  if (is_same_set(entry.addresses, *outcome)) return;
-  entry.addresses = std::move(*outcome);
+  if (had_failed) log_.write(LogLevel::kInfo, "resolver", key.first + " resolves again");
+  if (is_same_set(entry.addresses, outcome->addresses)) return;
+  entry.addresses = std::move(outcome->addresses);
   entry.has_changed = true;
 }
 
 bool AddressBook::start_missing(const config::Snapshot& snapshot) {
   bool is_missing = false;
   for (const config::Upstream& upstream : snapshot.upstreams) {
-    Entry& entry = entry_of(upstream);
-    if (entry.is_answered) continue;
+    Entries::value_type& entry = entry_of(upstream);
+    if (entry.second.is_answered) continue;
     is_missing = true;
     look_up(entry);
   }
@@ -88,20 +103,20 @@ bool AddressBook::start_missing(const config::Snapshot& snapshot) {
 
 void AddressBook::warn_of_missing(const config::Snapshot& snapshot) {
   for (const config::Upstream& upstream : snapshot.upstreams) {
-    const Entry& entry = entry_of(upstream);
+    const auto& [key, entry] = entry_of(upstream);
     if (entry.is_answered) continue;
     log_.write(LogLevel::kWarn, "resolver",
-               "no answer yet for " + entry.host + " of upstream " + upstream.name +
+               "no answer yet for " + key.first + " of upstream " + upstream.name +
                    "; requests to it fail until it resolves");
   }
 }
 
 Task<std::vector<AddressBook::Addresses>> AddressBook::find(const config::Snapshot& snapshot,
                                                             Deadline deadline) {
-  io::Timer timer(returns_.ring().ready(), returns_.ring().timers());
+  io::Timer timer(ring_.ready(), ring_.timers());
   timer.set(deadline);
-  while (start_missing(snapshot)) {
-    answered_.reset();
+  // Some are answered as they are asked for: the event is cleared before.
+  for (answered_.reset(); start_missing(snapshot) && !is_ending_; answered_.reset()) {
     co_await io::first_of(&answered_, &timer);
     if (timer.is_ready()) {
       warn_of_missing(snapshot);
@@ -111,31 +126,49 @@ Task<std::vector<AddressBook::Addresses>> AddressBook::find(const config::Snapsh
   std::vector<Addresses> all;
   all.reserve(snapshot.upstreams.size());
   for (const config::Upstream& upstream : snapshot.upstreams) {
-    all.push_back(entry_of(upstream).addresses);
+    all.push_back(entry_of(upstream).second.addresses);
   }
   co_return all;
 }
 
 void AddressBook::refresh(const config::Snapshot& snapshot) {
+  const MonoTime now = ring_.now();
+  const bool is_new = snapshot.generation != refreshed_generation_;
+  if (!is_new && !next_refresh_.has_passed(now)) return;
+  refreshed_generation_ = snapshot.generation;
   std::set<Key> wanted;
   for (const config::Upstream& upstream : snapshot.upstreams) {
-    wanted.emplace(upstream.endpoint.host, upstream.endpoint.port);
-    look_up(entry_of(upstream));
+    Entries::value_type& entry = entry_of(upstream);
+    wanted.insert(entry.first);
+    if (entry.second.valid.has_passed(now)) look_up(entry);
   }
   std::erase_if(entries_, [&wanted](const auto& entry) {
     return !entry.second.is_in_flight && !wanted.contains(entry.first);
   });
+  next_refresh_ = Deadline::never();
+  for (const auto& [key, entry] : entries_) {
+    if (!entry.is_in_flight) next_refresh_ = next_refresh_.sooner(entry.valid);
+  }
 }
 
 std::vector<upstream::UpdateAddresses> AddressBook::take_changes(const config::Snapshot& snapshot) {
   std::vector<upstream::UpdateAddresses> changes;
   for (uint32_t i = 0; i < snapshot.upstreams.size(); ++i) {
-    const Entry& entry = entry_of(snapshot.upstreams[i]);
+    const Entry& entry = entry_of(snapshot.upstreams[i]).second;
     if (!entry.has_changed) continue;
     changes.push_back({snapshot.generation, UpstreamId{i}, entry.addresses});
   }
   for (auto& [key, entry] : entries_) entry.has_changed = false;
   return changes;
+}
+
+Task<void> AddressBook::end() {
+  is_ending_ = true;
+  co_await resolver_.end();
+  while (is_busy()) {
+    emptied_.reset();
+    co_await io::first_of(&emptied_);
+  }
 }
 
 }  // namespace sluice::control

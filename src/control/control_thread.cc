@@ -14,7 +14,9 @@ namespace sluice::control {
 ControlThread::ControlThread(ControlParts parts)
     : parts_(std::move(parts)),
       publisher_(parts_.registry),
-      addresses_(parts_.resolve_lane, parts_.returns, parts_.log, parts_.resolve),
+      places_(static_cast<uint32_t>(parts_.ports.size())),
+      deployments_(parts_.registry),
+      addresses_(parts_.ring, parts_.resolver, parts_.log),
       tickets_(parts_.ring.now()),
       certificates_(parts_.log),
       drain_(static_cast<uint32_t>(parts_.ports.size())),
@@ -25,7 +27,11 @@ ControlThread::ControlThread(ControlParts parts)
   parts_.ring.set_hook(*this);
 }
 
-ControlThread::~ControlThread() { parts_.ring.clear_hook(); }
+ControlThread::~ControlThread() {
+  parts_.ring.clear_hook();
+  // Of a start that failed; else end_own_tasks() was there first.
+  if (addresses_.is_busy()) run_to_end(parts_.ring, addresses_.end());
+}
 
 std::expected<std::vector<upstream::AdoptSnapshot>, std::string> ControlThread::publish_first(
     std::unique_ptr<config::Snapshot> snapshot, TlsFiles files) {
@@ -47,7 +53,6 @@ Task<void> ControlThread::prepare_first(std::unique_ptr<config::Snapshot> snapsh
 }
 
 int ControlThread::serve() {
-  next_refresh_ = Deadline{parts_.ring.now() + kRefreshPeriod};
   next_certificate_look_ = Deadline{parts_.ring.now() + kCertificatePeriod};
   io::start_detached(tick());
   if (parts_.signal_fd >= 0) io::start_detached(watch_signals());
@@ -64,6 +69,7 @@ int ControlThread::serve() {
 
 Task<void> ControlThread::end_own_tasks() {
   signals_over_.trigger();
+  co_await addresses_.end();
   io::Timer patience(parts_.ring.ready(), parts_.ring.timers());
   patience.set(Deadline{parts_.ring.now() + kEndTime});
   while (gate_.inside() > 0 && !patience.is_ready()) {
@@ -90,11 +96,20 @@ void ControlThread::run() {
     while (const auto report = port.take_report()) {
       if (const auto* released = std::get_if<upstream::SnapshotReleased>(&*report)) {
         publisher_.release(released->generation);
+      } else if (const auto* handed = std::get_if<upstream::PlacesHanded>(&*report)) {
+        pass_on(*handed);
       } else if (std::holds_alternative<upstream::ShardDrained>(*report)) {
         drain_.on_drained(port.shard());
         if (drain_.is_over()) hurried_.trigger();
       }
     }
+  }
+}
+
+void ControlThread::pass_on(const upstream::PlacesHanded& handed) {
+  for (ShardPort& port : parts_.ports) {
+    const uint32_t shard = port.shard().value;
+    if ((handed.shards[shard / 64] >> shard % 64 & 1) != 0) port.send(upstream::LookForPlaces{});
   }
 }
 
@@ -119,6 +134,7 @@ Task<void> ControlThread::tick() {
     advance_drain();
     if (drain_.is_over()) break;
     refresh_addresses();
+    merge_deployments();
     watch_certificates();
 
     const bool is_busy = quiet_ticks_ < kQuietTicks || drain_.has_begun();
@@ -150,17 +166,24 @@ void ControlThread::advance_drain() {
 }
 
 void ControlThread::refresh_addresses() {
-  const bool is_behind = std::any_of(parts_.ports.begin(), parts_.ports.end(),
-                                     [](const ShardPort& port) { return port.has_waiting(); });
   // Sent only to shards that keep up, so that what waits for one stays bounded.
-  if (is_behind || drain_.has_begun()) return;
+  if (is_behind() || drain_.has_begun()) return;
   turn_ticket_keys();
   for (upstream::UpdateAddresses& change : addresses_.take_changes(snapshot())) {
     send_to_all(change);
   }
-  if (!next_refresh_.has_passed(parts_.ring.now())) return;
-  next_refresh_ = Deadline{parts_.ring.now() + kRefreshPeriod};
   if (!is_reloading_) addresses_.refresh(snapshot());
+}
+
+bool ControlThread::is_behind() const noexcept {
+  return std::any_of(parts_.ports.begin(), parts_.ports.end(),
+                     [](const ShardPort& port) { return port.has_waiting(); });
+}
+
+void ControlThread::merge_deployments() {
+  if (is_behind() || drain_.has_begun()) return;
+  std::vector<upstream::UpdateDeployments> updates = deployments_.merge(parts_.ring.now());
+  for (size_t i = 0; i < updates.size(); ++i) parts_.ports[i].send(std::move(updates[i]));
 }
 
 void ControlThread::turn_ticket_keys() {
@@ -326,6 +349,8 @@ Task<ReloadOutcome> ControlThread::load_and_publish() {
   std::vector<upstream::AdoptSnapshot> adoptions;
   put_in_force(std::move(config.snapshot), std::move(loaded->tls), &adoptions, addresses);
   for (size_t i = 0; i < adoptions.size(); ++i) parts_.ports[i].send(std::move(adoptions[i]));
+  // A limit may have been raised.
+  send_to_all(upstream::LookForPlaces{});
   co_return outcome;
 }
 
@@ -334,7 +359,10 @@ void ControlThread::put_in_force(std::unique_ptr<config::Snapshot> snapshot, Pre
                                  const std::vector<AddressBook::Addresses>& addresses) {
   certificates_.replace(tls.lives, parts_.ring.clock().wall());
   *adoptions = publisher_.publish(std::move(snapshot), addresses);
+  const upstream::SnapshotPlaces places = places_.follow(publisher_.present());
+  deployments_.follow(publisher_.present());
   for (size_t i = 0; i < adoptions->size(); ++i) {
+    (*adoptions)[i].places = places;
     upstream::ShardTls& contexts = (*adoptions)[i].tls;
     contexts = std::move(tls.shards[i]);
     if (contexts.server != nullptr) contexts.server->set_ticket_keys(tickets_.keys());

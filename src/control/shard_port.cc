@@ -3,6 +3,11 @@
 namespace sluice::control {
 
 void ShardPort::send(upstream::ShardCommand command) {
+  // One look finds all that was handed before it.
+  if (std::holds_alternative<upstream::LookForPlaces>(command) && !waiting_.empty() &&
+      std::holds_alternative<upstream::LookForPlaces>(waiting_.back())) {
+    return;
+  }
   waiting_.push_back(std::move(command));
   flush();
 }

@@ -1,5 +1,6 @@
 #include "attempt.h"
 
+#include <algorithm>
 #include <charconv>
 #include <cstring>
 
@@ -7,6 +8,7 @@
 #include <sluice/config/upstream_path.h>
 #include <sluice/http/serializer.h>
 #include <sluice/io/timer.h>
+#include <sluice/resilience/judge.h>
 
 namespace sluice::exchange {
 namespace {
@@ -15,11 +17,26 @@ namespace {
 // than a message of several does, by more than the copy.
 constexpr size_t kCopyBodyBelow = 2048;
 
-Unexpected client_gone(const http::ResponseSink& client) {
-  return fail(client.interruption(), Side::kDownstream, "ended before the answer");
+Unexpected cancelled() {
+  return fail(ErrorCode::kCancelled, Side::kDownstream, "ended before the answer");
+}
+
+Unexpected late(std::string_view what) {
+  return fail(ErrorCode::kUpstreamTimeout, Side::kUpstream, Retry::kYes, what);
+}
+
+// Whatever was under way: there is no time for another attempt.
+Unexpected out_of_time() {
+  return fail(ErrorCode::kTotalTimeout, Side::kUpstream, Retry::kNever, "timeouts.total is over");
 }
 
 Unexpected no_memory() { return fail(ErrorCode::kOverloaded, Side::kSelf, "byte budget is spent"); }
+
+std::string_view find(const http::HeaderList& headers,
+                      const Generation::ForwardedHeader& field) noexcept {
+  if (!headers.has(field.id)) return {};  // kOther: all fields are known ones.
+  return field.id != http::HeaderName::kOther ? headers.find(field.id) : headers.find(field.name);
+}
 
 }  // namespace
 
@@ -43,55 +60,99 @@ void AttemptPtr::reset() noexcept {
 
 Attempt::Attempt(Services& services) noexcept : services_(services), parser_(kHeadLimits) {}
 
-Task<Result<void>> Attempt::run(const OutgoingRequest& request, http::ResponseSink& client,
-                                bool fresh) {
-  if (client.interrupted().is_ready()) co_return client_gone(client);
+std::string_view Attempt::write_name(std::string_view name, std::string_view wild) noexcept {
+  const size_t star = name.find('*');
+  name_block_ = services_.blocks.take(name.size() + wild.size());
+  if (star == std::string_view::npos || !name_block_.is_held()) return {};
+  char* to = std::ranges::copy(name.substr(0, star), name_block_.data()).out;
+  to = std::ranges::copy(wild, to).out;
+  to = std::ranges::copy(name.substr(star + 1), to).out;
+  return {name_block_.data(), static_cast<size_t>(to - name_block_.data())};
+}
+
+Task<Result<void>> Attempt::run(const OutgoingRequest& request, io::Event& gone, bool fresh) {
+  if (gone.is_ready()) co_return cancelled();
   if (!fresh) lease_ = request.pool->take_idle();
   if (!lease_.is_held()) {
-    const Result<void> connected = co_await dial(request, client);
+    const Result<void> connected = co_await dial(request, gone);
     if (!connected) co_return connected;
   }
   if (const Result<void> begun = send(request); !begun) co_return begun;
-
   net::Stream& stream = lease_->stream;
   io::Timer timer(services_.ring.ready(), services_.ring.timers());
-  timer.set(Deadline::after(sent_at_, request.upstream->timeouts.response));
-  Result<bool> has_head = false;
-  // The send counts as over when it failed: what the upstream answered then says more.
-  bool is_send_over = false;
-  while (!*has_head || !is_send_over) {
-    co_await io::first_of(is_send_over ? nullptr : &stream.sent(),
-                          *has_head ? nullptr : &stream.received(), &client.interrupted(), &timer);
-    if (client.interrupted().is_ready()) {
-      has_head = client_gone(client);
-    } else {
-      is_send_over = is_send_over || stream.sent().is_ready();
-      if (!*has_head && stream.received().is_ready()) {
-        has_head = take_bytes();
-        if (has_head && !*has_head) stream.start_receive();
-      } else if (timer.is_ready()) {
-        has_head = fail(ErrorCode::kUpstreamTimeout, Side::kUpstream, "no answer in time");
-      }
-    }
-    if (!has_head) {
-      co_await abandon();
-      co_return std::unexpected(has_head.error());
-    }
+  timer.set(answer_deadline(request));
+  Result<void> answered;
+  while (answered && (!has_head_ || !is_send_over_)) {
+    co_await io::first_of(is_send_over_ ? nullptr : &stream.sent(),
+                          has_head_ ? nullptr : &stream.received(), &gone, &timer);
+    answered = gone.is_ready() ? cancelled() : take_step(request, timer);
+  }
+  if (answered && received_.is_empty() &&
+      resilience::needs_body(head().status, request.upstream->cooldown)) {
+    answered = co_await await_error_body(request, gone);
+  }
+  if (!answered) {
+    co_await abandon();
+    co_return answered;
   }
   [[maybe_unused]] const Result<void> sent = stream.take_sent();
   head_block_.release();
+  co_return answered;
+}
+
+Deadline Attempt::answer_deadline(const OutgoingRequest& request) const noexcept {
+  return Deadline::after(sent_at_, request.timeouts.response).sooner(request.total);
+}
+
+Result<void> Attempt::take_step(const OutgoingRequest& request, io::Timer& timer) noexcept {
+  net::Stream& stream = lease_->stream;
+  // The send counts as over when it failed: what the upstream answered then says more.
+  is_send_over_ = is_send_over_ || stream.sent().is_ready();
+  if (!has_head_ && stream.received().is_ready()) {
+    const Result<bool> taken = take_bytes();
+    if (!taken) return std::unexpected(taken.error());
+    has_head_ = *taken;
+    if (!has_head_) stream.start_receive();
+    return {};
+  }
+  if (!timer.is_ready()) return {};
+  return request.total.has_passed(services_.ring.now()) ? out_of_time() : late("no answer in time");
+}
+
+// Whatever ends the wait but the client, the head is an answer.
+Task<Result<void>> Attempt::await_error_body(const OutgoingRequest& request, io::Event& gone) {
+  if (head().body.kind == http::BodyKind::kNone) co_return Result<void>();
+  net::Stream& stream = lease_->stream;
+  io::Timer timer(services_.ring.ready(), services_.ring.timers());
+  timer.set(answer_deadline(request));
+  stream.start_receive();
+  co_await io::first_of(&stream.received(), &gone, &timer);
+  if (gone.is_ready()) co_return cancelled();
+  if (!stream.received().is_ready()) co_return late("no body of an error in time");
+  Result<io::Buffer> received = stream.take_received();
+  if (!received) co_return std::unexpected(received.error());
+  received_ = std::move(*received);
   co_return Result<void>();
 }
 
-Task<Result<void>> Attempt::dial(const OutgoingRequest& request, http::ResponseSink& client) {
+Task<Result<void>> Attempt::dial(const OutgoingRequest& request, io::Event& gone) {
   const MonoTime started = services_.ring.now();
-  Result<upstream::Lease> dialled = co_await request.pool->dial(
-      Deadline::after(started, request.upstream->timeouts.connect), &client.interrupted());
-  connect_time_ = services_.ring.now() - started;
-  if (client.interrupted().is_ready()) co_return client_gone(client);
-  if (!dialled) co_return std::unexpected(dialled.error());
-  lease_ = std::move(*dialled);
-  co_return Result<void>();
+  const Deadline deadline =
+      Deadline::after(started, request.timeouts.connect).sooner(request.total);
+  Result<upstream::Lease> dialled = co_await request.pool->dial(deadline, &gone);
+  const MonoTime now = services_.ring.now();
+  connect_time_ = now - started;
+  if (gone.is_ready()) co_return cancelled();
+  if (dialled) {
+    lease_ = std::move(*dialled);
+    co_return Result<void>();
+  }
+  if (request.total.has_passed(now)) co_return out_of_time();
+  if (deadline.has_passed(now)) {
+    co_return fail(ErrorCode::kConnectTimeout, Side::kUpstream, Retry::kYes,
+                   dialled.error().detail);
+  }
+  co_return std::unexpected(dialled.error());
 }
 
 Result<void> Attempt::send(const OutgoingRequest& request) noexcept {
@@ -120,6 +181,9 @@ Result<std::string_view> Attempt::write_message(const OutgoingRequest& request) 
   const size_t path_bytes =
       config::upstream_path_bytes_max(upstream.endpoint, client.path, client.query);
   size_t bytes = 2 * path_bytes + 1024 + request.fields.size() + client.head_bytes;
+  for (const Generation::ForwardedHeader& field : request.forwarded_headers) {
+    bytes += field.value.empty() ? 0 : field.name.size() + field.value.size() + 4;
+  }
   const uint64_t body_bytes = request.body.total_length();
   if (body_bytes < kCopyBodyBelow) bytes += static_cast<size_t>(body_bytes);
   head_block_ = services_.blocks.take(bytes);
@@ -130,11 +194,10 @@ Result<std::string_view> Attempt::write_message(const OutgoingRequest& request) 
   writer.request_line("POST", target).lines(request.fields);
   writer.content_length(body_bytes).header("x-request-id", request.request_id);
   if (request.priority != 0) writer.header("x-sluice-priority", request.priority);
-  for (const auto& [id, name] : request.forwarded_headers) {
-    if (!client.headers.has(id)) continue;  // kOther: all fields are known ones.
-    const bool is_known = id != http::HeaderName::kOther;
-    const std::string_view value = is_known ? client.headers.find(id) : client.headers.find(name);
-    if (!value.empty()) writer.any_header(name, value);
+  for (const Generation::ForwardedHeader& field : request.forwarded_headers) {
+    const std::string_view sent = field.is_forwarded ? find(client.headers, field) : "";
+    const std::string_view value = sent.empty() ? field.value : sent;
+    if (!value.empty()) writer.any_header(field.name, value);
   }
   writer.end();
   if (!writer.ok() || request.fields.empty()) {

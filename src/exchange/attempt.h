@@ -10,7 +10,7 @@
 #include <sluice/http/head_bytes.h>
 #include <sluice/http/request_parser.h>
 #include <sluice/http/response_parser.h>
-#include <sluice/http/response_sink.h>
+#include <sluice/io/timer.h>
 #include <sluice/json/edit.h>
 #include <sluice/upstream/pool.h>
 
@@ -26,6 +26,8 @@ struct OutgoingRequest {
   std::string_view request_id;
   uint32_t priority = 0;  // Sent on when not 0.
   json::BodyPlan body;
+  config::UpstreamTimeouts timeouts;
+  Deadline total;  // Of the whole request.
 };
 
 // Lives in a block of its own, because a head takes 1.5 KiB and is needed only until it has been
@@ -39,13 +41,20 @@ class Attempt {
   // Checks a connection out or dials, writes the request, awaits the answer's head. On an error
   // nothing is in flight any more and the connection is cut. Suspends.
   //
-  // `fresh` forbids kept connections. Whether and where to try again, resilience says.
-  Task<Result<void>> run(const OutgoingRequest& request, http::ResponseSink& client, bool fresh);
+  // `fresh` forbids kept connections. `gone` ends it with kCancelled; nobody else waits for it
+  // meanwhile. Whether and where to try again, resilience says.
+  Task<Result<void>> run(const OutgoingRequest& request, io::Event& gone, bool fresh);
+
+  // `name`, a JSON string, with `wild` in the place of its `*`; empty when there is no memory.
+  // Lives as long as the attempt.
+  [[nodiscard]] std::string_view write_name(std::string_view name, std::string_view wild) noexcept;
 
   [[nodiscard]] const http::ResponseHead& head() const noexcept { return parser_.head(); }
   // The answer's connection, and the body bytes that came with its head.
   [[nodiscard]] upstream::Lease take_lease() noexcept { return std::move(lease_); }
   [[nodiscard]] io::Buffer take_first_bytes() noexcept { return std::move(received_); }
+  // What of the body has come so far, as it came.
+  [[nodiscard]] std::string_view body_at_hand() const noexcept { return received_.bytes(); }
   // Bytes to and from the upstream since the last call.
   [[nodiscard]] net::Traffic take_traffic() noexcept;
   [[nodiscard]] MonoTime sent_at() const noexcept { return sent_at_; }
@@ -60,7 +69,12 @@ class Attempt {
                                                 .header_count_max = 100};
   static constexpr int kInterimHeadsMax = 8;
 
-  Task<Result<void>> dial(const OutgoingRequest& request, http::ResponseSink& client);
+  Task<Result<void>> dial(const OutgoingRequest& request, io::Event& gone);
+  // Takes in what has happened while the head was awaited.
+  [[nodiscard]] Result<void> take_step(const OutgoingRequest& request, io::Timer& timer) noexcept;
+  // The first bytes of an error's body, where a failure rule looks at them.
+  Task<Result<void>> await_error_body(const OutgoingRequest& request, io::Event& gone);
+  [[nodiscard]] Deadline answer_deadline(const OutgoingRequest& request) const noexcept;
   // Begins sending the request and receiving its answer.
   [[nodiscard]] Result<void> send(const OutgoingRequest& request) noexcept;
   // The head, and the body behind it when that is small.
@@ -76,12 +90,15 @@ class Attempt {
   Services& services_;
   upstream::Lease lease_;
   io::Block head_block_;       // The request's head, until it is sent.
+  io::Block name_block_;       // See write_name().
   http::HeadBytes collected_;  // The answer's head when it came in pieces.
   io::Buffer received_;        // The last buffer; behind the head it holds the body's beginning.
   http::ResponseParser parser_;
   MonoTime sent_at_;
   Duration connect_time_{};
   int interim_heads_ = 0;
+  bool has_head_ = false;
+  bool is_send_over_ = false;
   bool has_answer_bytes_ = false;
   net::Traffic abandoned_;  // Of a connection that is cut.
   bool was_reused_ = false;

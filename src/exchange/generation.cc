@@ -1,5 +1,8 @@
 #include <sluice/exchange/generation.h>
 
+#include <algorithm>
+
+#include <sluice/config/upstream_path.h>
 #include <sluice/http/serializer.h>
 #include <sluice/json/writer.h>
 
@@ -21,31 +24,108 @@ std::string write_request_fields(const config::Upstream& upstream) {
     writer.any_header(upstream.credential.name, upstream.credential.value);
   }
   for (const config::Header& header : upstream.headers) {
-    writer.any_header(header.name, header.value);
+    if (header.op == config::HeaderOp::kReplace) writer.any_header(header.name, header.value);
   }
   text.resize(writer.text().size());
   return text;
 }
 
+// What of a client's head goes to `upstream`: of a field that it replaces or keeps back, nothing.
+std::vector<Generation::ForwardedHeader> plan_forwarding(const config::Snapshot& snapshot,
+                                                         const config::Upstream& upstream) {
+  std::vector<Generation::ForwardedHeader> plan;
+  const auto rule_for = [&](std::string_view name) {
+    return std::ranges::find(upstream.headers, name, &config::Header::name);
+  };
+  for (const std::string& name : snapshot.forward_headers) {
+    if (rule_for(name) != upstream.headers.end()) continue;
+    plan.push_back({.id = http::header_name(name), .name = name, .value = {}});
+  }
+  for (const config::Header& header : upstream.headers) {
+    if (header.op != config::HeaderOp::kInsert) continue;
+    const bool is_forwarded =
+        std::ranges::find(snapshot.forward_headers, header.name) != snapshot.forward_headers.end();
+    // The client's own goes first only where it may go at all.
+    plan.push_back({.id = http::header_name(header.name),
+                    .name = header.name,
+                    .value = header.value,
+                    .is_forwarded = is_forwarded});
+  }
+  return plan;
+}
+
+bool has_capability(const config::Capabilities& serves, Endpoint endpoint) noexcept {
+  switch (endpoint) {
+    case Endpoint::kChatCompletions: return serves.chat;
+    case Endpoint::kCompletions: return serves.completions;
+    case Endpoint::kEmbeddings: return serves.embeddings;
+    case Endpoint::kResponses: return serves.responses;
+    default: return false;
+  }
+}
+
+std::array<route::RouteSet, kForwardedEndpoints> find_fits(const config::Snapshot& snapshot,
+                                                           const config::Model& model) {
+  std::array<route::RouteSet, kForwardedEndpoints> fits;
+  for (uint32_t i = 0; i < model.routes.size(); ++i) {
+    const config::Upstream& upstream = snapshot.upstream(model.routes[i].upstream);
+    for (size_t endpoint = 0; endpoint < fits.size(); ++endpoint) {
+      const auto asked = static_cast<Endpoint>(endpoint);
+      const bool is_fit = has_capability(upstream.serves, asked) &&
+                          config::serves(upstream.endpoint, metrics::to_string(asked));
+      if (is_fit) fits[endpoint].add(i);
+    }
+  }
+  return fits;
+}
+
+template <class T>
+T* at_or_null(const std::vector<T*>& items, size_t index) noexcept {
+  return index < items.size() ? items[index] : nullptr;
+}
+
+std::vector<Deployment*> find_deployments(const config::Snapshot& snapshot,
+                                          const metrics::SnapshotCells& cells,
+                                          const upstream::SnapshotPlaces& places,
+                                          ShardState& state) {
+  std::vector<Deployment*> found;
+  for (uint32_t i = 0; i < snapshot.upstreams.size(); ++i) {
+    found.push_back(&state.deployment(snapshot.upstreams[i], cells.upstream(UpstreamId{i}),
+                                      at_or_null(places.upstreams, i),
+                                      at_or_null(places.probes, i)));
+  }
+  return found;
+}
+
+std::vector<route::DeploymentStats*> stats_of(const std::vector<Deployment*>& deployments) {
+  std::vector<route::DeploymentStats*> stats;
+  for (Deployment* deployment : deployments) stats.push_back(&deployment->stats);
+  return stats;
+}
+
 }  // namespace
 
 Generation::Generation(const config::Snapshot& snapshot, metrics::SnapshotCells snapshot_cells,
-                       ShardId shard)
+                       upstream::SnapshotPlaces snapshot_places, ShardState& state, ShardId shard)
     : config(snapshot),
       cells(std::move(snapshot_cells)),
+      places(std::move(snapshot_places)),
+      deployments(find_deployments(snapshot, cells, places, state)),
       auth(auth::KeyTable(snapshot)),
-      router(shard, snapshot.models, snapshot.upstreams) {
-  for (const config::Model& model : snapshot.models) {
+      router(shard, snapshot.models, snapshot.upstreams, stats_of(deployments)) {
+  for (uint32_t i = 0; i < snapshot.models.size(); ++i) {
+    const config::Model& model = snapshot.models[i];
+    flows.push_back(&state.flow(model, cells.model(ModelId{i}), at_or_null(places.models, i),
+                                at_or_null(places.queues, i)));
+    fits.push_back(find_fits(snapshot, model));
     std::vector<std::string>& names = model_names.emplace_back();
     for (const config::Route& route : model.routes) {
-      names.push_back(route.model == model.name ? std::string() : json::quote(route.model));
+      names.push_back(json::quote(route.model));
     }
   }
   for (const config::Upstream& upstream : snapshot.upstreams) {
     request_fields.push_back(write_request_fields(upstream));
-  }
-  for (const std::string& name : snapshot.forward_headers) {
-    forwarded_headers.push_back({.id = http::header_name(name), .name = name});
+    forwarded_headers.push_back(plan_forwarding(snapshot, upstream));
   }
 }
 

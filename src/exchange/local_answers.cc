@@ -123,7 +123,7 @@ Task<Outcome<uint16_t>> answer_locally(Services& services, Generation& generatio
                  .model = head.path.substr(std::min(head.path.size(), kModelPrefix.size()))}});
   }
   settlement.note_status(status);
-  const std::string_view retry_after = status == 503 ? "1" : "";
+  const Duration retry_after = status == 503 ? seconds(1) : Duration::zero();
   co_await reply_json(services, client, id, status, *text, retry_after);
   co_return status;
 }

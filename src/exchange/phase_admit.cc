@@ -18,6 +18,26 @@ uint32_t read_priority(const http::RequestHead& head, const auth::Principal& pri
   return principal.is_anonymous() ? priority : std::min(priority, principal.priority_max);
 }
 
+// English text takes about four bytes a token; what an answer may take is known only when the
+// client says so. The queue's fairness corrects itself by what was really used.
+uint64_t estimate_tokens(std::string_view body, const json::Envelope& envelope) noexcept {
+  constexpr uint64_t kBytesPerToken = 4;
+  constexpr uint64_t kUsualAnswer = 256;
+  return body.size() / kBytesPerToken + envelope.output_tokens_max().value_or(kUsualAnswer);
+}
+
+// The part of the client's name for the model that the `*` of the configured name stands for. Empty
+// optional when it cannot be told: the name was spelled with escapes.
+std::optional<std::string_view> match_wildcard(const config::Model& model, std::string_view body,
+                                               const json::Envelope& envelope) noexcept {
+  const size_t star = model.name.find('*');
+  if (star == std::string::npos) return std::string_view();
+  const std::string_view token =
+      body.substr(envelope.model_token.offset + 1, envelope.model_token.length - 2);
+  if (token != envelope.model) return std::nullopt;
+  return token.substr(star, token.size() - (model.name.size() - 1));
+}
+
 Outcome<void> read_envelope(Services& services, const config::Snapshot& config,
                             std::string_view body, json::Envelope& out) noexcept {
   // The parser's memory counts like the body's own while it grows.
@@ -66,16 +86,34 @@ Outcome<Admission> admit(Services& services, Generation& generation, const http:
   }
   admission->model = config.find_model(envelope.model);
   const ErrorDetails details{.param = "model", .model = envelope.model};
-  if (!admission->model.is_valid()) {
-    return std::unexpected(Refusal{
-        {ErrorCode::kModelNotFound, Side::kDownstream, Retry::kNever, "unknown model"}, details});
-  }
+  const auto refuse = [&details](ErrorCode code, std::string_view why) {
+    return std::unexpected(Refusal{{code, Side::kDownstream, Retry::kNever, why}, details});
+  };
+  if (!admission->model.is_valid()) return refuse(ErrorCode::kModelNotFound, "unknown model");
+  const config::Model& model = config.model(admission->model);
+  const std::optional<std::string_view> wild = match_wildcard(model, *body, envelope);
+  if (!wild) return refuse(ErrorCode::kModelNotFound, "a pattern's name with escapes");
   settlement.note_model(admission->model, envelope.stream);
   if (principal.key.is_valid() && !config.key(principal.key).allows(admission->model)) {
-    return std::unexpected(
-        Refusal{{ErrorCode::kModelNotAllowed, Side::kDownstream, Retry::kNever, "key lacks model"},
-                details});
+    return refuse(ErrorCode::kModelNotAllowed, "key lacks model");
   }
+  if (!settlement.take_key_place(principal.key)) {
+    return refuse(ErrorCode::kConcurrencyLimit, "the key's concurrency_max");
+  }
+  if (head.headers.has(http::HeaderName::kXSluiceTimeout)) {
+    const auto wishes = parse_timeout_wishes(head.headers.find(http::HeaderName::kXSluiceTimeout));
+    if (!wishes) {
+      return std::unexpected(Refusal{
+          {ErrorCode::kUnsupportedValue, Side::kDownstream, Retry::kNever, "x-sluice-timeout"},
+          {.param = "x-sluice-timeout"}});
+    }
+    admission->timeouts = *wishes;
+  }
+  admission->wild = *wild;
+  admission->key = principal.key;
+  admission->tenant = principal.tenant;
+  admission->weight = principal.weight;
+  admission->expected_tokens = estimate_tokens(*body, envelope);
   admission->priority = read_priority(head, principal);
   settlement.note_priority(admission->priority);
   return admission;

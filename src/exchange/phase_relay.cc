@@ -69,25 +69,53 @@ http::BodyFraming client_framing(const http::ResponseHead& head, bool is_filtere
   return {.kind = http::BodyKind::kChunked};
 }
 
+// What the whole answer says about its deployment. One that failed was judged before.
+void end_seat(Services& services, const Generation& generation, Answer& answer,
+              const relay::RelayResult& result, MonoTime sent_at, bool is_event_stream,
+              const usage::Usage& usage) noexcept {
+  if (!answer.seat.is_taken()) return;
+  const MonoTime now = services.ring.now();
+  resilience::AttemptEnd end{.error = error_of(result.end), .status = kOk};
+  if (end.error) {
+    end.had_short_clock = had_short_clock(end.error->code, answer.route->timeouts, answer.timeouts,
+                                          now - answer.seat.opened_at());
+  }
+  Deployment& deployment = answer.seat.deployment();
+  if (is_event_stream && result.first_byte_at != MonoTime::max()) {
+    deployment.stats.first_token.note(result.first_byte_at - sent_at, now);
+  } else if (!is_event_stream && !end.error) {
+    deployment.stats.whole.note(now - sent_at, now);
+  }
+  const uint64_t tokens = usage.input.value_or(0) + usage.output.value_or(0);
+  if (tokens > 0) {
+    deployment.stats.note_tokens(tokens, now);
+    deployment.cells.tokens.add(tokens);
+  }
+  deployment.publish_stats();
+  answer.seat.end(
+      outcome_of(end),
+      resilience::judge(end, generation.config.upstream(answer.seat.upstream()).cooldown), now);
+}
+
 }  // namespace
 
 Task<void> relay_answer(Services& services, Generation& generation, Answer answer,
                         http::RequestBody& body, http::ResponseSink& client,
                         Settlement& settlement) {
   const config::Snapshot& config = generation.config;
-  const config::Upstream& upstream = config.upstream(answer.route->upstream);
   const http::ResponseHead& head = answer.attempt->head();
   const bool is_event_stream = is_event_stream_head(head);
   const bool is_filtered = answer.hides_usage && is_event_stream && head.status == kOk;
   const bool keeps_connection = head.keep_alive;
-  settlement.note_answer(head, is_event_stream, *answer.route);
+  const MonoTime sent_at = answer.attempt->sent_at();
+  settlement.note_answer(head, is_event_stream, *answer.route, answer.model);
 
   write_head(head, is_event_stream, client_framing(head, is_filtered), settlement.request_id(),
              client);
   const relay::RelayOptions options{
       .framing = head.body,
       .is_event_stream = is_event_stream,
-      .idle_max = upstream.timeouts.idle,
+      .idle_max = answer.timeouts.idle,
       .stall_max = config.timeouts.stall,
       .held_bytes_max = config.limits.held_bytes_max,
       .broken_events = broken_events(),
@@ -117,6 +145,7 @@ Task<void> relay_answer(Services& services, Generation& generation, Answer answe
     lease.cut();
   }
   settlement.note_relay(result);
+  end_seat(services, generation, answer, result, sent_at, is_event_stream, tap.usage());
 }
 
 }  // namespace sluice::exchange

@@ -15,7 +15,9 @@
 
 #include "attempt.h"
 #include "reply.h"
+#include "seat.h"
 #include "settlement.h"
+#include "timeout_wishes.h"
 
 namespace sluice::exchange {
 
@@ -45,7 +47,14 @@ struct Admission {
   std::string_view body;
   json::Envelope envelope;  // Its views of names are dead after the next suspension.
   ModelId model;
+  std::string_view wild;  // What the `*` of the model's name stands for; a part of the body.
+  KeyId key;
+  TenantId tenant;
+  uint32_t weight = 1;
   uint32_t priority = 0;
+  // What it may use: the prompt's bytes by the rule of thumb and the answer's limit.
+  uint64_t expected_tokens = 0;
+  TimeoutWishes timeouts;
 };
 [[nodiscard]] Outcome<Admission> admit(Services& services, Generation& generation,
                                        const http::RequestHead& head,
@@ -53,13 +62,25 @@ struct Admission {
                                        const auth::Principal& principal,
                                        Settlement& settlement) noexcept;
 
-// 4 and 5. route and send: tries candidates until one answers. A 5xx is an answer too when nothing
-// is left to try.
+// 4 and 5. route and send: tries candidates until one answers. A failure is an answer too when
+// nothing is left to try.
 struct Answer {
   AttemptPtr attempt;
+  // Not taken when the answer is a failure that was judged before.
+  Seat seat;
   const config::Route* route = nullptr;
+  ModelId model;  // That the route is of.
+  config::UpstreamTimeouts timeouts;
+  Deadline total;
   bool hides_usage = false;  // We asked for the usage event, the client did not.
 };
+// The deployment of the next attempt: waits in line where all are full, turns to another model
+// where this one has none left. Suspends.
+class Search;
+Task<Outcome<Seat>> find_seat(Search& search, http::ResponseSink& client);
+// In line for what the search lacks, at most for `queue.wait_max`.
+Task<Outcome<limit::Place>> wait_in_line(Search& search, http::ResponseSink& client);
+
 Task<Outcome<Answer>> route_and_send(Services& services, Generation& generation, Endpoint endpoint,
                                      const http::RequestHead& head, const Admission& admission,
                                      http::ResponseSink& client, Settlement& settlement);

@@ -17,7 +17,21 @@ constexpr std::string_view kUpstream = "upstream_error";
 constexpr std::string_view kTimeout = "timeout_error";
 
 // Overload passes in a moment; a client that waits this long has a fair chance.
-constexpr std::string_view kRetryAfterSeconds = "1";
+constexpr Duration kRetryAfter = seconds(1);
+// Whatever the reason, a client that is told to wait longer would rather ask somebody.
+constexpr Duration kRetryAfterMax = seconds(3600);
+
+// Both spellings: the SDKs of OpenAI read milliseconds first.
+void add_retry_after(http::ResponseSink& sink, Duration after) noexcept {
+  const auto write = [&sink](http::FieldName name, int64_t number) {
+    std::array<char, 20> digits;
+    const char* const end = std::to_chars(digits.data(), digits.data() + digits.size(), number).ptr;
+    sink.add_header(name, {digits.data(), static_cast<size_t>(end - digits.data())});
+  };
+  const auto ms = std::chrono::ceil<milliseconds>(std::min(after, kRetryAfterMax));
+  write("retry-after", std::chrono::ceil<seconds>(ms).count());
+  write("retry-after-ms", ms.count());
+}
 
 // Appends to a small fixed text; what does not fit is cut.
 class MessageText {
@@ -50,6 +64,9 @@ void write_message(MessageText& text, ErrorCode code, const ErrorAnswer& answer,
       return;
     case ErrorCode::kModelNotAllowed:
       text.add("Your API key may not use the model `").add(details.model).add("`.");
+      return;
+    case ErrorCode::kUnsupportedEndpoint:
+      text.add("The model `").add(details.model).add("` does not serve this endpoint.");
       return;
     case ErrorCode::kRequestTooLarge:
       text.add("The request body is larger than the limit of ").add(details.limit).add(" bytes.");
@@ -99,6 +116,16 @@ ErrorAnswer answer_for(ErrorCode code) noexcept {
               "Unknown request URL. Check the path and the base_url of your client."};
     case ErrorCode::kMethodNotAllowed:
       return {405, kInvalid, "method_not_allowed", "This URL does not support this HTTP method."};
+    case ErrorCode::kUnsupportedEndpoint: return {400, kInvalid, "endpoint_not_supported", ""};
+    case ErrorCode::kConcurrencyLimit:
+      return {429, "rate_limit_error", "concurrency_limit",
+              "Your API key has as many requests in flight as it may. Wait until one has ended."};
+    case ErrorCode::kQueueFull:
+      return {503, "service_unavailable_error", "queue_full",
+              "The model is busy and its queue is full. Try again in a moment."};
+    case ErrorCode::kQueueTimeout:
+      return {503, "service_unavailable_error", "queue_timeout",
+              "The model is busy and no place came free in time. Try again in a moment."};
     case ErrorCode::kLimit:
     case ErrorCode::kOverloaded:
       return {503, "service_unavailable_error", "server_overloaded",
@@ -111,6 +138,12 @@ ErrorAnswer answer_for(ErrorCode code) noexcept {
               "No upstream is available for this model. Try again in a moment."};
     case ErrorCode::kUpstreamConnect:
       return {502, kUpstream, "upstream_connect_error", "The upstream could not be reached."};
+    case ErrorCode::kConnectTimeout:
+      return {504, kTimeout, "connect_timeout", "The upstream could not be reached in time."};
+    case ErrorCode::kFirstTokenTimeout:
+      return {504, kTimeout, "ttft_timeout", "The upstream did not begin its answer in time."};
+    case ErrorCode::kTotalTimeout:
+      return {504, kTimeout, "total_timeout", "The request took longer than it may."};
     case ErrorCode::kUpstreamTls:
       return {502, kUpstream, "upstream_tls_error",
               "No secure connection to the upstream could be made."};
@@ -144,19 +177,13 @@ relay::BrokenEvents broken_events() noexcept {
 }
 
 Task<uint64_t> reply_json(Services& services, http::ResponseSink& sink, std::string_view request_id,
-                          uint16_t status, std::string_view body, std::string_view retry_after,
+                          uint16_t status, std::string_view body, Duration retry_after,
                           std::string_view allow) {
   if (sink.is_sending() || sink.is_committed()) co_return 0;
   sink.begin_head(status, 256);
   sink.add_header("content-type", "application/json");
   sink.add_header("x-request-id", request_id);
-  if (!retry_after.empty()) {
-    sink.add_header("retry-after", retry_after);
-    std::array<char, 16> text;
-    text.fill('0');
-    std::memcpy(text.data(), retry_after.data(), retry_after.size());
-    sink.add_header("retry-after-ms", {text.data(), retry_after.size() + 3});
-  }
+  if (retry_after > Duration::zero()) add_retry_after(sink, retry_after);
   if (!allow.empty()) sink.add_header("allow", allow);
   sink.end_head({.kind = http::BodyKind::kLength, .length = body.size()});
   sink.send({&body, 1});
@@ -187,8 +214,11 @@ Task<uint16_t> reply_error(Services& services, http::ResponseSink& sink,
   writer.key("code");
   answer.code.empty() ? writer.null() : writer.string(answer.code);
   writer.end_object().end_object();
+  // Only where waiting helps.
+  const bool may_help = status == 503 || status == 429;
+  const Duration usual = may_help ? kRetryAfter : Duration::zero();
   co_await reply_json(services, sink, request_id, status, writer.text(),
-                      status == 503 ? kRetryAfterSeconds : std::string_view(), details.allow);
+                      may_help ? std::max(usual, details.retry_after) : usual, details.allow);
   co_return status;
 }
 

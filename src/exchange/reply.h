@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <string_view>
 
+#include <sluice/base/clock.h>
 #include <sluice/base/result.h>
 #include <sluice/exchange/services.h>
 #include <sluice/http/response_sink.h>
@@ -30,12 +31,15 @@ struct ErrorDetails {
   std::string_view model;  // Put into the message of model errors.
   uint64_t limit = 0;      // Put into the message of size errors, in bytes.
   std::string_view allow;  // The allow header of a 405.
+  // When trying again makes sense; zero is the usual second of a 503.
+  Duration retry_after{};
 };
 
 // Sends one whole answer and waits until it is written, the client is gone, or it takes no byte for
 // its stall timeout. The sink must not be committed. Returns the number of body bytes. Suspends.
+// With `retry_after`, which is not zero then, a client that speaks seconds is told no less.
 Task<uint64_t> reply_json(Services& services, http::ResponseSink& sink, std::string_view request_id,
-                          uint16_t status, std::string_view body, std::string_view retry_after = {},
+                          uint16_t status, std::string_view body, Duration retry_after = {},
                           std::string_view allow = {});
 
 // The same for an error. Returns the status that was sent; 0 when the client is gone already.

@@ -22,25 +22,6 @@ uint64_t us(Duration duration) noexcept {
   return static_cast<uint64_t>(std::chrono::duration_cast<microseconds>(duration).count());
 }
 
-metrics::AttemptOutcome outcome_of(const Error& error) noexcept {
-  switch (error.code) {
-    case ErrorCode::kUpstreamConnect:
-    case ErrorCode::kLimit: return metrics::AttemptOutcome::kConnectError;
-    case ErrorCode::kUpstreamTls: return metrics::AttemptOutcome::kTlsError;
-    case ErrorCode::kUpstreamTimeout:
-    case ErrorCode::kUpstreamStalled: return metrics::AttemptOutcome::kTimeout;
-    case ErrorCode::kUpstreamLost: return metrics::AttemptOutcome::kLost;
-    case ErrorCode::kUpstreamProtocol: return metrics::AttemptOutcome::kProtocolError;
-    default: return metrics::AttemptOutcome::kCancelled;
-  }
-}
-
-metrics::AttemptOutcome outcome_of(uint16_t status) noexcept {
-  if (status >= 500) return metrics::AttemptOutcome::kServerError;
-  if (status >= 400) return metrics::AttemptOutcome::kClientError;
-  return metrics::AttemptOutcome::kOk;
-}
-
 metrics::UsageSource source_of(usage::UsageSource source) noexcept {
   switch (source) {
     case usage::UsageSource::kReported: return metrics::UsageSource::kReported;
@@ -50,7 +31,8 @@ metrics::UsageSource source_of(usage::UsageSource source) noexcept {
   return metrics::UsageSource::kUnknown;
 }
 
-// The error that a broken relay amounts to; empty for a whole one.
+}  // namespace
+
 std::optional<Error> error_of(relay::RelayEnd end) noexcept {
   using relay::RelayEnd;
   switch (end) {
@@ -70,8 +52,6 @@ std::optional<Error> error_of(relay::RelayEnd end) noexcept {
   }
   return std::nullopt;
 }
-
-}  // namespace
 
 Settlement::Settlement(Services& services, Generation& generation, http::ResponseSink& client,
                        MonoTime began_at) noexcept
@@ -106,45 +86,44 @@ void Settlement::note_model(ModelId model, bool is_stream) noexcept {
   record_.is_stream = is_stream;
 }
 
+bool Settlement::take_key_place(KeyId key) noexcept {
+  PlaceBank* const bank = key.is_valid() ? generation_.key_places(key) : nullptr;
+  if (bank == nullptr) return true;
+  std::optional<limit::Place> place = limit::take_place(*bank, services_.waiting_room.waker());
+  if (!place) return false;
+  key_place_ = std::move(*place);
+  return true;
+}
+
+void Settlement::note_wait(Duration waited) noexcept {
+  waited_ += waited;
+  record_.queue_us = static_cast<uint32_t>(us(waited_));
+}
+
 void Settlement::begin_attempt(UpstreamId upstream, bool fresh) noexcept {
   phase_ = metrics::Phase::kSend;
-  upstream_ = upstream;
-  metrics::UpstreamCells& cells = generation_.cells.upstream(upstream);
   if (fresh) {
-    cells.reuse_races.add();
+    generation_.cells.upstream(upstream).reuse_races.add();
   } else if (++record_.attempts > 1) {
     services_.cells.upstream_retries.add();
   }
-  if (record_.attempts == 1 && !fresh) overhead_ = services_.ring.clock().now() - body_read_at_;
-  attempt_is_open_ = true;
-  cells.in_flight.add();
+  if (record_.attempts == 1 && !fresh) {
+    overhead_ = services_.ring.clock().now() - body_read_at_ - waited_;
+  }
   record_.upstream.assign(generation_.config.upstream(upstream).name);
 }
 
-void Settlement::count_attempt(metrics::AttemptOutcome outcome) noexcept {
-  if (!attempt_is_open_) return;
-  attempt_is_open_ = false;
-  metrics::UpstreamCells& cells = generation_.cells.upstream(upstream_);
-  cells.in_flight.sub();
-  cells.attempts[outcome].add();
-}
-
-void Settlement::end_attempt(Attempt& attempt, const Result<void>& answered) noexcept {
+void Settlement::end_attempt(Attempt& attempt) noexcept {
   note_upstream_traffic(attempt.take_traffic());
   if (attempt.connect_time() > Duration::zero()) {
     record_.connect_us = static_cast<uint32_t>(us(attempt.connect_time()));
   }
-  if (!answered) {
-    count_attempt(outcome_of(answered.error()));
-    return;
-  }
-  // An answer that the client may get is in flight until its body has ended; see note_relay().
-  if (attempt.head().status >= 500) count_attempt(outcome_of(attempt.head().status));
 }
 
 void Settlement::note_answer(const http::ResponseHead& head, bool is_event_stream,
-                             const config::Route& route) noexcept {
+                             const config::Route& route, ModelId served) noexcept {
   phase_ = metrics::Phase::kRelay;
+  if (served != model_) record_.served_model.assign(generation_.config.model(served).name);
   route_ = &route;
   record_.status = head.status;
   record_.is_stream = is_event_stream;
@@ -154,12 +133,7 @@ void Settlement::note_answer(const http::ResponseHead& head, bool is_event_strea
 void Settlement::note_relay(const relay::RelayResult& result) noexcept {
   first_byte_at_ = result.first_byte_at;
   usage_.partial = usage_.partial || result.end != relay::RelayEnd::kFinished;
-  if (const std::optional<Error> error = error_of(result.end)) {
-    error_ = *error;
-    count_attempt(outcome_of(*error));
-  } else {
-    count_attempt(outcome_of(record_.status));
-  }
+  if (const std::optional<Error> error = error_of(result.end)) error_ = *error;
   if (result.end == relay::RelayEnd::kDownstreamLost) {
     // The upstream was cut in the turn in which the leaving was seen; the clock tells how long
     // that turn took so far.
@@ -218,7 +192,6 @@ void Settlement::settle_metrics(Duration duration) noexcept {
 Settlement::~Settlement() {
   const MonoTime now = services_.ring.now();
   const Duration duration = now - began_at_;
-  count_attempt(metrics::AttemptOutcome::kCancelled);  // Still open only if no phase could end it.
   // A client that left before an answer began has got no status; 499 stands for it in the log.
   if (client_has_left() && route_ == nullptr) record_.status = 499;
   const net::Traffic traffic = client_.take_traffic();

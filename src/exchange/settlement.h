@@ -7,6 +7,7 @@
 #include <sluice/auth/principal.h>
 #include <sluice/exchange/endpoint.h>
 #include <sluice/exchange/services.h>
+#include <sluice/limit/place.h>
 #include <sluice/metrics/labels.h>
 #include <sluice/relay/relay.h>
 #include <sluice/telemetry/access_record.h>
@@ -34,13 +35,19 @@ class Settlement {
   void note_body() noexcept { body_read_at_ = services_.ring.now(); }
   void note_model(ModelId model, bool is_stream) noexcept;
   void note_priority(uint32_t priority) noexcept { record_.priority = priority; }
+  // Takes one of the key's places until all is settled; false when they are all taken.
+  [[nodiscard]] bool take_key_place(KeyId key) noexcept;
   // Phases 4 and 5.
+  // Of the process and of the model, held from the first attempt on until all is settled.
+  [[nodiscard]] limit::Place& process_place() noexcept { return process_place_; }
+  [[nodiscard]] limit::Place& model_place() noexcept { return model_place_; }
+  void note_wait(Duration waited) noexcept;
   // `fresh` repeats the attempt before over a new connection.
   void begin_attempt(UpstreamId upstream, bool fresh) noexcept;
-  void end_attempt(Attempt& attempt, const Result<void>& answered) noexcept;
-  // Phase 6.
-  void note_answer(const http::ResponseHead& head, bool is_event_stream,
-                   const config::Route& route) noexcept;
+  void end_attempt(Attempt& attempt) noexcept;
+  // Phase 6. `served` is the model that answers, which may be one that was fallen back to.
+  void note_answer(const http::ResponseHead& head, bool is_event_stream, const config::Route& route,
+                   ModelId served) noexcept;
   void note_relay(const relay::RelayResult& result) noexcept;
   void note_usage(const usage::Usage& usage) noexcept { usage_ = usage; }
 
@@ -53,11 +60,11 @@ class Settlement {
   // Known after note_request(); lives as long as this object.
   [[nodiscard]] std::string_view request_id() const noexcept { return record_.request_id.view(); }
   [[nodiscard]] uint16_t status() const noexcept { return record_.status; }
+  [[nodiscard]] MonoTime began_at() const noexcept { return began_at_; }
 
  private:
   void settle_usage() noexcept;
   void settle_metrics(Duration duration) noexcept;
-  void count_attempt(metrics::AttemptOutcome outcome) noexcept;
   [[nodiscard]] bool client_has_left() const noexcept;
 
   Services& services_;
@@ -71,11 +78,16 @@ class Settlement {
   std::optional<Error> error_;
   usage::Usage usage_;
   ModelId model_;
-  UpstreamId upstream_;  // Of the present attempt.
+  limit::Place key_place_;
+  limit::Place process_place_;
+  limit::Place model_place_;
   const config::Route* route_ = nullptr;
   metrics::Phase phase_ = metrics::Phase::kRead;
-  bool attempt_is_open_ = false;  // Counted as in flight at its upstream.
-  bool is_forwarded_ = false;     // A model and its usage are expected.
+  Duration waited_{};          // In line.
+  bool is_forwarded_ = false;  // A model and its usage are expected.
 };
+
+// The error that a broken relay amounts to; empty for a whole one.
+[[nodiscard]] std::optional<Error> error_of(relay::RelayEnd end) noexcept;
 
 }  // namespace sluice::exchange

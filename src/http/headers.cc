@@ -58,6 +58,8 @@ constexpr std::array<KnownName, kHeaderNameCount - 1> kKnownNames = {{
     {HeaderName::kXRealIp, "x-real-ip"},
     {HeaderName::kXRequestId, "x-request-id"},
     {HeaderName::kXSluicePriority, "x-sluice-priority"},
+    {HeaderName::kXSluiceTags, "x-sluice-tags"},
+    {HeaderName::kXSluiceTimeout, "x-sluice-timeout"},
     {HeaderName::kXTraceId, "x-trace-id"},
 }};
 

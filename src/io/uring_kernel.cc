@@ -148,6 +148,7 @@ class UringKernel final : public Kernel {
         return;
       case OpCode::kRead: io_uring_prep_read(entry, s.fd, address, s.length, 0); return;
       case OpCode::kPollHangup: io_uring_prep_poll_add(entry, s.fd, POLLRDHUP); return;
+      case OpCode::kPoll: io_uring_prep_poll_add(entry, s.fd, s.length); return;
       case OpCode::kClose: io_uring_prep_close(entry, s.fd); return;
       case OpCode::kCancel: io_uring_prep_cancel64(entry, s.target, 0); return;
     }

@@ -94,9 +94,9 @@ void WaitQueue::correct(TenantId tenant, uint32_t priority, uint32_t weight, uin
   line->next_start += charge(used, weight) - charge(estimated, weight);
 }
 
-MonoTime WaitQueue::oldest() noexcept {
+MonoTime WaitQueue::oldest() const noexcept {
   MonoTime oldest = MonoTime::max();
-  for (Line& line : lines_) {
+  for (const Line& line : lines_) {
     if (!line.waiting.empty()) oldest = std::min(oldest, line.waiting.front().since);
   }
   return oldest;

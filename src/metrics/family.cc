@@ -1,5 +1,6 @@
 #include "family.h"
 
+#include <algorithm>
 #include <array>
 #include <iterator>
 #include <type_traits>
@@ -104,12 +105,41 @@ void print_model_histogram(const Registry& registry, const ScrapeSample&, Sample
   }
 }
 
-void print_tokens(const Registry& registry, const ScrapeSample&, Samples& samples) {
+template <auto Member, const auto& kNames>
+void print_model_set(const Registry& registry, const ScrapeSample&, Samples& samples) {
   for (const auto& model : registry.models().all()) {
-    for (size_t i = 0; i < kTokenTypeNames.size(); ++i) {
-      const auto part = [i](const ModelCells& c) -> auto& { return c.tokens.at(i); };
-      samples.add({model->name, kTokenTypeNames[i]}, sum_counters(model->by_shard, part));
+    for (size_t i = 0; i < kNames.size(); ++i) {
+      const auto part = [i](const ModelCells& c) -> auto& { return (c.*Member).at(i); };
+      samples.add({model->name, kNames[i]}, sum_counters(model->by_shard, part));
     }
+  }
+}
+
+template <auto Member>
+void print_model_counter(const Registry& registry, const ScrapeSample&, Samples& samples) {
+  for (const auto& model : registry.models().all()) {
+    const auto part = [](const ModelCells& c) -> auto& { return c.*Member; };
+    samples.add({model->name}, sum_counters(model->by_shard, part));
+  }
+}
+
+template <auto Member>
+void print_model_gauge(const Registry& registry, const ScrapeSample&, Samples& samples) {
+  for (const auto& model : registry.models().all()) {
+    const auto part = [](const ModelCells& c) -> auto& { return c.*Member; };
+    samples.add({model->name}, sum_gauges(model->by_shard, part));
+  }
+}
+
+// Shards learn of a change one after the other; the most troubled one is shown.
+void print_breakers(const Registry& registry, const ScrapeSample&, Samples& samples) {
+  for (const auto& upstream : registry.upstreams().all()) {
+    if (!upstream->is_bound) continue;
+    int64_t state = 0;
+    for (const auto& cells : upstream->by_shard) {
+      state = std::max(state, cells->breaker_state.value());
+    }
+    samples.add({upstream->name}, state);
   }
 }
 
@@ -200,7 +230,7 @@ constexpr Family kRequestFamilies[] = {
     {"sluice_overhead_seconds", "histogram", "", "Part of a request's duration spent in Sluice.",
      print_shard_histogram<&ShardCells::overhead>},
     {"sluice_tokens_total", "counter", "model,type", "Tokens used, where they are known.",
-     print_tokens},
+     print_model_set<&ModelCells::tokens, kTokenTypeNames>},
     {"sluice_usage_total", "counter", "source", "Exchanges by where their usage came from.",
      print_shard_set<&ShardCells::usage, kUsageSourceNames>},
     {"sluice_usage_partial_total", "counter", "", "Exchanges cut before their usage was complete.",
@@ -250,6 +280,32 @@ constexpr Family kUpstreamFamilies[] = {
      print_upstream_set<&UpstreamCells::tls_handshakes, kTlsOutcomeNames>},
 };
 
+constexpr Family kResilienceFamilies[] = {
+    {"sluice_retries_total", "counter", "model,kind", "Attempts made because another one failed.",
+     print_model_set<&ModelCells::retries, kRetryKindNames>},
+    {"sluice_retries_refused_total", "counter", "model,kind",
+     "Attempts not made because the retry budget was spent.",
+     print_model_set<&ModelCells::retries_refused, kRetryKindNames>},
+    {"sluice_hedges_total", "counter", "model,outcome", "Second attempts beside a slow first one.",
+     print_model_set<&ModelCells::hedges, kHedgeOutcomeNames>},
+    {"sluice_hedge_wasted_tokens_total", "counter", "model",
+     "Prompt tokens, by estimate, of attempts that were cut because the other one won.",
+     print_model_counter<&ModelCells::hedge_wasted_tokens>},
+    {"sluice_queue_length", "gauge", "model", "Requests in line for a place.",
+     print_model_gauge<&ModelCells::queue_length>},
+    {"sluice_queue_requests_total", "counter", "model,outcome", "How requests left the line.",
+     print_model_set<&ModelCells::queue_outcomes, kQueueOutcomeNames>},
+    {"sluice_queue_wait_seconds", "histogram", "model", "Time in line.",
+     print_model_histogram<&ModelCells::queue_wait>},
+    {"sluice_breaker_state", "gauge", "upstream", "0 closed, 1 open, 2 half open.", print_breakers},
+    {"sluice_breaker_opened_total", "counter", "upstream", "Breakers that opened, by each shard.",
+     print_upstream_counter<&UpstreamCells::breaker_opened>},
+    {"sluice_cooldowns_total", "counter", "upstream", "Rests begun after an answer asked for one.",
+     print_upstream_counter<&UpstreamCells::cooldowns>},
+    {"sluice_probes_total", "counter", "upstream", "Requests let through a half-open breaker.",
+     print_upstream_counter<&UpstreamCells::probes>},
+};
+
 constexpr Family kProcessFamilies[] = {
     {"sluice_bytes_received_total", "counter", "side", "Bytes read from sockets.",
      print_shard_set<&ShardCells::bytes_received, kPeerSideNames>},
@@ -297,14 +353,15 @@ constexpr Family kProcessFamilies[] = {
      print_process<&ProcessSample::start_time_seconds>},
 };
 
-constexpr size_t kFamilyCount =
-    std::size(kRequestFamilies) + std::size(kUpstreamFamilies) + std::size(kProcessFamilies);
+constexpr size_t kFamilyCount = std::size(kRequestFamilies) + std::size(kUpstreamFamilies) +
+                                std::size(kResilienceFamilies) + std::size(kProcessFamilies);
 
 constexpr std::array<Family, kFamilyCount> join_families() noexcept {
   std::array<Family, kFamilyCount> all{};
   size_t next = 0;
   for (const Family& family : kRequestFamilies) all[next++] = family;
   for (const Family& family : kUpstreamFamilies) all[next++] = family;
+  for (const Family& family : kResilienceFamilies) all[next++] = family;
   for (const Family& family : kProcessFamilies) all[next++] = family;
   return all;
 }

@@ -33,6 +33,20 @@ uint16_t Address::port() const noexcept {
   return ntohs(reinterpret_cast<const sockaddr_in*>(&storage)->sin_port);
 }
 
+IpClass Address::ip_class() const noexcept {
+  if (family() == AF_INET6) {
+    Ipv6Bytes bytes;
+    std::memcpy(bytes.data(), &reinterpret_cast<const sockaddr_in6*>(&storage)->sin6_addr,
+                bytes.size());
+    return classify(bytes);
+  }
+  if (family() != AF_INET) return IpClass::kForbidden;
+  Ipv4Bytes bytes;
+  std::memcpy(bytes.data(), &reinterpret_cast<const sockaddr_in*>(&storage)->sin_addr,
+              bytes.size());
+  return classify(bytes);
+}
+
 std::string Address::to_text() const {
   char text[INET6_ADDRSTRLEN] = "";
   if (family() == AF_INET6) {

@@ -1,22 +1,18 @@
-#include <sluice/route/weighted.h>
-
-#include <bit>
+#include <sluice/route/strategies.h>
 
 namespace sluice::route {
 
-uint32_t WeightedStrategy::choose(std::span<Candidate> candidates,
-                                  uint64_t eligible) const noexcept {
+uint32_t choose_weighted(std::span<Candidate> candidates, const RouteSet& usable,
+                         const Choice& choice) noexcept {
+  uint32_t best = usable.first();
   int64_t total = 0;
-  uint32_t best = static_cast<uint32_t>(std::countr_zero(eligible));
-  // A lone candidate would be raised and lowered by the same amount.
-  if ((eligible & (eligible - 1)) == 0) return best;
-  for (uint64_t rest = eligible; rest != 0; rest &= rest - 1) {
-    const auto index = static_cast<uint32_t>(std::countr_zero(rest));
+  usable.for_each([&](uint32_t index) {
     Candidate& candidate = candidates[index];
-    candidate.position += candidate.weight;
-    total += candidate.weight;
+    const auto raise = static_cast<int64_t>(share(candidate, choice.now));
+    candidate.position += raise;
+    total += raise;
     if (candidate.position > candidates[best].position) best = index;
-  }
+  });
   candidates[best].position -= total;
   return best;
 }

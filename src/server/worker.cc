@@ -30,6 +30,8 @@ Worker::Worker(io::Ring& ring, WorkerParts parts)
     : ring_(ring),
       parts_(std::move(parts)),
       blocks_(*parts_.budget),
+      state_(parts_.shards),
+      waiting_room_(parts_.shard, *this),
       services_{.ring = ring,
                 .blocks = blocks_,
                 .budget = *parts_.budget,
@@ -38,6 +40,7 @@ Worker::Worker(io::Ring& ring, WorkerParts parts)
                 .random = random_,
                 .cells = *parts_.cells,
                 .records = *parts_.records,
+                .waiting_room = waiting_room_,
                 .control_ring = parts_.control_ring},
       gate_(ring.ready()),
       listener_(ring, parts_.listen_fd),
@@ -119,13 +122,15 @@ Task<void> Worker::refuse_connection(int fd) {
 
 bool Worker::has_work() const noexcept {
   const bool can_release = generations_.size() > 1 && generations_.front()->pins == 0;
-  return has_retired_ || can_release || parts_.link->commands.has_message();
+  return has_retired_ || is_woken_ || has_handed_ || can_release ||
+         parts_.link->commands.has_message();
 }
 
 void Worker::run() {
   while (std::optional<upstream::ShardCommand> command = parts_.link->commands.pop()) {
     obey(*command);
   }
+  serve_waiting();
   has_retired_ = false;
   retire();
 }
@@ -141,6 +146,32 @@ void Worker::publish_figures() noexcept {
   published_overflows_ = ring_.overflows();
 }
 
+void Worker::wake(ShardId shard) noexcept {
+  if (shard == parts_.shard) {
+    is_woken_ = true;
+    return;
+  }
+  handed_.shards[shard.value / 64] |= uint64_t{1} << shard.value % 64;
+  has_handed_ = true;
+}
+
+void Worker::serve_waiting() {
+  // Serving may hand what nobody here can use on to another shard.
+  if (std::exchange(is_woken_, false)) waiting_room_.distribute();
+  // Bits gather while control is behind, so that its mailbox always has room for the rest.
+  if (!has_handed_ || !parts_.link->reports.has_room(ControlLink::kReportsMax / 2)) return;
+  has_handed_ = false;
+  report(std::exchange(handed_, {}));
+}
+
+void Worker::update_deployments(const upstream::UpdateDeployments& update) {
+  exchange::Generation& present = *generations_.back();
+  if (present.config.generation != update.generation) return;
+  for (size_t i = 0; i < update.news.size() && i < present.deployments.size(); ++i) {
+    present.deployments[i]->apply(update.news[i], ring_.now());
+  }
+}
+
 void Worker::obey(upstream::ShardCommand& command) {
   if (auto* adoption = std::get_if<upstream::AdoptSnapshot>(&command)) {
     adopt(std::move(*adoption));
@@ -150,6 +181,10 @@ void Worker::obey(upstream::ShardCommand& command) {
     present.pools[update->upstream.value]->set_addresses(std::move(update->addresses));
   } else if (const auto* turn = std::get_if<upstream::UpdateTicketKeys>(&command)) {
     if (tls_ != nullptr) tls_->set_ticket_keys(turn->keys);
+  } else if (const auto* news = std::get_if<upstream::UpdateDeployments>(&command)) {
+    update_deployments(*news);
+  } else if (std::holds_alternative<upstream::LookForPlaces>(command)) {
+    is_woken_ = true;
   } else if (std::holds_alternative<upstream::BeginDrain>(command)) {
     begin_drain();
   } else if (std::holds_alternative<upstream::CutStreams>(command)) {
@@ -163,11 +198,13 @@ upstream::Pool& Worker::find_pool(const config::Upstream& upstream, metrics::Ups
   const std::string identity = upstream.name + ' ' + upstream.endpoint.authority;
   for (NamedPool& named : pools_) {
     if (named.identity != identity || named.tls != upstream.tls || named.is_closed) continue;
+    if (named.pool->reach() != upstream::reach_of(upstream)) continue;
     named.pool->set_limits(upstream.pool);
     return *named.pool;
   }
-  pools_.push_back(
-      {identity, upstream.tls, std::make_unique<upstream::Pool>(ring_, upstream.pool, cells)});
+  pools_.push_back({identity, upstream.tls,
+                    std::make_unique<upstream::Pool>(ring_, upstream.pool, cells,
+                                                     upstream::reach_of(upstream))});
   return *pools_.back().pool;
 }
 
@@ -183,8 +220,8 @@ void Worker::adopt_listener(const config::Snapshot& snapshot,
 
 void Worker::adopt(upstream::AdoptSnapshot adoption) {
   const config::Snapshot& snapshot = *adoption.snapshot;
-  auto generation =
-      std::make_unique<exchange::Generation>(snapshot, std::move(adoption.cells), parts_.shard);
+  auto generation = std::make_unique<exchange::Generation>(
+      snapshot, std::move(adoption.cells), std::move(adoption.places), state_, parts_.shard);
   for (size_t i = 0; i < snapshot.upstreams.size(); ++i) {
     upstream::Pool& pool = find_pool(
         snapshot.upstreams[i], generation->cells.upstream(UpstreamId{static_cast<uint32_t>(i)}));
@@ -225,6 +262,19 @@ void Worker::close_unused_pools() {
   if (std::ranges::any_of(pools_, &NamedPool::is_closed)) has_retired_ = true;
 }
 
+void Worker::forget_unused_state() {
+  const auto is_used = [this](auto list, const auto& item) {
+    return std::ranges::any_of(generations_, [&](const auto& generation) {
+      return std::ranges::find((*generation).*list, &item) != ((*generation).*list).end();
+    });
+  };
+  state_.forget_unused(
+      [&](const exchange::Deployment& item) {
+        return is_used(&exchange::Generation::deployments, item);
+      },
+      [&](const exchange::ModelFlow& item) { return is_used(&exchange::Generation::flows, item); });
+}
+
 void Worker::retire() {
   // Oldest first; the present generation stays.
   for (size_t i = 0; i + 1 < generations_.size();) {
@@ -235,6 +285,7 @@ void Worker::retire() {
     const uint64_t number = generations_[i]->config.generation;
     generations_.erase(generations_.begin() + static_cast<ptrdiff_t>(i));
     report(upstream::SnapshotReleased{number});
+    forget_unused_state();
   }
   close_unused_pools();
   if (is_draining_ && gate_.inside() == 0 && pools_.empty() && !is_drained_) {

@@ -14,7 +14,7 @@ namespace {
 
 // An escaped byte takes at most six; names and numbers of all fields take less than 1 KiB, and the
 // detail of an error is cut.
-constexpr size_t kTextBytes = 128 + 40 + 32 + 80 + 40;
+constexpr size_t kTextBytes = 128 + 40 + 32 + 80 + 40 + 40;
 constexpr size_t kDetailBytesMax = 200;
 constexpr size_t kLineBytesMax = 6 * kTextBytes + kDetailBytesMax + 1024;
 
@@ -89,6 +89,7 @@ void write_names(Line& line, const AccessRecord& record) noexcept {
   line.optional_text(",\"tenant\":", record.tenant.view());
   line.word(",\"endpoint\":", to_string(record.endpoint));
   line.optional_text(",\"model\":", record.model.view());
+  line.optional_text(",\"served_model\":", record.served_model.view());
   line.optional_text(",\"upstream\":", record.upstream.view());
 }
 
@@ -124,6 +125,7 @@ void append_access_line(const AccessRecord& record, std::string& out) {
   write_usage(line, record);
   line.optional_number(",\"connect_us\":", record.connect_us);
   line.optional_number(",\"ttft_us\":", record.ttft_us);
+  if (record.queue_us > 0) line.number(",\"queue_us\":", record.queue_us);
   line.number(",\"duration_us\":", record.duration_us);
   line.number(",\"overhead_us\":", record.overhead_us);
   line.name("}\n");

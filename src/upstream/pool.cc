@@ -4,6 +4,8 @@
 
 #include <sluice/net/dialer.h>
 
+#include "tunnel.h"
+
 namespace sluice::upstream {
 
 Lease& Lease::operator=(Lease&& other) noexcept {
@@ -26,8 +28,13 @@ void Lease::cut() noexcept {
   connection.pool_.discard(connection);
 }
 
-Pool::Pool(io::Ring& ring, config::PoolLimits limits, metrics::UpstreamCells& cells)
-    : ring_(ring), limits_(limits), cells_(cells), reap_timer_(ring.ready(), ring.timers()) {
+Pool::Pool(io::Ring& ring, config::PoolLimits limits, metrics::UpstreamCells& cells, Reach reach)
+    : ring_(ring),
+      limits_(limits),
+      cells_(cells),
+      reach_(std::move(reach)),
+      tunnel_request_(reach_.proxy ? tunnel_request(reach_) : ""),
+      reap_timer_(ring.ready(), ring.timers()) {
   reaping_ = true;
   watch_.add(reap_timer_);
   io::start_detached(reap());
@@ -70,14 +77,11 @@ Task<Result<Lease>> Pool::dial(Deadline deadline, io::Event* gone) {
     co_return fail(ErrorCode::kUpstreamConnect, Side::kSelf, Retry::kYes,
                    "pool.connections_max is reached");
   }
-  net::AddressList addresses;
-  for (size_t i = 0; i < addresses_.size() && addresses.count < net::AddressList::kMost; ++i) {
-    addresses.entries[addresses.count++] = addresses_[(next_address_ + i) % addresses_.size()];
-  }
-  ++next_address_;
+  const Result<net::AddressList> addresses = choose_addresses();
+  if (!addresses) co_return std::unexpected(addresses.error());
   ++open_;  // Counted while it is being dialled, so that the bound holds.
   const MonoTime started = ring_.now();
-  const Result<int> fd = co_await net::dial(ring_, addresses, {}, deadline, gone);
+  const Result<int> fd = co_await net::dial(ring_, *addresses, {}, deadline, gone);
   if (!fd) {
     --open_;
     co_return std::unexpected(fd.error());
@@ -88,12 +92,24 @@ Task<Result<Lease>> Pool::dial(Deadline deadline, io::Event* gone) {
   auto* connection = new Connection(*this, ring_, *fd, ring_.now());
   connection->exchanges_ = 1;
   Lease lease(*connection);
+  if (!tunnel_request_.empty()) {
+    const Result<void> opened =
+        co_await open_tunnel(connection->stream, tunnel_request_, deadline, gone);
+    if (!opened) co_return std::unexpected(opened.error());
+  }
   if (tls_ != nullptr) {
     const Result<void> secured = co_await secure(*connection, deadline, gone);
     if (!secured) co_return std::unexpected(secured.error());
   }
   connection->stream.start_receive();
   co_return lease;
+}
+
+Result<net::AddressList> Pool::choose_addresses() noexcept {
+  if (reach_.proxy && !is_target_allowed(reach_)) {
+    return fail(ErrorCode::kUpstreamConnect, Side::kSelf, Retry::kYes, "address not allowed");
+  }
+  return net::choose_addresses(addresses_, reach_.dials_private(), next_address_++);
 }
 
 Task<Result<void>> Pool::secure(Connection& connection, Deadline deadline, io::Event* gone) {

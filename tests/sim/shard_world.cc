@@ -34,6 +34,8 @@ std::unique_ptr<config::Snapshot> load(const std::string& text, uint64_t generat
   SLUICE_ASSERT(outcome.snapshot != nullptr);
   auto snapshot = std::make_unique<config::Snapshot>(*outcome.snapshot);
   snapshot->generation = generation;
+  // The simulated network has private addresses only.
+  for (config::Upstream& upstream : snapshot->upstreams) upstream.private_addresses = true;
   return snapshot;
 }
 

@@ -30,6 +30,7 @@ const char* name_of(OpCode code) {
     case OpCode::kSendMessage: return "sendmsg";
     case OpCode::kRead: return "read";
     case OpCode::kPollHangup: return "poll_hangup";
+    case OpCode::kPoll: return "poll";
     case OpCode::kClose: return "close";
     case OpCode::kCancel: return "cancel";
   }

@@ -15,6 +15,11 @@ constexpr std::string_view kContinue = "HTTP/1.1 100 Continue\r\n\r\n";
 constexpr std::string_view kShapePrefix = "x-sim-";
 constexpr std::string_view kGarbage = "\x16\x03\x01\x02 this is not HTTP\r\n\r\n";
 
+// What the tests ask of the simulation rather than of the simulated server.
+bool is_own_question(std::string_view path) noexcept {
+  return path.starts_with("/sim/") || path == "/healthz";
+}
+
 }  // namespace
 
 Connection::Connection(Site& site, int fd)
@@ -31,6 +36,7 @@ Task<void> Connection::serve() {
     wire_.mark_start();
     after = co_await answer();
     if (after == After::kGone) note_abort(phase_);
+    count_end(after);
     ShardFigures::add(site_.counts.requests_ended);
     wire_.set_manner({});
     wire_.consume(std::min(consumed_, wire_.input().size()));
@@ -38,6 +44,33 @@ Task<void> Connection::serve() {
   if (after == After::kLinger) co_await wire_.linger();
   if (after == After::kReset) co_await wire_.reset();
   co_await wire_.close();
+}
+
+void Connection::count_begin() {
+  is_counted_ = true;
+  site_.figures.begin_request();
+}
+
+void Connection::count_end(After after) {
+  if (holds_slot_) site_.slots.give_back();
+  holds_slot_ = false;
+  if (!is_counted_) return;
+  is_counted_ = false;
+  std::string outcome = "ok";
+  if (after == After::kGone) {
+    outcome = "left";
+  } else if (ending_ == Ending::kDown) {
+    outcome = "down";
+  } else if (ending_ == Ending::kBusy) {
+    outcome = "busy";
+  } else if (after == After::kReset) {
+    outcome = "reset";
+  } else if (ending_ == Ending::kBroken) {
+    outcome = "cut";
+  } else if (status_ != 200) {
+    outcome = "status " + std::to_string(status_);
+  }
+  site_.figures.end_request(parser_.head().path, model_, outcome);
 }
 
 void Connection::note_abort(std::string_view phase) {
@@ -150,7 +183,7 @@ Task<bool> Connection::read_chunked_body() {
 }
 
 bool Connection::read_shape(std::string_view model) {
-  shape_ = site_.options.shape;
+  shape_ = site_.standing().shape;
   if (!shape_.set_all(shape_of_model(model))) return false;
   for (const http::HeaderField field : parser_.head().headers) {
     if (field.id != http::HeaderName::kOther || field.name.size() <= kShapePrefix.size()) continue;
@@ -160,6 +193,7 @@ bool Connection::read_shape(std::string_view model) {
     for (char& c : name) c = c >= 'A' && c <= 'Z' ? static_cast<char>(c | 0x20) : c;
     if (!shape_.set(name, field.value)) return false;
   }
+  shape_.settle(draw_);
   return true;
 }
 
@@ -170,6 +204,8 @@ Task<Connection::After> Connection::answer() {
   keeps_alive_ = head.keep_alive;
   consumed_ = head.head_bytes;
   shape_ = Shape{.ttft = {}, .tps = 0};
+  ending_ = Ending::kWhole;
+  draw_ = scatter(site_.draws++);
   const bool is_shaped = read_shape({});
   if (is_shaped && shape_.faults.has(Fault::kEarlyAnswer)) {
     keeps_alive_ = false;
@@ -185,7 +221,7 @@ Task<Connection::After> Connection::answer() {
   phase_ = "wait";
   arrived_ = site_.ring.now();
   const std::string_view path = head.path;
-  if (site_.options.records && !path.starts_with("/sim/") && path != "/healthz") {
+  if (site_.options.records && !is_own_question(path)) {
     site_.figures.keep_request(
         {std::string(wire_.input().substr(0, head.head_bytes)), std::string(body_view_)});
   }
@@ -198,15 +234,45 @@ Task<Connection::After> Connection::answer() {
     const After after = co_await send_error(405, "this server knows GET, HEAD and POST");
     co_return after;
   }
+  if (site_.standing().is_down && !is_own_question(path)) {
+    count_begin();
+    ending_ = Ending::kDown;
+    co_return After::kReset;
+  }
   const After after = is_get ? co_await answer_get(path) : co_await answer_post(path);
   co_return after;
 }
 
 Task<Connection::After> Connection::answer_get(std::string_view path) {
-  constexpr std::string_view kModel = "/v1/models/";
+  if (!is_own_question(path)) count_begin();
+  const bool strikes = path == "/health" || path.starts_with("/v1/models");
+  if (strikes) {
+    const After struck = co_await strike_before_head();
+    if (struck != After::kNext) co_return struck;
+  }
+  uint16_t status = 200;
+  const uint16_t health = path == "/health" ? site_.standing().health : uint16_t{0};
+  if (strikes && shape_.faults.has(Fault::kStatus)) {
+    status = static_cast<uint16_t>(shape_.faults.number(Fault::kStatus));
+  }
+  if (health != 0) status = health;
+  shape_.faults = {};  // What else breaks an answer is for models.
   body_out_.clear();
-  shape_.faults = {};  // Faults are for models; the tests' own questions are always answered.
-  if (path == "/healthz") {
+  if (status != 200) {
+    render_status(body_out_, status);
+  } else {
+    render_found(path);
+  }
+  // An empty body goes the way of errors only here: every answer has one.
+  const After after = body_out_.empty()
+                          ? co_await send_error(404, "no such path or model here", {}, "not_found")
+                          : co_await send_body(status, MonoTime{});
+  co_return after;
+}
+
+void Connection::render_found(std::string_view path) {
+  constexpr std::string_view kModel = "/v1/models/";
+  if (path == "/healthz" || path == "/health") {
     body_out_ = R"({"status":"ok"})";
   } else if (path == "/v1/models") {
     render_models(body_out_, site_.options.models);
@@ -220,14 +286,26 @@ Task<Connection::After> Connection::answer_get(std::string_view path) {
       if (model == id) render_model(body_out_, id);
     }
   }
-  // An empty body goes the way of errors only here: every answer has one.
-  const After after = body_out_.empty()
-                          ? co_await send_error(404, "no such path or model here", {}, "not_found")
-                          : co_await send_body(200, MonoTime{});
+}
+
+Task<Connection::After> Connection::change_standing() {
+  shape_.faults = {};
+  if (!site_.shared.change(body_view_)) {
+    const After after = co_await send_error(400, "a setting is unknown or wrong; see README.md");
+    co_return after;
+  }
+  site_.figures.forget_most();
+  body_out_ = R"({"status":"ok"})";
+  const After after = co_await send_body(200, MonoTime{});
   co_return after;
 }
 
 Task<Connection::After> Connection::answer_post(std::string_view path) {
+  if (path == "/sim/shape") {
+    const After after = co_await change_standing();
+    co_return after;
+  }
+  count_begin();
   const bool is_embedding = path == "/v1/embeddings";
   Api api = Api::kChat;
   if (path == "/v1/completions") {
@@ -260,20 +338,52 @@ Task<Connection::After> Connection::answer_post(std::string_view path) {
     const After after = co_await send_body(status, arrived_);
     co_return after;
   }
-  if (is_embedding) {
+  const After after =
+      is_embedding ? co_await answer_embeddings(*fields) : co_await answer_generation(api, *fields);
+  co_return after;
+}
+
+Task<Connection::After> Connection::answer_embeddings(const BodyFields& fields) {
+  // Made before anything waits: the fields are views of bytes that may move then.
+  std::string vectors;
+  render_embeddings(vectors, fields, !shape_.faults.has(Fault::kNoUsage));
+  const After refused = co_await take_slot();
+  if (refused != After::kNext || ending_ == Ending::kBusy) co_return refused;
+  body_out_ = std::move(vectors);
+  const After after = co_await send_body(200, arrived_ + shape_.ttft);
+  co_return after;
+}
+
+Task<Connection::After> Connection::take_slot() {
+  const Standing& standing = site_.standing();
+  holds_slot_ = site_.slots.take(standing.slots);
+  if (holds_slot_) co_return After::kNext;
+  Slots::Waiter waiter(site_.ring.ready());
+  if (!site_.slots.wait(waiter, standing.waiting)) {
+    ending_ = Ending::kBusy;
     body_out_.clear();
-    render_embeddings(body_out_, *fields, !faults.has(Fault::kNoUsage));
-    const After after = co_await send_body(200, arrived_ + shape_.ttft);
+    render_status(body_out_, standing.busy);
+    const After after = co_await send_body(standing.busy, arrived_);
     co_return after;
   }
-  const After after = co_await answer_generation(api, *fields);
-  co_return after;
+  const char* before = wire_.input().data();
+  const bool is_there = co_await wire_.wait_for(waiter.granted);
+  rebase_head(before);
+  holds_slot_ = waiter.granted.is_ready();
+  site_.slots.leave(waiter);
+  if (!is_there) co_return After::kGone;
+  arrived_ = wire_.now();
+  co_return After::kNext;
 }
 
 Task<Connection::After> Connection::answer_generation(Api api, const BodyFields& fields) {
   const Birth birth = {site_.next_number++, site_.ring.clock().wall().unix_us / 1'000'000};
+  // Before anything waits, as above.
   const Generation generation = generate(api, fields, shape_, site_.tape, birth);
-  if (fields.stream) {
+  const bool streams = fields.stream;
+  const After refused = co_await take_slot();
+  if (refused != After::kNext || ending_ == Ending::kBusy) co_return refused;
+  if (streams) {
     const After after = co_await stream_events(generation);
     co_return after;
   }
@@ -292,12 +402,14 @@ Task<Connection::After> Connection::strike_before_head() {
     co_await wire_.wait_for_leave();
     co_return After::kGone;
   }
+  ending_ = Ending::kBroken;
   if (faults.has(Fault::kCutBeforeHead)) co_return After::kClose;
   if (faults.has(Fault::kGarbage)) {
     const std::array slices = {kGarbage};
     const bool is_sent = co_await wire_.send(slices);
     co_return is_sent ? After::kClose : After::kGone;
   }
+  ending_ = Ending::kWhole;
   co_return After::kNext;
 }
 

@@ -36,6 +36,13 @@ class Connection : public ListLink {
     kGone,    // The client left before the answer was complete.
     kReset,   // Ends in a RST.
   };
+  // How an answer came to its end, for the figures.
+  enum class Ending : uint8_t {
+    kWhole,
+    kBroken,  // Cut short on purpose.
+    kBusy,    // Refused: no slot was to be had.
+    kDown,    // None: the server plays dead.
+  };
   enum class Framing : uint8_t { kLength, kChunked, kUntilClose };
   struct Head {
     uint16_t status = 200;
@@ -54,7 +61,11 @@ class Connection : public ListLink {
   // --- answering
   Task<After> answer();
   Task<After> answer_post(std::string_view path);
+  Task<After> answer_embeddings(const BodyFields& fields);
   Task<After> answer_get(std::string_view path);
+  // Into body_out_, which stays empty when nothing is there.
+  void render_found(std::string_view path);
+  Task<After> change_standing();
   Task<After> answer_generation(Api api, const BodyFields& fields);
   Task<After> send_error(uint16_t status, std::string_view message, std::string_view param = {},
                          std::string_view code = {});
@@ -72,6 +83,10 @@ class Connection : public ListLink {
 
   // What needs no generation: stall, cut before the head, garbage, a status. kNext when none.
   Task<After> strike_before_head();
+  // Until one of the server's slots is this request's; kNext then.
+  Task<After> take_slot();
+  void count_begin();
+  void count_end(After after);
   [[nodiscard]] bool read_shape(std::string_view model);
   [[nodiscard]] After after_answer() noexcept;
   [[nodiscard]] std::string_view write_head(const Head& head) noexcept;
@@ -86,7 +101,12 @@ class Connection : public ListLink {
   size_t consumed_ = 0;  // Of the input, by the request at hand.
   bool is_too_large_ = false;
   bool keeps_alive_ = true;
-  MonoTime arrived_;  // When the request was complete.
+  MonoTime arrived_;         // When the request was complete and, with slots, had one.
+  uint64_t draw_ = 0;        // Decides what happens to some requests only.
+  uint16_t status_ = 0;      // Of the answer's head.
+  bool is_counted_ = false;  // A request for a model, for the figures.
+  bool holds_slot_ = false;
+  Ending ending_ = Ending::kWhole;
   uint64_t events_sent_ = 0;
   std::string_view phase_;
   std::string model_;

@@ -17,6 +17,7 @@ constexpr std::string_view kBadChunk = "xyz\r\nthis chunk has no size\r\n";
 
 std::string_view Connection::write_head(const Head& head) noexcept {
   http::HeadWriter writer(head_bytes_);
+  status_ = head.status;
   writer.status_line(head.status).header("content-type", head.content_type);
   if (head.framing == Framing::kLength) writer.content_length(head.length);
   if (head.framing == Framing::kChunked) writer.chunked();
@@ -88,6 +89,7 @@ Task<Connection::After> Connection::send_body(uint16_t status, MonoTime due) {
 
 Task<Connection::After> Connection::send_broken_body() {
   const Faults& faults = shape_.faults;
+  ending_ = Ending::kBroken;
   const bool is_chunked = faults.has(Fault::kBadChunk);
   const std::string_view half = std::string_view(body_out_).substr(0, body_out_.size() / 2);
   std::array<char, http::kChunkHeadBytesMax> chunk_head;
@@ -201,6 +203,7 @@ Task<Connection::After> Connection::stream_events(const Generation& generation) 
 // Ends the stream in the way its fault says.
 Task<Connection::After> Connection::strike(EventScript& script) {
   const Faults& faults = shape_.faults;
+  ending_ = Ending::kBroken;
   const uint64_t position = script.position();
   const bool cuts_event = faults.strikes(Fault::kCutMidEvent, position);
   const bool cuts_chunk = faults.strikes(Fault::kCutMidChunk, position);

@@ -1,5 +1,7 @@
 #include "figures.h"
 
+#include <algorithm>
+
 #include <sluice/json/writer.h>
 
 namespace sluice::sim {
@@ -18,6 +20,21 @@ void write_abort(json::Writer& writer, const Abort& abort) {
   writer.key("since_last_byte_us").integer(since_last_byte.count()).end_object();
 }
 
+void write_outcomes(json::Writer& writer, const Tally& tally) {
+  writer.key("outcomes").begin_object();
+  for (const auto& [outcome, count] : tally.outcomes) writer.key(outcome).unsigned_integer(count);
+  writer.end_object();
+}
+
+void write_tally(json::Writer& writer, std::string_view name, const Tally& tally) {
+  const size_t space = std::min(name.find(' '), name.size());
+  writer.begin_object().key("path").string(name.substr(0, space));
+  writer.key("model").string(name.substr(std::min(space + 1, name.size())));
+  writer.key("requests").unsigned_integer(tally.requests);
+  write_outcomes(writer, tally);
+  writer.end_object();
+}
+
 // One header line, or the request line.
 std::string_view take_line(std::string_view& head) noexcept {
   const size_t end = std::min(head.find("\r\n"), head.size());
@@ -27,6 +44,34 @@ std::string_view take_line(std::string_view& head) noexcept {
 }
 
 }  // namespace
+
+void Figures::begin_request() noexcept {
+  const uint64_t now = in_flight_.fetch_add(1, std::memory_order_relaxed) + 1;
+  uint64_t most = in_flight_most_.load(std::memory_order_relaxed);
+  while (now > most && !in_flight_most_.compare_exchange_weak(most, now)) {
+  }
+}
+
+void Figures::end_request(std::string_view path, std::string_view model, std::string_view outcome) {
+  in_flight_.fetch_sub(1, std::memory_order_relaxed);
+  std::string name(path);
+  name.append(" ").append(model);
+  const std::lock_guard lock(mutex_);
+  auto found = tallies_.find(name);
+  if (found == tallies_.end()) {
+    if (tallies_.size() >= kTalliesMax) name = "other";
+    found = tallies_.try_emplace(std::move(name)).first;
+  }
+  Tally& tally = found->second;
+  ++tally.requests;
+  auto counted = tally.outcomes.find(outcome);
+  if (counted == tally.outcomes.end()) {
+    counted = tally.outcomes.emplace(std::string(outcome), 0).first;
+  }
+  ++counted->second;
+}
+
+void Figures::forget_most() noexcept { in_flight_most_.store(in_flight_.load()); }
 
 void Figures::add_abort(Abort abort) {
   const std::lock_guard lock(mutex_);
@@ -62,7 +107,19 @@ std::string Figures::stats_json(MonoTime now) {
   writer.key("aborts").begin_array();
   const std::lock_guard lock(mutex_);
   for (const Abort& abort : aborts_) write_abort(writer, abort);
-  writer.end_array().end_object();
+  writer.end_array();
+  writer.key("in_flight").unsigned_integer(in_flight_.load());
+  writer.key("in_flight_most").unsigned_integer(in_flight_most_.load());
+  Tally sum;
+  writer.key("tallies").begin_array();
+  for (const auto& [name, tally] : tallies_) {
+    write_tally(writer, name, tally);
+    sum.requests += tally.requests;
+    for (const auto& [outcome, count] : tally.outcomes) sum.outcomes[outcome] += count;
+  }
+  writer.end_array().key("answered").unsigned_integer(sum.requests);
+  write_outcomes(writer, sum);
+  writer.end_object();
   return out;
 }
 

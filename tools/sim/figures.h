@@ -5,6 +5,7 @@
 #include <atomic>
 #include <cstdint>
 #include <deque>
+#include <map>
 #include <mutex>
 #include <string>
 #include <string_view>
@@ -38,6 +39,12 @@ struct Abort {
   MonoTime gone;       // When the client's leaving was seen.
 };
 
+// The requests of one path and model.
+struct Tally {
+  uint64_t requests = 0;
+  std::map<std::string, uint64_t, std::less<>> outcomes;  // By their names, see README.md.
+};
+
 struct RecordedRequest {
   std::string head;  // As it came, up to and with its empty line.
   std::string body;  // Without a transfer coding.
@@ -47,10 +54,17 @@ struct RecordedRequest {
 class Figures {
  public:
   static constexpr size_t kAbortsKept = 256;
+  static constexpr size_t kTalliesMax = 256;  // What comes later is counted as "other".
 
   explicit Figures(uint32_t shards) : shards_(shards) {}
 
   [[nodiscard]] ShardFigures& of_shard(uint32_t shard) noexcept { return shards_[shard]; }
+
+  // Around each request for a model. Any thread; the second locks.
+  void begin_request() noexcept;
+  void end_request(std::string_view path, std::string_view model, std::string_view outcome);
+  // The most that were in flight is reckoned anew from what is in flight now.
+  void forget_most() noexcept;
 
   // Rare; locks.
   void add_abort(Abort abort);
@@ -62,8 +76,11 @@ class Figures {
 
  private:
   std::vector<ShardFigures> shards_;
+  std::atomic<uint64_t> in_flight_{0};
+  std::atomic<uint64_t> in_flight_most_{0};
   std::mutex mutex_;
-  std::deque<Abort> aborts_;  // The latest, oldest first.
+  std::map<std::string, Tally, std::less<>> tallies_;  // By "path model".
+  std::deque<Abort> aborts_;                           // The latest, oldest first.
   RecordedRequest last_;
 };
 

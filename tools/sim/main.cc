@@ -50,11 +50,12 @@ std::optional<net::Address> parse_listen(const std::string& text) {
 }
 
 // Empty when all of the command line's settings are right, else the one that is not.
-std::string apply(const CommandLine& line, Shape& shape) {
+std::string apply(const CommandLine& line, Standing& standing) {
+  Shape& shape = standing.shape;
   if (!line.ttft.empty() && !shape.set("ttft", line.ttft)) return "--ttft: try 20ms";
   if (!line.tps.empty() && !shape.set("tps", line.tps)) return "--tps: try 100, or 0 for no pace";
   if (!line.tokens.empty() && !shape.set("tokens", line.tokens)) return "--tokens: try 64";
-  if (!shape.set_all(line.shape)) return "--shape: try \"ttft=0&tps=0&tokens=100\"";
+  if (!standing.set_all(line.shape)) return "--shape: try \"ttft=0&tps=0&tokens=100\"";
   return {};
 }
 
@@ -91,10 +92,11 @@ void raise_descriptor_limit() {
 
 class Server {
  public:
-  Server(Options options, Identity identity, uint64_t seed, uint32_t shards)
+  Server(Options options, const Standing& standing, Identity identity, uint32_t shards)
       : options_(std::move(options)),
+        standing_(standing),
         identity_(std::move(identity)),
-        tape_(seed),
+        tape_(options_.seed),
         figures_(shards),
         shard_count_(shards) {}
 
@@ -112,8 +114,8 @@ class Server {
       auto tls = make_tls();
       if (!tls) return tls.error();
       auto shard = shard::Shard::start({.id = {i}}, [&, i, fd = *fd](io::Ring& ring) {
-        auto program =
-            std::make_unique<Program>(ring, i, fd, options_, tape_, figures_, *std::move(tls));
+        auto program = std::make_unique<Program>(ring, i, fd, options_, standing_, tape_, figures_,
+                                                 *std::move(tls));
         programs_.push_back(program.get());
         return program;
       });
@@ -145,6 +147,7 @@ class Server {
   }
 
   Options options_;
+  SharedStanding standing_;
   Identity identity_;
   Tape tape_;
   Figures figures_;
@@ -165,8 +168,9 @@ int run(const CommandLine& line) {
       return refuse("--shards: a number from 1 to 256, or auto");
     }
   }
-  Options options{.models = line.models, .shape = {}, .records = line.records};
-  if (const std::string wrong = apply(line, options.shape); !wrong.empty()) return refuse(wrong);
+  Options options{.models = line.models, .records = line.records, .seed = line.seed};
+  Standing standing;
+  if (const std::string wrong = apply(line, standing); !wrong.empty()) return refuse(wrong);
   Identity identity;
   if (const std::string wrong = read_identity(line, identity); !wrong.empty()) return refuse(wrong);
   raise_descriptor_limit();
@@ -177,7 +181,7 @@ int run(const CommandLine& line) {
   sigaddset(&signals, SIGTERM);
   pthread_sigmask(SIG_BLOCK, &signals, nullptr);
   signal(SIGPIPE, SIG_IGN);
-  Server server(std::move(options), std::move(identity), line.seed, shards);
+  Server server(std::move(options), standing, std::move(identity), shards);
   if (const std::string failure = server.start(*address); !failure.empty()) return refuse(failure);
   std::printf("listening on %s\n", server.url().c_str());
   std::fflush(stdout);
@@ -201,7 +205,8 @@ int main(int argc, char** argv) {
   app.add_option("--shape", line.shape, "any settings as \"ttft=0&fault=crlf\"");
   app.add_option("--certificate", line.certificate, "PEM chain; clients speak https then");
   app.add_option("--key", line.key, "its private key, PEM");
-  app.add_option("--seed", line.seed, "of the words that are said");
+  app.add_option("--seed", line.seed,
+                 "of the words that are said and of what happens to a share of requests");
   app.add_flag("--record", line.records, "keep the last request for /sim/last");
   CLI11_PARSE(app, argc, argv);
   return sluice::sim::run(line);

@@ -2,16 +2,20 @@
 
 namespace sluice::sim {
 
-Program::Program(io::Ring& ring, uint32_t shard, int fd, const Options& options, const Tape& tape,
-                 Figures& figures, std::unique_ptr<net::TlsServer> tls)
+Program::Program(io::Ring& ring, uint32_t shard, int fd, const Options& options,
+                 SharedStanding& shared, const Tape& tape, Figures& figures,
+                 std::unique_ptr<net::TlsServer> tls)
     : site_{.options = options,
+            .shared = shared,
             .tape = tape,
             .figures = figures,
             .counts = figures.of_shard(shard),
             .ring = ring,
             .next_number = (uint64_t{shard} << 48) + 1,
             .envelope = {},
-            .tls = std::move(tls)},
+            .tls = std::move(tls),
+            .draws = scatter(options.seed ^ scatter(shard)),
+            .slots = {}},
       listener_(ring, fd),
       gate_(ring.ready()),
       ending_(ring.ready()),

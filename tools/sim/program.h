@@ -13,10 +13,10 @@ namespace sluice::sim {
 
 class Program final : public shard::Program {
  public:
-  // The process's parts of `options`, `tape` and `figures` must outlive it; takes over `fd`.
-  // `tls` may be null.
-  Program(io::Ring& ring, uint32_t shard, int fd, const Options& options, const Tape& tape,
-          Figures& figures, std::unique_ptr<net::TlsServer> tls);
+  // `options`, `shared`, `tape` and `figures` are the process's and must outlive it; takes over
+  // `fd`. `tls` may be null.
+  Program(io::Ring& ring, uint32_t shard, int fd, const Options& options, SharedStanding& shared,
+          const Tape& tape, Figures& figures, std::unique_ptr<net::TlsServer> tls);
 
   // Any thread; wake the ring afterwards. Open connections are shut down.
   void ask_to_end() noexcept { ends_.store(true, std::memory_order_release); }

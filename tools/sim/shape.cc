@@ -1,9 +1,8 @@
 #include "shape.h"
 
-#include <algorithm>
-#include <charconv>
-
 #include <sluice/base/units.h>
+
+#include "settings.h"
 
 namespace sluice::sim {
 namespace {
@@ -48,27 +47,8 @@ constexpr std::array<FaultSpec, kFaultCount> kSpecs = {{
     {"early-answer", false, 0, 0},
 }};
 
-template <class Number>
-std::optional<Number> parse_number(std::string_view text, Number least, Number most) noexcept {
-  Number value{};
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-  if (error != std::errc() || end != text.data() + text.size()) return std::nullopt;
-  if (!(value >= least && value <= most)) return std::nullopt;
-  return value;
-}
-
-template <class Number>
-bool assign(Number* target, std::optional<Number> value) noexcept {
-  if (!value) return false;
-  *target = *value;
-  return true;
-}
-
-bool assign_flag(bool* target, std::string_view text) noexcept {
-  if (text != "1" && text != "0" && text != "true" && text != "false") return false;
-  *target = text == "1" || text == "true";
-  return true;
-}
+// Topics of chances, beside the faults.
+constexpr uint64_t kSlowFirstTopic = kFaultCount;
 
 }  // namespace
 
@@ -76,6 +56,11 @@ bool Faults::add_one(std::string_view text) noexcept {
   if (text == "none") {
     set_.reset();
     return true;
+  }
+  Chance chance;
+  if (const size_t percent = text.find("%:"); percent != std::string_view::npos) {
+    if (!assign(&chance, Chance::parse(text.substr(0, percent + 1)))) return false;
+    text.remove_prefix(percent + 2);
   }
   const size_t colon = text.find(':');
   const std::string_view name = text.substr(0, colon);
@@ -90,6 +75,7 @@ bool Faults::add_one(std::string_view text) noexcept {
     }
     set_.set(i);
     numbers_[i] = number;
+    chances_[i] = chance;
     return true;
   }
   return false;
@@ -107,6 +93,21 @@ bool Faults::add(std::string_view text) noexcept {
   return true;
 }
 
+void Faults::settle(uint64_t draw) noexcept {
+  for (size_t i = 0; i < kFaultCount; ++i) {
+    if (set_[i] && !chances_[i].comes_true(draw, i)) set_.reset(i);
+  }
+}
+
+// "5%:2s".
+bool Shape::set_slow_first(std::string_view text) noexcept {
+  const size_t colon = text.find(':');
+  if (colon == std::string_view::npos) return false;
+  const auto by = parse_duration(text.substr(colon + 1));
+  return by && assign(&slow_first, Chance::parse(text.substr(0, colon))) &&
+         assign(&slow_first_by, by);
+}
+
 bool Shape::set(std::string_view name, std::string_view value) noexcept {
   if (name == "ttft") return assign(&ttft, parse_duration(value));
   if (name == "tps") return assign(&tps, parse_number<double>(value, 0, 1e9));
@@ -120,20 +121,19 @@ bool Shape::set(std::string_view name, std::string_view value) noexcept {
   if (name == "stamp") return assign_flag(&stamp, value);
   if (name == "burst") return assign_flag(&burst, value);
   if (name == "fixed") return assign_flag(&fixed, value);
+  if (name == "slow-first") return set_slow_first(value);
   if (name == "fault") return faults.add(value);
   return false;
 }
 
 bool Shape::set_all(std::string_view text) noexcept {
-  while (!text.empty()) {
-    const size_t end = std::min(text.find('&'), text.size());
-    const std::string_view setting = text.substr(0, end);
-    const size_t equals = setting.find('=');
-    if (equals == std::string_view::npos) return false;
-    if (!set(setting.substr(0, equals), setting.substr(equals + 1))) return false;
-    text.remove_prefix(std::min(end + 1, text.size()));
-  }
-  return true;
+  return for_each_setting(
+      text, [this](std::string_view name, std::string_view value) { return set(name, value); });
+}
+
+void Shape::settle(uint64_t draw) noexcept {
+  faults.settle(draw);
+  if (slow_first.comes_true(draw, kSlowFirstTopic)) ttft += slow_first_by;
 }
 
 std::string_view shape_of_model(std::string_view model) noexcept {

@@ -9,6 +9,8 @@
 
 #include <sluice/base/clock.h>
 
+#include "chance.h"
+
 namespace sluice::sim {
 
 // What goes wrong with an answer. README.md says what each does.
@@ -44,9 +46,9 @@ inline constexpr size_t kFaultCount = static_cast<size_t>(Fault::kEarlyAnswer) +
 // Any number of faults together, each with its number where it has one.
 class Faults {
  public:
-  // Reads "cut-after:3" or a list like "crlf,split:5", and adds to what is there. "none" removes
-  // all. False, with nothing changed, when a name is unknown or a number is missing, needless or
-  // out of range.
+  // Reads "cut-after:3" or a list like "crlf,20%:status:503", and adds to what is there. "none"
+  // removes all. False, with nothing changed, when a name is unknown or a number is missing,
+  // needless or out of range.
   [[nodiscard]] bool add(std::string_view text) noexcept;
 
   [[nodiscard]] bool has(Fault fault) const noexcept { return set_[index(fault)]; }
@@ -57,6 +59,8 @@ class Faults {
   [[nodiscard]] bool strikes(Fault fault, uint64_t count) const noexcept {
     return has(fault) && count >= number(fault);
   }
+  // Removes those that spare the request of this draw.
+  void settle(uint64_t draw) noexcept;
 
  private:
   static constexpr size_t index(Fault fault) noexcept { return static_cast<size_t>(fault); }
@@ -64,6 +68,7 @@ class Faults {
 
   std::bitset<kFaultCount> set_;
   std::array<uint64_t, kFaultCount> numbers_{};
+  std::array<Chance, kFaultCount> chances_{};
 };
 
 // The whole of it. Set by the command line, then by the model's suffix, then by x-sim-* headers.
@@ -79,13 +84,21 @@ struct Shape {
   bool stamp = false;        // Events carry the time of their send.
   bool burst = false;        // All events in one write.
   bool fixed = false;        // Ids and times are constants, for comparisons by byte.
+  Chance slow_first{0};      // Of a first token that comes later,
+  Duration slow_first_by{};  // by so much.
   Faults faults;
 
   // One setting by its name ("ttft", "tps", "tokens", "token-bytes", "retry-after", "stamp",
-  // "burst", "fixed", "fault"). False, with nothing changed, when it is unknown or wrong.
+  // "burst", "fixed", "slow-first", "fault"). False, with nothing changed, when it is unknown or
+  // wrong.
   [[nodiscard]] bool set(std::string_view name, std::string_view value) noexcept;
   // All of "ttft=50ms&tps=20". False at the first that is wrong.
   [[nodiscard]] bool set_all(std::string_view text) noexcept;
+  // Decides what happens to some requests only, for the one of this draw.
+  void settle(uint64_t draw) noexcept;
+
+ private:
+  [[nodiscard]] bool set_slow_first(std::string_view text) noexcept;
 };
 
 // The part of a model's name behind its '?'; empty when there is none.

@@ -61,6 +61,15 @@ Task<bool> Wire::wait_until(MonoTime time) {
   co_return !is_gone_;
 }
 
+Task<bool> Wire::wait_for(io::Event& event) {
+  while (!is_gone_ && !event.is_ready()) {
+    stream_.start_receive();
+    co_await io::first_of(&event, &stream_.received());
+    if (stream_.received().is_ready() && !take_received()) break;
+  }
+  co_return !is_gone_;
+}
+
 Task<void> Wire::wait_for_leave() {
   while (co_await receive()) {
   }

@@ -40,6 +40,7 @@ class Wire {
   // All of these suspend, and return false once the client is gone.
   [[nodiscard]] Task<bool> receive();
   [[nodiscard]] Task<bool> wait_until(MonoTime time);
+  [[nodiscard]] Task<bool> wait_for(io::Event& event);
   // `slices` must live until it ends; at most 8, as one message unless the manner says otherwise.
   [[nodiscard]] Task<bool> send(std::span<const std::string_view> slices);
 

@@ -42,6 +42,7 @@ class IntrusiveList {
 
   [[nodiscard]] bool empty() const noexcept { return root_.next_ == &root_; }
   [[nodiscard]] T& front() noexcept { return static_cast<T&>(*root_.next_); }
+  [[nodiscard]] const T& front() const noexcept { return static_cast<const T&>(*root_.next_); }
   [[nodiscard]] T& back() noexcept { return static_cast<T&>(*root_.prev_); }
 
   void push_back(T& element) noexcept { insert(element, root_.prev_, &root_); }

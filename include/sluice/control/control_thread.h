@@ -12,9 +12,11 @@
 #include <sluice/config/loader.h>
 #include <sluice/control/address_book.h>
 #include <sluice/control/certificate_watch.h>
+#include <sluice/control/deployment_book.h>
 #include <sluice/control/drain.h>
 #include <sluice/control/log_work.h>
 #include <sluice/control/operations.h>
+#include <sluice/control/place_table.h>
 #include <sluice/control/publisher.h>
 #include <sluice/control/shard_port.h>
 #include <sluice/control/tls_files.h>
@@ -30,8 +32,8 @@ namespace sluice::control {
 struct ControlParts {
   io::Ring& ring;
   io::OffloadReturns& returns;
-  io::Lane& config_lane;   // Reads and validates files.
-  io::Lane& resolve_lane;  // Looks names up.
+  io::Lane& config_lane;  // Reads and validates files.
+  net::Resolver& resolver;
   metrics::Registry& registry;
   ByteBudget& budget;
   Logger& log;
@@ -40,7 +42,6 @@ struct ControlParts {
   std::string config_path;
   std::span<ShardPort> ports;
   int signal_fd = -1;  // A signalfd, not taken over; negative in tests.
-  AddressBook::Resolve resolve = net::resolve_blocking;
 };
 
 // Waits for nothing but its ring. How late its ticks run is a metric.
@@ -65,9 +66,7 @@ class ControlThread final : public Operations, public io::TurnHook {
   [[nodiscard]] int serve();
 
   // Whether a call to the outside hangs on a lane, which then cannot be joined soon.
-  [[nodiscard]] bool has_hanging_lane() const noexcept {
-    return addresses_.is_busy() || is_reloading_;
-  }
+  [[nodiscard]] bool has_hanging_lane() const noexcept { return is_reloading_; }
 
   // Operations.
   Task<ReloadOutcome> reload(std::string_view asked_by) override;
@@ -90,7 +89,6 @@ class ControlThread final : public Operations, public io::TurnHook {
   // single record of a busy shard.
   static constexpr Duration kCollectGap = milliseconds(5);
   static constexpr uint32_t kQuietTicks = 20;                  // Busy ticks without a record.
-  static constexpr Duration kRefreshPeriod = seconds(30);      // Of name look-ups.
   static constexpr Duration kCertificatePeriod = seconds(60);  // Of looks at what expires.
   static constexpr Duration kEndTime = seconds(2);  // For own tasks to end after the drain.
 
@@ -111,6 +109,10 @@ class ControlThread final : public Operations, public io::TurnHook {
   void collect_records();
   void refresh_addresses();
   void watch_certificates();
+  // Whether something waits for room in a shard's mailbox.
+  [[nodiscard]] bool is_behind() const noexcept;
+  void merge_deployments();
+  void pass_on(const upstream::PlacesHanded& handed);
   void advance_drain();
   template <class Command>
   void send_to_all(const Command& command);
@@ -119,6 +121,8 @@ class ControlThread final : public Operations, public io::TurnHook {
 
   ControlParts parts_;
   Publisher publisher_;
+  PlaceTable places_;
+  DeploymentBook deployments_;
   AddressBook addresses_;
   TicketRotation tickets_;
   net::SystemAuthorities authorities_;  // Used on the config lane, by one job at a time.
@@ -128,7 +132,6 @@ class ControlThread final : public Operations, public io::TurnHook {
   io::Timer tick_timer_;
   io::Event hurried_;  // The tick must run now.
   io::Event signals_over_;
-  Deadline next_refresh_;
   Deadline next_certificate_look_;
   MonoTime collected_at_;
   uint32_t quiet_ticks_ = 0;  // In a row without records.

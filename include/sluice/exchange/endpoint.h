@@ -12,6 +12,8 @@ namespace sluice::exchange {
 
 using metrics::Endpoint;
 
+// The forwarded ones come first.
+inline constexpr size_t kForwardedEndpoints = 4;
 // Whether the endpoint forwards to an upstream; the others are answered here.
 [[nodiscard]] bool is_forwarded(Endpoint endpoint) noexcept;
 // Whether stream_options.include_usage exists there.

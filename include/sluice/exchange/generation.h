@@ -1,6 +1,7 @@
 // One configuration as one shard uses it: everything that is indexed by that snapshot's ids.
 #pragma once
 
+#include <array>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -8,25 +9,47 @@
 
 #include <sluice/auth/chain.h>
 #include <sluice/config/snapshot.h>
+#include <sluice/exchange/endpoint.h>
+#include <sluice/exchange/shard_state.h>
 #include <sluice/http/headers.h>
 #include <sluice/metrics/cells.h>
+#include <sluice/route/route_set.h>
 #include <sluice/route/router.h>
 #include <sluice/upstream/pool.h>
+#include <sluice/upstream/shard_messages.h>
 
 namespace sluice::exchange {
 
 // Made by the worker when it adopts a snapshot. Lives until the last exchange that pinned it has
 // settled; then its snapshot is given back. One shard.
 struct Generation {
-  Generation(const config::Snapshot& snapshot, metrics::SnapshotCells cells, ShardId shard);
+  // Everything given outlives it.
+  Generation(const config::Snapshot& snapshot, metrics::SnapshotCells cells,
+             upstream::SnapshotPlaces places, ShardState& state, ShardId shard);
+
+  // The routes of a model whose upstreams serve `endpoint`, which is a forwarded one.
+  [[nodiscard]] const route::RouteSet& fit(ModelId model, Endpoint endpoint) const noexcept {
+    return fits[model.value][static_cast<size_t>(endpoint)];
+  }
+  // Null for a key without a limit.
+  [[nodiscard]] PlaceBank* key_places(KeyId key) const noexcept {
+    if (places.keys.empty()) return nullptr;
+    const auto found = places.keys.find(key.value);
+    return found == places.keys.end() ? nullptr : found->second;
+  }
 
   const config::Snapshot& config;
   metrics::SnapshotCells cells;
+  upstream::SnapshotPlaces places;
+  std::vector<Deployment*> deployments;  // By UpstreamId.
+  std::vector<ModelFlow*> flows;         // By ModelId.
   auth::Chain auth;
   route::Router router;
+  // By ModelId and forwarded endpoint.
+  std::vector<std::array<route::RouteSet, kForwardedEndpoints>> fits;
   std::vector<upstream::Pool*> pools;  // By UpstreamId.
-  // By ModelId, then by route: the name sent upstream as a JSON string; empty when it is the
-  // client's own.
+  // By ModelId, then by route: the name sent upstream as a JSON string. A `*` in it is filled in
+  // when the request is known.
   std::vector<std::vector<std::string>> model_names;
   // By UpstreamId: the field lines that every request to it carries; empty when they could not be
   // written, which the loader prevents.
@@ -34,9 +57,12 @@ struct Generation {
   // What of a client's head goes upstream, by `id` where that is known.
   struct ForwardedHeader {
     http::HeaderName id;
-    std::string_view name;  // In lower case.
+    std::string_view name;     // In lower case.
+    std::string_view value;    // Sent when the client's is not; mostly empty.
+    bool is_forwarded = true;  // The client's goes upstream, if there is one.
   };
-  std::vector<ForwardedHeader> forwarded_headers;
+  // By UpstreamId: with what its `headers` insert or keep back.
+  std::vector<std::vector<ForwardedHeader>> forwarded_headers;
   uint32_t pins = 0;
 };
 

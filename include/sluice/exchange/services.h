@@ -4,6 +4,7 @@
 #include <sluice/base/byte_budget.h>
 #include <sluice/crypto/random.h>
 #include <sluice/exchange/generation.h>
+#include <sluice/exchange/waiting_room.h>
 #include <sluice/io/block_pool.h>
 #include <sluice/io/ring.h>
 #include <sluice/json/envelope_reader.h>
@@ -22,6 +23,7 @@ struct Services {
   crypto::RandomSource& random;
   metrics::ShardCells& cells;
   telemetry::RecordRing& records;
+  WaitingRoom& waiting_room;
   io::Ring* control_ring = nullptr;  // Woken when many records wait; null in tests.
   Generation* generation = nullptr;  // The present one; exchanges pin it when they begin.
   bool is_draining = false;

@@ -50,6 +50,8 @@ enum class HeaderName : uint8_t {
   kXRealIp,
   kXRequestId,
   kXSluicePriority,
+  kXSluiceTags,
+  kXSluiceTimeout,
   kXTraceId,
 };
 inline constexpr size_t kHeaderNameCount = static_cast<size_t>(HeaderName::kXTraceId) + 1;

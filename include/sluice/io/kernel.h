@@ -20,6 +20,7 @@ enum class OpCode : uint8_t {
   kSendMessage,  // `address` is a msghdr.
   kRead,         // `address`, `length`; for an eventfd.
   kPollHangup,   // Completes when the peer closed its side, not for data.
+  kPoll,  // Completes with those events of `length`, a mask as poll(2) has it, that are there.
   kClose,
   kCancel,  // `target` is the token to cancel.
 };

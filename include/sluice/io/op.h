@@ -67,6 +67,10 @@ class Op final : public Event, public OpTarget {
     begin({.code = OpCode::kRead, .fd = fd, .address = address, .length = length});
   }
   void poll_hangup(int fd) noexcept { begin({.code = OpCode::kPollHangup, .fd = fd}); }
+  // For descriptors of libraries that do their own reading; `events` as poll(2) has them.
+  void poll(int fd, uint32_t events) noexcept {
+    begin({.code = OpCode::kPoll, .fd = fd, .length = events});
+  }
 
   // Negative errno or the operation's value; valid while is_ready().
   [[nodiscard]] int32_t result() const noexcept { return result_; }

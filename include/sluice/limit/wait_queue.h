@@ -45,7 +45,7 @@ class WaitQueue {
 
   [[nodiscard]] uint32_t size() const noexcept { return size_; }
   // Since when the first of all has waited; max() when nobody does.
-  [[nodiscard]] MonoTime oldest() noexcept;
+  [[nodiscard]] MonoTime oldest() const noexcept;
 
  private:
   struct Line {

@@ -66,6 +66,13 @@ struct alignas(128) ModelCells {
   RequestHistogram request_duration;
   FirstTokenHistogram time_to_first_token;
   CounterSet<TokenType, kTokenTypeNames.size()> tokens;
+  CounterSet<RetryKind, kRetryKindNames.size()> retries;
+  CounterSet<RetryKind, kRetryKindNames.size()> retries_refused;  // The budget was spent.
+  CounterSet<HedgeOutcome, kHedgeOutcomeNames.size()> hedges;
+  Counter hedge_wasted_tokens;
+  Gauge queue_length;
+  RequestHistogram queue_wait;
+  CounterSet<QueueOutcome, kQueueOutcomeNames.size()> queue_outcomes;
 };
 
 // What one shard counts for one upstream.
@@ -79,6 +86,19 @@ struct alignas(128) UpstreamCells {
   Counter idle_closed;
   ShortHistogram connect;
   CounterSet<TlsOutcome, kTlsOutcomeNames.size()> tls_handshakes;
+  // For the control thread, which merges them over the shards. Times are of the monotonic clock in
+  // nanoseconds; a stamp is written after what it stamps.
+  Gauge first_token_ns;
+  Gauge whole_ns;
+  Counter tokens;
+  Gauge breaker_state;  // resilience::BreakerState.
+  Gauge breaker_until_ns;
+  Gauge breaker_changed_ns;
+  Gauge cooldown_until_ns;
+  Gauge cooldown_changed_ns;
+  Counter breaker_opened;
+  Counter cooldowns;
+  Counter probes;  // Requests let through a half-open breaker.
 };
 
 // What the control thread counts.

@@ -27,6 +27,10 @@ class Gauge {
   void set(int64_t value) noexcept { cell_.store(value, std::memory_order_relaxed); }
   [[nodiscard]] int64_t value() const noexcept { return cell_.load(std::memory_order_relaxed); }
 
+  // For a stamp of other cells: who observes it sees at least what was set before it was published.
+  void publish(int64_t value) noexcept { cell_.store(value, std::memory_order_release); }
+  [[nodiscard]] int64_t observe() const noexcept { return cell_.load(std::memory_order_acquire); }
+
  private:
   std::atomic<int64_t> cell_{0};
 };

@@ -53,6 +53,24 @@ inline constexpr std::array<std::string_view, 9> kAttemptOutcomeNames = {
     "ok",      "client_error", "server_error",   "connect_error", "tls_error",
     "timeout", "lost",         "protocol_error", "cancelled"};
 
+// Why an exchange made one more attempt.
+enum class RetryKind : uint8_t {
+  kRetry,     // Another deployment of the model, or the same one again.
+  kFallback,  // Another model.
+  kRecovery,  // A stream that broke goes on.
+};
+inline constexpr std::array<std::string_view, 3> kRetryKindNames = {"retry", "fallback",
+                                                                    "recovery"};
+
+// How a second attempt beside the first came out.
+enum class HedgeOutcome : uint8_t { kWon, kLost, kFailed };
+inline constexpr std::array<std::string_view, 3> kHedgeOutcomeNames = {"won", "lost", "failed"};
+
+// How a request left the line.
+enum class QueueOutcome : uint8_t { kServed, kFull, kTimeout, kClientLeft };
+inline constexpr std::array<std::string_view, 4> kQueueOutcomeNames = {"served", "full", "timeout",
+                                                                       "client_left"};
+
 // How a TLS handshake came out.
 enum class TlsOutcome : uint8_t {
   kFull,

@@ -35,6 +35,11 @@ class NameTable {
   // The cells to write for `name`; those of other() when the table is full.
   [[nodiscard]] NamedCells<Cells>& bind(std::string_view name);
   [[nodiscard]] NamedCells<Cells>& other() noexcept { return *names_.front(); }
+  // The cells that `name` was bound to; those of other() when it never was.
+  [[nodiscard]] const NamedCells<Cells>& find(std::string_view name) const noexcept {
+    const auto known = by_name_.find(name);
+    return known == by_name_.end() ? *names_.front() : *known->second;
+  }
   // The first is "other".
   [[nodiscard]] std::span<const std::unique_ptr<NamedCells<Cells>>> all() const noexcept {
     return names_;

@@ -7,6 +7,8 @@
 #include <string>
 #include <string_view>
 
+#include <sluice/base/ip_class.h>
+
 namespace sluice::net {
 
 struct Address {
@@ -20,6 +22,8 @@ struct Address {
   // "127.0.0.1:8080" or "[::1]:8080".
   [[nodiscard]] std::string to_text() const;
   [[nodiscard]] uint16_t port() const noexcept;
+  // Forbidden for anything that is not an IP address.
+  [[nodiscard]] IpClass ip_class() const noexcept;
 };
 
 // Empty unless `host` is a numeric IPv4 or IPv6 address without brackets.

@@ -9,6 +9,8 @@
 #include <sluice/base/log.h>
 #include <sluice/crypto/random.h>
 #include <sluice/exchange/services.h>
+#include <sluice/exchange/shard_state.h>
+#include <sluice/exchange/waiting_room.h>
 #include <sluice/http/head.h>
 #include <sluice/io/block_pool.h>
 #include <sluice/io/ring.h>
@@ -49,7 +51,7 @@ struct WorkerParts {
 };
 
 // Built, run and destroyed on its shard's thread. Ends the shard's loop once it has drained.
-class Worker final : public shard::Program {
+class Worker final : public shard::Program, private limit::ShardWaker {
  public:
   Worker(io::Ring& ring, WorkerParts parts);
   ~Worker() override;
@@ -88,6 +90,11 @@ class Worker final : public shard::Program {
     bool is_closed = false;
   };
 
+  // limit::ShardWaker: this shard looks in this turn, others are told through control.
+  void wake(ShardId shard) noexcept override;
+  void serve_waiting();
+  void update_deployments(const upstream::UpdateDeployments& update);
+
   Task<void> accept_connections();
   Task<void> serve_connection(int fd);
   Task<void> refuse_connection(int fd);
@@ -100,6 +107,7 @@ class Worker final : public shard::Program {
   // Gives back snapshots and pools that nothing uses any more; ends the loop when drained.
   void retire();
   void close_unused_pools();
+  void forget_unused_state();
   void report(upstream::ShardReport report);
 
   io::Ring& ring_;
@@ -108,6 +116,8 @@ class Worker final : public shard::Program {
   json::EnvelopeReader envelope_reader_;
   json::FieldReader field_reader_;
   crypto::RandomSource random_;
+  exchange::ShardState state_;
+  exchange::WaitingRoom waiting_room_;
   exchange::Services services_;
   shard::Gate gate_;
   net::Listener listener_;
@@ -121,6 +131,9 @@ class Worker final : public shard::Program {
   std::vector<std::unique_ptr<exchange::Generation>> generations_;  // The last is the present one.
   io::RingFigures published_;  // What the metric cells know of the ring.
   uint64_t published_overflows_ = 0;
+  upstream::PlacesHanded handed_;  // Not reported yet.
+  bool has_handed_ = false;
+  bool is_woken_ = false;     // A place was handed to this shard.
   bool has_retired_ = false;  // Something may be given back: retire() is worth a look.
   bool is_draining_ = false;
   bool is_drained_ = false;

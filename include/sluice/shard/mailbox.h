@@ -38,6 +38,13 @@ class Mailbox {
     return true;
   }
 
+  // Producer. Whether `count` messages more would fit.
+  [[nodiscard]] bool has_room(uint32_t count) noexcept {
+    const uint32_t tail = tail_.load(std::memory_order_relaxed);
+    if (tail - head_seen_ + count > mask_ + 1) head_seen_ = head_.load(std::memory_order_acquire);
+    return tail - head_seen_ + count <= mask_ + 1;
+  }
+
   // Consumer.
   [[nodiscard]] std::optional<T> pop() noexcept {
     const uint32_t head = head_.load(std::memory_order_relaxed);

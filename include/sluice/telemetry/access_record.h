@@ -48,8 +48,9 @@ struct AccessRecord {
   BoundedText<128> request_id;
   BoundedText<40> key;  // The key's name; empty for anonymous requests.
   BoundedText<32> tenant;
-  BoundedText<80> model;     // The public name; empty when it is not known or not configured.
-  BoundedText<40> upstream;  // Of the last attempt.
+  BoundedText<80> model;         // The public name; empty when it is not known or not configured.
+  BoundedText<40> upstream;      // Of the last attempt.
+  BoundedText<40> served_model;  // When another model answered, by fallback; else empty.
 
   metrics::Endpoint endpoint = metrics::Endpoint::kOther;
   uint16_t status = 0;  // 499 stands for a client that left before its answer began.
@@ -61,6 +62,7 @@ struct AccessRecord {
   uint32_t attempts = 0;
   uint32_t priority = 0;
   uint32_t weight = 1;
+  uint32_t queue_us = 0;  // In line for a place.
 
   std::string_view error_detail;  // Static storage; what the code alone does not say.
   uint64_t bytes_in = 0;          // Of the client's request, head and body.
@@ -78,6 +80,6 @@ struct AccessRecord {
   uint64_t overhead_us = 0;
 };
 static_assert(std::is_trivially_copyable_v<AccessRecord>);
-static_assert(sizeof(AccessRecord) <= 512);
+static_assert(sizeof(AccessRecord) <= 576);
 
 }  // namespace sluice::telemetry

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <string>
 #include <vector>
 
 #include <sluice/base/deadline.h>
@@ -11,9 +12,10 @@
 #include <sluice/io/task.h>
 #include <sluice/io/watch_set.h>
 #include <sluice/metrics/cells.h>
-#include <sluice/net/address.h>
+#include <sluice/net/address_choice.h>
 #include <sluice/net/stream.h>
 #include <sluice/net/tls.h>
+#include <sluice/upstream/reach.h>
 
 namespace sluice::upstream {
 
@@ -70,7 +72,7 @@ class Lease {
 // Lives as long as any of its connections; close() and await is_empty() before destroying it.
 class Pool {
  public:
-  Pool(io::Ring& ring, config::PoolLimits limits, metrics::UpstreamCells& cells);
+  Pool(io::Ring& ring, config::PoolLimits limits, metrics::UpstreamCells& cells, Reach reach);
   ~Pool();
   Pool(const Pool&) = delete;
   Pool& operator=(const Pool&) = delete;
@@ -83,9 +85,11 @@ class Pool {
 
   // The connection given back last, or an empty lease when none is idle. Does not suspend.
   [[nodiscard]] Lease take_idle() noexcept;
-  // A fresh connection, its TLS handshake included. kLimit above `connections_max`. Suspends.
+  // A fresh connection, the way through a proxy and the TLS handshake included; kUpstreamConnect
+  // above `connections_max`, and when no known address may be dialled (D61). Suspends.
   Task<Result<Lease>> dial(Deadline deadline, io::Event* gone);
 
+  [[nodiscard]] const Reach& reach() const noexcept { return reach_; }
   [[nodiscard]] uint32_t open_count() const noexcept { return open_; }
   [[nodiscard]] uint32_t idle_count() const noexcept { return idle_count_; }
 
@@ -96,6 +100,7 @@ class Pool {
 
  private:
   friend class Lease;
+  [[nodiscard]] Result<net::AddressList> choose_addresses() noexcept;
   Task<Result<void>> secure(Connection& connection, Deadline deadline, io::Event* gone);
   void give_back(Connection& connection) noexcept;
   void discard(Connection& connection) noexcept;
@@ -109,6 +114,8 @@ class Pool {
   io::Ring& ring_;
   config::PoolLimits limits_;
   metrics::UpstreamCells& cells_;
+  const Reach reach_;
+  const std::string tunnel_request_;  // Empty without a proxy.
   std::vector<net::Address> addresses_;
   std::unique_ptr<net::TlsClient> tls_;
   uint32_t next_address_ = 0;

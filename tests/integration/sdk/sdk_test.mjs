@@ -373,15 +373,25 @@ describe('errors', () => {
   }
 });
 
+// Its class and text, with those of what caused it, and the fields that a program could look at.
+function describeError(error) {
+  const fields = ['status', 'code', 'type'].filter((name) => error[name] != null)
+    .map((name) => `${name} ${error[name]}`);
+  const cause = error.cause ? `, caused by ${describeError(error.cause)}` : '';
+  const inner = fields.length ? ` (${fields.join(', ')})` : '';
+  return `${error.constructor.name} "${error.message}"${inner}${cause}`;
+}
+
 describe('d103 a stream that breaks raises in the SDK', () => {
   const names = ['cut', 'cut-mid-event', 'cut-mid-chunk', 'reset', 'bad-chunk', 'error-event'];
   for (const name of names) {
-    test(name, async () => {
+    test(name, async (t) => {
       let text = '';
       const error = await failure((async () => {
         for await (const chunk of await stream(name)) text += chunk.choices[0].delta.content ?? '';
       })());
       assert.ok(error instanceof Error);
+      t.diagnostic(`${name}: the SDK raises ${describeError(error)}, after ${text.length} characters`);
       assert.ok((await expectedText()).startsWith(text));
       assert.ok(text.length > 0, 'what came before the break is delivered');
     });

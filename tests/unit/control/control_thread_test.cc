@@ -10,6 +10,7 @@
 #include <gtest/gtest.h>
 
 #include <sluice/io/uring_kernel.h>
+#include <sluice/net/system_resolver.h>
 
 #include "test_certificates.h"
 
@@ -74,7 +75,7 @@ class ControlThreadTest : public ::testing::Test {
     control_.emplace(ControlParts{.ring = ring_,
                                   .returns = returns_,
                                   .config_lane = *config_lane_,
-                                  .resolve_lane = *resolve_lane_,
+                                  .resolver = resolver_,
                                   .registry = registry_,
                                   .budget = budget_,
                                   .log = log_,
@@ -123,7 +124,7 @@ class ControlThreadTest : public ::testing::Test {
   io::Ring ring_{*kernel_, syscalls_, clock_, {.hot = 64, .most = 64}};
   io::OffloadReturns returns_{ring_};
   std::unique_ptr<io::Lane> config_lane_ = std::make_unique<io::Lane>();
-  std::unique_ptr<io::Lane> resolve_lane_ = std::make_unique<io::Lane>();
+  net::SystemResolver resolver_{ring_};
   metrics::Registry registry_{kShards};
   ByteBudget budget_{1};
   NullLogger log_;
@@ -294,12 +295,10 @@ class ControlSignalTest : public ControlThreadTest {
     sigset_t set;
     ::sigemptyset(&set);
     for (const int signal : {SIGHUP, SIGINT, SIGTERM}) ::sigaddset(&set, signal);
-    // The lanes' threads inherit the mask only if they start after it is set.
+    // The lane's thread inherits the mask only if it starts after it is set.
     config_lane_.reset();
-    resolve_lane_.reset();
     ::pthread_sigmask(SIG_BLOCK, &set, &before_);
     config_lane_ = std::make_unique<io::Lane>();
-    resolve_lane_ = std::make_unique<io::Lane>();
     fd_ = ::signalfd(-1, &set, SFD_CLOEXEC);
   }
   ~ControlSignalTest() override {

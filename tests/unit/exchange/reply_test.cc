@@ -104,7 +104,13 @@ class ReplyTest : public testing::Test {
   metrics::ShardCells cells_;
   telemetry::RecordRing records_{4, cells_.access_log_dropped};
   config::Snapshot snapshot_;
-  Generation generation_{snapshot_, {}, ShardId{0}};
+  struct NoWaker final : limit::ShardWaker {
+    void wake(ShardId) noexcept override {}
+  };
+  ShardState state_{1};
+  NoWaker waker_;
+  WaitingRoom waiting_room_{ShardId{0}, waker_};
+  Generation generation_{snapshot_, {}, {}, state_, ShardId{0}};
   Services services_{.ring = ring_,
                      .blocks = blocks_,
                      .budget = budget_,
@@ -112,7 +118,8 @@ class ReplyTest : public testing::Test {
                      .field_reader = field_reader_,
                      .random = random_,
                      .cells = cells_,
-                     .records = records_};
+                     .records = records_,
+                     .waiting_room = waiting_room_};
   std::vector<std::unique_ptr<FakeSink>> sinks_;
   uint16_t status_ = 0;
   bool is_done_ = false;
@@ -229,6 +236,7 @@ TEST_F(ReplyTest, without_memory_there_is_still_an_answer) {
                     .random = random_,
                     .cells = cells_,
                     .records = records_,
+                    .waiting_room = waiting_room_,
                     .generation = &generation_};
   FakeSink sink(ring_.ready());
   bool is_done = false;

@@ -154,6 +154,20 @@ TEST_F(UringTest, poll_hangup_completes_on_the_fin_and_not_on_bytes) {
   EXPECT_EQ(hangup.result() & POLLRDHUP, POLLRDHUP);
 }
 
+TEST_F(UringTest, poll_tells_which_events_are_there) {
+  connect_pair();
+  Op poll(ring);
+  poll.poll(ours, POLLIN);
+  ring.turn(false);
+  EXPECT_FALSE(poll.is_ready());
+  ASSERT_EQ(::send(theirs, "bytes", 5, 0), 5);
+  turn_until([&] { return poll.is_ready(); });
+  EXPECT_EQ(poll.result(), POLLIN);
+  poll.poll(ours, POLLIN | POLLOUT);
+  turn_until([&] { return poll.is_ready(); });
+  EXPECT_EQ(poll.result(), POLLIN | POLLOUT);
+}
+
 TEST_F(UringTest, a_blocked_send_that_is_cancelled_reports_what_went_out) {
   connect_pair();
   const std::vector<char> much(64 << 20, 'x');

@@ -59,6 +59,20 @@ Moves request_moves() {
   };
 }
 
+Moves model_moves() {
+  return {
+      {"sluice_retries_total", [](auto& s) { s.model().retries[RetryKind::kFallback].add(); }},
+      {"sluice_retries_refused_total",
+       [](auto& s) { s.model().retries_refused[RetryKind::kRetry].add(); }},
+      {"sluice_hedges_total", [](auto& s) { s.model().hedges[HedgeOutcome::kWon].add(); }},
+      {"sluice_hedge_wasted_tokens_total", [](auto& s) { s.model().hedge_wasted_tokens.add(9); }},
+      {"sluice_queue_length", [](auto& s) { s.model().queue_length.add(); }},
+      {"sluice_queue_requests_total",
+       [](auto& s) { s.model().queue_outcomes[QueueOutcome::kFull].add(); }},
+      {"sluice_queue_wait_seconds", [](auto& s) { s.model().queue_wait.record(milliseconds(20)); }},
+  };
+}
+
 Moves other_moves() {
   return {
       {"sluice_upstream_attempts_total",
@@ -75,6 +89,10 @@ Moves other_moves() {
        [](auto& s) { s.upstream().connect.record(microseconds(9)); }},
       {"sluice_upstream_tls_handshakes_total",
        [](auto& s) { s.upstream().tls_handshakes[TlsOutcome::kFailed].add(); }},
+      {"sluice_breaker_state", [](auto& s) { s.upstream().breaker_state.set(2); }},
+      {"sluice_breaker_opened_total", [](auto& s) { s.upstream().breaker_opened.add(); }},
+      {"sluice_cooldowns_total", [](auto& s) { s.upstream().cooldowns.add(); }},
+      {"sluice_probes_total", [](auto& s) { s.upstream().probes.add(); }},
       {"sluice_bytes_received_total",
        [](auto& s) { s.shard().bytes_received[PeerSide::kUpstream].add(3); }},
       {"sluice_bytes_sent_total",
@@ -112,6 +130,7 @@ Moves other_moves() {
 const Moves& moves() {
   static const Moves all = [] {
     Moves both = request_moves();
+    both.merge(model_moves());
     both.merge(other_moves());
     return both;
   }();
@@ -152,7 +171,7 @@ TEST(Family, d073_every_family_has_a_scenario) {
 TEST(Family, d067_no_label_carries_who_called) {
   const std::set<std::string_view> allowed = {"model",  "upstream", "code",  "endpoint", "reason",
                                               "type",   "source",   "phase", "outcome",  "side",
-                                              "result", "version",  "file"};
+                                              "result", "version",  "file",  "kind"};
   for (const Family& family : families()) {
     std::string_view rest = family.labels;
     while (!rest.empty()) {

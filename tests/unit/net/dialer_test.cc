@@ -52,9 +52,9 @@ TEST_F(DialerTest, no_address_is_a_name_that_did_not_resolve) {
   EXPECT_EQ(dialled_->error().detail, "name not resolved");
 }
 
-TEST_F(DialerTest, the_deadline_ends_an_attempt_that_hangs) {
+TEST_F(DialerTest, the_deadline_ends_attempts_that_hang) {
   world_.net().make_black_hole(a());
-  serve(b());
+  world_.net().make_black_hole(b());
   const MonoTime begun = ring_.now();
   start_dial({a(), b()}, milliseconds(300));
   ASSERT_TRUE(run_until([this] { return dialled_.has_value(); }));
@@ -62,6 +62,56 @@ TEST_F(DialerTest, the_deadline_ends_an_attempt_that_hangs) {
   EXPECT_EQ(dialled_->error().detail, "connect timed out");
   EXPECT_GE(ring_.now() - begun, milliseconds(300));
   EXPECT_LE(ring_.now() - begun, milliseconds(303));
+  expect_nothing_open();
+}
+
+TEST_F(DialerTest, an_address_that_hangs_is_overtaken_after_the_attempt_delay) {
+  world_.net().make_black_hole(a());
+  serve(b());
+  const MonoTime begun = ring_.now();
+  start_dial({a(), b()});
+  ASSERT_TRUE(run_until([this] { return dialled_.has_value(); }));
+  ASSERT_TRUE(dialled_->has_value());
+  EXPECT_GE(ring_.now() - begun, kAttemptDelay);
+  EXPECT_LT(ring_.now() - begun, 2 * kAttemptDelay);
+  ring_.close(**dialled_);
+  expect_nothing_open();  // The loser is closed.
+}
+
+TEST_F(DialerTest, a_refusal_begins_the_next_attempt_at_once) {
+  serve(b());
+  const MonoTime begun = ring_.now();
+  start_dial({a(), b()});
+  ASSERT_TRUE(run_until([this] { return dialled_.has_value(); }));
+  ASSERT_TRUE(dialled_->has_value());
+  EXPECT_LT(ring_.now() - begun, kAttemptDelay);
+  ring_.close(**dialled_);
+}
+
+TEST_F(DialerTest, attempts_at_once_are_bounded) {
+  std::vector<Address> dead;
+  for (int i = 1; i <= 4; ++i) {
+    dead.push_back(support::sim_address(("10.9.0." + std::to_string(i)).c_str(), 80));
+    world_.net().make_black_hole(dead.back());
+  }
+  start_dial({dead[0], dead[1], dead[2], dead[3]}, seconds(3));
+  ASSERT_TRUE(world_.run_for(ring_, seconds(2)));
+  // The wake-up's descriptor and the attempts.
+  EXPECT_EQ(world_.files().open_count(), 1u + kAttemptsAtOnce);
+  ASSERT_TRUE(run_until([this] { return dialled_.has_value(); }));
+  EXPECT_EQ(dialled_->error().detail, "connect timed out");
+  expect_nothing_open();
+}
+
+TEST_F(DialerTest, one_that_refuses_makes_room_for_a_hanging_one_to_be_overtaken) {
+  const Address hanging = support::sim_address("10.9.0.1", 80);
+  world_.net().make_black_hole(hanging);
+  serve(b());
+  start_dial({hanging, a(), b()});
+  ASSERT_TRUE(run_until([this] { return dialled_.has_value(); }));
+  ASSERT_TRUE(dialled_->has_value());
+  EXPECT_EQ(peers_.size(), 1u);
+  ring_.close(**dialled_);
   expect_nothing_open();
 }
 

@@ -35,7 +35,7 @@ class PoolTest : public testing::Test {
 
   Pool& pool() {
     if (!pool_) {
-      pool_.emplace(ring_, limits_, cells_);
+      pool_.emplace(ring_, limits_, cells_, reach_);
       pool_->set_addresses({address()});
     }
     return *pool_;
@@ -64,6 +64,7 @@ class PoolTest : public testing::Test {
   metrics::UpstreamCells cells_;
   config::PoolLimits limits_{
       .idle_max = 2, .idle_timeout = seconds(10), .age_max = seconds(60), .connections_max = 3};
+  Reach reach_{.host = "upstream.test", .port = 8000, .private_addresses = true, .proxy = {}};
   std::optional<Pool> pool_;
   std::vector<SimPeer*> peers_;
   std::vector<Lease> held_;
@@ -199,6 +200,43 @@ TEST_F(PoolTest, a_failed_dial_leaves_nothing_open) {
   EXPECT_FALSE(dial_one());
   EXPECT_EQ(pool().open_count(), 0u);
   EXPECT_EQ(cells_.connections_opened.value(), 0u);
+}
+
+TEST_F(PoolTest, d61_a_private_address_is_refused_at_connect_unless_allowed) {
+  reach_.private_addresses = false;
+  EXPECT_FALSE(dial_one());
+  EXPECT_EQ(outcome_->code, ErrorCode::kUpstreamConnect);
+  EXPECT_EQ(outcome_->side, Side::kSelf);
+  EXPECT_EQ(outcome_->retry, Retry::kYes);
+  EXPECT_EQ(outcome_->detail, "address not allowed");
+  EXPECT_EQ(pool().open_count(), 0u);
+  EXPECT_TRUE(peers_.empty());
+}
+
+TEST_F(PoolTest, d61_a_name_that_moves_to_metadata_is_refused_whatever_is_allowed) {
+  ASSERT_TRUE(dial_one());
+  pool().set_addresses({sim_address("169.254.169.254", 8000)});
+  EXPECT_FALSE(dial_one());
+  EXPECT_EQ(outcome_->detail, "address not allowed");
+  // An address that may be dialled is, whatever else the name says.
+  pool().set_addresses({sim_address("169.254.169.254", 8000), address()});
+  EXPECT_TRUE(dial_one());
+}
+
+TEST_F(PoolTest, all_addresses_get_their_turn) {
+  const net::Address other = sim_address("10.0.1.2", 8000);
+  std::vector<SimPeer*> others;
+  world_.serve(other, [&]() -> SimPeer& {
+    SimPeer& peer = world_.adopt();
+    peer.when_ended = [&peer] { peer.close(); };
+    others.push_back(&peer);
+    return peer;
+  });
+  limits_.connections_max = 10;
+  pool().set_addresses({address(), other});
+  for (int i = 0; i < 4; ++i) ASSERT_TRUE(dial_one());
+  EXPECT_EQ(peers_.size(), 2u);
+  EXPECT_EQ(others.size(), 2u);
 }
 
 TEST_F(PoolTest, closing_ends_idle_ones_and_those_that_come_back) {

@@ -1,0 +1,108 @@
+// What is known of every deployment over all shards, and what each shard is told of it.
+#pragma once
+
+#include <map>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include <sluice/base/clock.h>
+#include <sluice/config/snapshot.h>
+#include <sluice/metrics/registry.h>
+#include <sluice/upstream/shard_messages.h>
+
+namespace sluice::control {
+
+// What an operator, an active check or the comparison with others has decided.
+struct DeploymentOrders {
+  MonoTime cooldown_at = MonoTime::min();
+  MonoTime cooldown_until = MonoTime::min();
+  MonoTime ejected_until = MonoTime::min();
+  bool is_down = false;
+  bool is_drained = false;
+  bool operator==(const DeploymentOrders&) const = default;
+};
+
+// One deployment as people want to see it.
+struct DeploymentView {
+  int64_t in_flight = 0;
+  Duration first_token{};  // Means; zero while nothing is known.
+  Duration whole{};
+  uint64_t minute_tokens = 0;
+  // Of the attempts in the last window, those that failed by the deployment's own fault.
+  uint64_t recent_attempts = 0;
+  uint64_t recent_failures = 0;
+  uint8_t breaker_state = 0;  // resilience::BreakerState.
+  MonoTime breaker_until = MonoTime::min();
+  MonoTime cooldown_until = MonoTime::min();
+  DeploymentOrders orders;
+};
+
+// Reads the shards' cells, which may be one tick old, and never waits for a shard. Each shard
+// counts for itself what it knows and is told the sum of the others, so nothing is counted twice.
+// Of breakers and cooldowns the last change anywhere holds everywhere.
+//
+// Control thread only.
+class DeploymentBook {
+ public:
+  // How far apart merges are: shards judge by what is at most this old, and a tick.
+  static constexpr Duration kPeriod = milliseconds(100);
+
+  explicit DeploymentBook(const metrics::Registry& registry) noexcept : registry_(registry) {}
+  DeploymentBook(const DeploymentBook&) = delete;
+  DeploymentBook& operator=(const DeploymentBook&) = delete;
+
+  // Turns to another configuration. Orders stand by name and survive.
+  void follow(const config::Snapshot& snapshot);
+
+  // What each shard is to be told, by ShardId; empty when it is not time yet or nothing is new.
+  [[nodiscard]] std::vector<upstream::UpdateDeployments> merge(MonoTime now);
+
+  // By position in the snapshot; of the last merge.
+  [[nodiscard]] DeploymentView view(UpstreamId upstream) const;
+  // To be changed by whoever decides; told with the next merge. Null for a name not configured.
+  [[nodiscard]] DeploymentOrders* orders(std::string_view name);
+
+ private:
+  // One shard's cells, read once.
+  struct Reading {
+    int64_t in_flight = 0;
+    Duration first_token{};
+    Duration whole{};
+    uint64_t tokens = 0;
+    uint64_t attempts = 0;
+    uint64_t failures = 0;
+    upstream::DeploymentNews changes;  // The stamped fields only.
+  };
+  // Sums at the beginning of a period of the window.
+  struct Mark {
+    MonoTime at;
+    uint64_t attempts = 0;
+    uint64_t failures = 0;
+  };
+  struct Row {
+    const metrics::NamedCells<metrics::UpstreamCells>* cells = nullptr;
+    DeploymentOrders* orders = nullptr;
+    std::vector<uint64_t> tokens_before;  // By shard: at the beginning of this minute.
+    Mark window_before;                   // Of the window before the running one.
+    Mark window_began;
+    DeploymentView view;
+  };
+
+  void merge_row(Row& row, MonoTime now, size_t index,
+                 std::vector<upstream::UpdateDeployments>& updates);
+  [[nodiscard]] static Reading read(const metrics::UpstreamCells& cells);
+  void turn_minute(MonoTime now);
+
+  const metrics::Registry& registry_;
+  uint64_t generation_ = 0;
+  std::vector<Row> rows_;  // By UpstreamId.
+  // By name; as many as were ever configured.
+  std::map<std::string, DeploymentOrders, std::less<>> orders_;
+  std::vector<upstream::UpdateDeployments> told_;
+  MonoTime merged_at_ = MonoTime::min();
+  int64_t minute_ = 0;
+};
+
+}  // namespace sluice::control

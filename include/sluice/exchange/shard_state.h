@@ -1,0 +1,90 @@
+// What one shard remembers of deployments and models from configuration to configuration.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include <absl/container/flat_hash_map.h>
+
+#include <sluice/base/place_bank.h>
+#include <sluice/config/snapshot.h>
+#include <sluice/limit/wait_queue.h>
+#include <sluice/limit/wait_times.h>
+#include <sluice/metrics/cells.h>
+#include <sluice/resilience/deployment_health.h>
+#include <sluice/resilience/hedge_policy.h>
+#include <sluice/resilience/retry_policy.h>
+#include <sluice/route/deployment_stats.h>
+#include <sluice/upstream/shard_messages.h>
+
+namespace sluice::exchange {
+
+// One deployment, by the name of its upstream.
+struct Deployment {
+  Deployment(const config::Upstream& upstream, metrics::UpstreamCells& upstream_cells) noexcept;
+
+  // Takes in how an attempt went that began at `began_at`, and writes what control reads.
+  void record(const resilience::Judgement& judgement, bool was_probe, MonoTime now,
+              MonoTime began_at) noexcept;
+  void apply(const upstream::DeploymentNews& news, MonoTime now) noexcept;
+  // Writes the means and tokens for control.
+  void publish_stats() noexcept;
+
+  [[nodiscard]] bool is_full() const noexcept { return places != nullptr && places->is_full(); }
+
+  std::string name;
+  route::DeploymentStats stats;
+  resilience::DeploymentHealth health;
+  PlaceBank* places = nullptr;        // Null where nothing limits it.
+  PlaceBank* probe_places = nullptr;  // Null in tests: then any number of probes goes.
+  metrics::UpstreamCells& cells;
+
+ private:
+  void publish_health() noexcept;
+};
+
+// One model, by its name.
+struct ModelFlow {
+  ModelFlow(const config::Model& model, metrics::ModelCells& model_cells, uint32_t shards) noexcept;
+  void follow(const config::Model& model, uint32_t shards) noexcept;
+
+  std::string name;
+  resilience::RetryBudget budget;
+  resilience::HedgePolicy hedge;
+  limit::WaitQueue queue;
+  limit::WaitTimes wait_times;
+  PlaceBank* places = nullptr;        // Of the model; null where nothing limits it.
+  PlaceBank* queue_places = nullptr;  // In line; null where nothing limits it.
+  metrics::ModelCells& cells;
+};
+
+// Owned by the worker; outlives all generations.
+class ShardState {
+ public:
+  explicit ShardState(uint32_t shards) noexcept : shards_(shards) {}
+  ShardState(const ShardState&) = delete;
+  ShardState& operator=(const ShardState&) = delete;
+
+  // What is remembered of the name, following the settings given; begun anew for a new name.
+  [[nodiscard]] Deployment& deployment(const config::Upstream& upstream,
+                                       metrics::UpstreamCells& cells, PlaceBank* places,
+                                       PlaceBank* probe_places);
+  [[nodiscard]] ModelFlow& flow(const config::Model& model, metrics::ModelCells& cells,
+                                PlaceBank* places, PlaceBank* queue_places);
+
+  // Forgets what none of the live generations uses: `is_used` is asked for each.
+  template <class IsUsedDeployment, class IsUsedFlow>
+  void forget_unused(IsUsedDeployment is_used_deployment, IsUsedFlow is_used_flow) {
+    absl::erase_if(deployments_,
+                   [&](const auto& item) { return !is_used_deployment(*item.second); });
+    absl::erase_if(flows_, [&](const auto& item) { return !is_used_flow(*item.second); });
+  }
+
+ private:
+  uint32_t shards_;
+  absl::flat_hash_map<std::string, std::unique_ptr<Deployment>> deployments_;
+  absl::flat_hash_map<std::string, std::unique_ptr<ModelFlow>> flows_;
+};
+
+}  // namespace sluice::exchange

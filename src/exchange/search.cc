@@ -1,0 +1,241 @@
+#include "search.h"
+
+#include <algorithm>
+
+#include <sluice/route/affinity_key.h>
+
+namespace sluice::exchange {
+
+namespace {
+
+using resilience::Admits;
+
+// Long prompts that begin alike belong together.
+uint64_t find_affinity_key(const config::Affinity& affinity, const http::RequestHead& head,
+                           const Admission& admission) noexcept {
+  const json::Envelope& envelope = admission.envelope;
+  const std::string_view prompt =
+      admission.body.substr(envelope.prompt.offset, envelope.prompt.length);
+  return route::affinity_key(head.headers.find(affinity.header), envelope.prompt_cache_key,
+                             envelope.user, prompt.substr(0, affinity.prompt_bytes));
+}
+
+}  // namespace
+
+Search::Search(Services& services, Generation& generation, Endpoint endpoint,
+               const http::RequestHead& head, const Admission& admission,
+               Settlement& settlement) noexcept
+    : services_(services),
+      generation_(generation),
+      endpoint_(endpoint),
+      head_(head),
+      admission_(admission),
+      settlement_(settlement) {
+  retries = {.attempts_made = 0, .attempts_max = generation.config.limits.attempts};
+  turn_to(admission.model);
+}
+
+void Search::turn_to(ModelId model) noexcept {
+  model_ = model;
+  flow().budget.note_request(services_.ring.now());
+  const config::Model& configured = generation_.config.model(model);
+  if (configured.strategy == config::StrategyKind::kAffinity) {
+    affinity_key_ = find_affinity_key(configured.affinity, head_, admission_);
+  }
+  begin_round();
+  has_candidates_ = has_candidates_ || !open_.empty();
+}
+
+void Search::begin_round() noexcept {
+  round_began_with_ = retries.attempts_made;
+  open_ = generation_.fit(model_, endpoint_);
+  if (generation_.router.has_tags(model_)) {
+    open_ = open_ & generation_.router.routes_for_tags(
+                        model_, head_.headers.find(http::HeaderName::kXSluiceTags));
+  }
+}
+
+bool Search::begin_another_round() noexcept {
+  if (!may_repeat_ || retries.attempts_made == round_began_with_ ||
+      retries.attempts_made >= retries.attempts_max) {
+    return false;
+  }
+  begin_round();
+  return true;
+}
+
+bool Search::has_more() const noexcept {
+  if (retries.attempts_made >= retries.attempts_max) return false;
+  const size_t fallbacks = generation_.config.model(admission_.model).fallbacks.size();
+  return !open_.empty() || next_fallback_ < fallbacks || may_repeat_;
+}
+
+// Another deployment may do better after any failure. The same one hardly when it was too slow, for
+// it may be at work still and is paid twice, or when it does not speak the protocol.
+void Search::note_failure(const resilience::AttemptEnd& end) noexcept {
+  if (!end.error) return;
+  switch (end.error->code) {
+    case ErrorCode::kUpstreamConnect:
+    case ErrorCode::kUpstreamLost: return;
+    default: may_repeat_ = false;
+  }
+}
+
+bool Search::fall_back() noexcept {
+  const config::Snapshot& config = generation_.config;
+  const std::vector<ModelId>& fallbacks = config.model(admission_.model).fallbacks;
+  while (next_fallback_ < fallbacks.size()) {
+    const ModelId next = fallbacks[next_fallback_++];
+    if (admission_.key.is_valid() && !config.key(admission_.key).allows(next)) continue;
+    settlement_.model_place().release();
+    turn_to(next);
+    return true;
+  }
+  return false;
+}
+
+Seat Search::take_seat(limit::Place place) noexcept {
+  obstacle_ = Obstacle::kNone;
+  route::RouteSet usable = find_usable(nullptr);
+  // What can serve nobody needs no place.
+  if (usable.empty() && obstacle_ != Obstacle::kFull) return {};
+  if (!take_outer_places(place)) {
+    obstacle_ = Obstacle::kFull;
+    return {};
+  }
+  if (place.is_held()) usable = find_usable(place.bank());
+  return take_from(usable, std::move(place));
+}
+
+Seat Search::take_other_seat() noexcept { return take_from(find_usable(nullptr), {}); }
+
+bool Search::try_take(PlaceBank& bank) noexcept {
+  return !services_.waiting_room.is_wanted(bank) && bank.try_take();
+}
+
+bool Search::take_place(PlaceBank* bank, limit::Place& held, limit::Place& served) noexcept {
+  if (bank == nullptr || held.is_held()) return true;
+  if (served.bank() == bank) {
+    held = std::move(served);
+    return true;
+  }
+  if (!try_take(*bank)) return false;
+  held = limit::Place(*bank, services_.waiting_room.waker());
+  return true;
+}
+
+bool Search::take_outer_places(limit::Place& served) noexcept {
+  if (!take_place(generation_.places.process, settlement_.process_place(), served)) {
+    lacks_ = Lacks::kProcessPlace;
+    return false;
+  }
+  if (!take_place(flow().places, settlement_.model_place(), served)) {
+    lacks_ = Lacks::kModelPlace;
+    return false;
+  }
+  return true;
+}
+
+Deadline Search::total() const noexcept {
+  const config::Snapshot& config = generation_.config;
+  const std::vector<config::Route>& routes = config.model(model_).routes;
+  const config::UpstreamTimeouts configured =
+      routes.empty() ? config::UpstreamTimeouts{} : routes.front().timeouts;
+  return Deadline::after(
+      settlement_.began_at(),
+      apply_wishes(configured, admission_.timeouts, config.timeout_header_max).total);
+}
+
+// What is held while waiting for something else would keep others from being served.
+void Search::describe(InLine& waiting) noexcept {
+  waiting.lacks = lacks_;
+  waiting.candidates = full_;
+  waiting.tenant = admission_.tenant;
+  waiting.weight = admission_.weight;
+  waiting.priority = admission_.priority;
+  waiting.tokens = admission_.expected_tokens;
+  settlement_.process_place().release();
+  settlement_.model_place().release();
+}
+
+bool Search::may_use(Deployment& deployment, MonoTime now) noexcept {
+  if (deployment.health.is_untroubled()) return true;
+  const Admits admits = deployment.health.admits(now);
+  const bool has_probe_place =
+      deployment.probe_places == nullptr || !deployment.probe_places->is_full();
+  if (admits == Admits::kYes || (admits == Admits::kProbe && has_probe_place)) return true;
+  usable_at_ = std::min(usable_at_, deployment.health.usable_at(now));
+  return false;
+}
+
+route::RouteSet Search::find_usable(const PlaceBank* only) noexcept {
+  const MonoTime now = services_.ring.now();
+  const config::Model& model = generation_.config.model(model_);
+  route::RouteSet usable;
+  full_ = {};
+  usable_at_ = MonoTime::max();
+  bool some_rest = false;
+  open_.for_each([&](uint32_t index) {
+    Deployment& deployment = *generation_.deployments[model.routes[index].upstream.value];
+    PlaceBank* const places = deployment.places;
+    if (!may_use(deployment, now)) {
+      some_rest = true;
+    } else if (only != nullptr ? places != only
+                               : places != nullptr && (places->is_full() ||
+                                                       services_.waiting_room.is_wanted(*places))) {
+      full_.add(index);
+    } else {
+      usable.add(index);
+    }
+  });
+  if (usable.empty()) {
+    lacks_ = Lacks::kDeploymentPlace;
+    obstacle_ = !full_.empty() ? Obstacle::kFull
+                : some_rest    ? Obstacle::kResting
+                               : Obstacle::kSpent;
+  }
+  return usable;
+}
+
+route::Choice Search::choice() noexcept {
+  return {.now = services_.ring.now(),
+          .random = services_.random.next_u64(),
+          .affinity_key = affinity_key_,
+          .is_stream = admission_.envelope.stream};
+}
+
+Seat Search::take_from(route::RouteSet usable, limit::Place place) noexcept {
+  const config::Model& model = generation_.config.model(model_);
+  limit::ShardWaker& waker = services_.waiting_room.waker();
+  while (!usable.empty()) {
+    const std::optional<route::Pick> pick = generation_.router.pick(model_, usable, choice());
+    if (!pick) break;
+    usable.remove(pick->index);
+    Deployment& deployment = *generation_.deployments[model.routes[pick->index].upstream.value];
+    limit::Place probe;
+    const bool is_probe = deployment.health.admits(services_.ring.now()) == Admits::kProbe;
+    if (is_probe && deployment.probe_places != nullptr) {
+      if (!deployment.probe_places->try_take()) continue;
+      probe = limit::Place(*deployment.probe_places, waker);
+    }
+    if (!place.is_held() && deployment.places != nullptr) {
+      if (!try_take(*deployment.places)) {
+        full_.add(pick->index);
+        continue;
+      }
+      place = limit::Place(*deployment.places, waker);
+    }
+    open_.remove(pick->index);
+    ++retries.attempts_made;
+    obstacle_ = Obstacle::kNone;
+    return Seat(generation_, model_, pick->index, std::move(place), std::move(probe), is_probe);
+  }
+  // What is left was taken by another shard in this instant.
+  if (obstacle_ == Obstacle::kNone) {
+    lacks_ = Lacks::kDeploymentPlace;
+    obstacle_ = full_.empty() ? Obstacle::kResting : Obstacle::kFull;
+  }
+  return {};
+}
+
+}  // namespace sluice::exchange

@@ -1,0 +1,108 @@
+// Where an exchange stands in its search for a deployment: what it has tried, and what is left.
+#pragma once
+
+#include <optional>
+
+#include <sluice/base/deadline.h>
+#include <sluice/exchange/endpoint.h>
+#include <sluice/exchange/services.h>
+#include <sluice/exchange/waiting_room.h>
+#include <sluice/http/request_parser.h>
+#include <sluice/json/envelope_reader.h>
+#include <sluice/resilience/retry_policy.h>
+#include <sluice/route/router.h>
+
+#include "phases.h"
+#include "seat.h"
+
+namespace sluice::exchange {
+
+// Lives in the frame of route_and_send(). Everything given outlives it.
+class Search {
+ public:
+  Search(Services& services, Generation& generation, Endpoint endpoint,
+         const http::RequestHead& head, const Admission& admission,
+         Settlement& settlement) noexcept;
+  Search(const Search&) = delete;
+  Search& operator=(const Search&) = delete;
+
+  // What stands in the way of a seat when there is none.
+  enum class Obstacle : uint8_t {
+    kNone,
+    kSpent,    // Every candidate was tried, or none can serve this request.
+    kResting,  // Those that are left rest; see usable_at().
+    kFull,     // Those that are left have no place; see describe().
+  };
+  // Takes a deployment for the next attempt. `place` is one that was waited for; a deployment's is
+  // for that deployment only. Does not suspend.
+  [[nodiscard]] Seat take_seat(limit::Place place = {}) noexcept;
+  // Takes a second one beside it, for a hedge; not taken when there is none at this moment.
+  [[nodiscard]] Seat take_other_seat() noexcept;
+  [[nodiscard]] Obstacle obstacle() const noexcept { return obstacle_; }
+
+  // Turns to the next model that the present one falls back to and that the key may call; false
+  // when there is none.
+  [[nodiscard]] bool fall_back() noexcept;
+  // Lets all candidates of the present model be tried once more; false when no attempt is left,
+  // none was made since the last time, or a failure was of a kind that repeats itself.
+  [[nodiscard]] bool begin_another_round() noexcept;
+  // Whether there is anything left that could be tried, perhaps after a wait.
+  [[nodiscard]] bool has_more() const noexcept;
+  void note_failure(const resilience::AttemptEnd& end) noexcept;
+
+  // Says in `waiting` what is lacked, and gives back what would be held in vain meanwhile.
+  void describe(InLine& waiting) noexcept;
+
+  [[nodiscard]] ModelId model() const noexcept { return model_; }
+  [[nodiscard]] ModelFlow& flow() const noexcept { return *generation_.flows[model_.value]; }
+  // When the first of those that rest is usable again; max() when nobody knows.
+  [[nodiscard]] MonoTime usable_at() const noexcept { return usable_at_; }
+  // When the request's time is over, as long as no route is chosen.
+  [[nodiscard]] Deadline total() const noexcept;
+  // Whether any model so far has a route that could serve the request.
+  [[nodiscard]] bool has_candidates() const noexcept { return has_candidates_; }
+
+  Services& services() const noexcept { return services_; }
+  Generation& generation() const noexcept { return generation_; }
+  const http::RequestHead& head() const noexcept { return head_; }
+  const Admission& admission() const noexcept { return admission_; }
+  Settlement& settlement() const noexcept { return settlement_; }
+  [[nodiscard]] Endpoint endpoint() const noexcept { return endpoint_; }
+
+  resilience::RetryState retries;
+
+ private:
+  // Places of the process and of the model, held until the exchange has settled.
+  [[nodiscard]] bool take_outer_places(limit::Place& served) noexcept;
+  [[nodiscard]] bool take_place(PlaceBank* bank, limit::Place& held, limit::Place& served) noexcept;
+  // Nobody takes a place that somebody in line waits for.
+  [[nodiscard]] bool try_take(PlaceBank& bank) noexcept;
+  // The candidates that may be used at this moment; sets obstacle_, full_ and usable_at_ by the
+  // others. With `only`, those that it is a place of.
+  [[nodiscard]] route::RouteSet find_usable(const PlaceBank* only) noexcept;
+  [[nodiscard]] bool may_use(Deployment& deployment, MonoTime now) noexcept;
+  [[nodiscard]] Seat take_from(route::RouteSet usable, limit::Place place) noexcept;
+  [[nodiscard]] route::Choice choice() noexcept;
+  void begin_round() noexcept;
+  void turn_to(ModelId model) noexcept;
+
+  Services& services_;
+  Generation& generation_;
+  Endpoint endpoint_;
+  const http::RequestHead& head_;
+  const Admission& admission_;
+  Settlement& settlement_;
+  ModelId model_;
+  uint32_t next_fallback_ = 0;
+  route::RouteSet open_;
+  Obstacle obstacle_ = Obstacle::kNone;
+  Lacks lacks_ = Lacks::kDeploymentPlace;
+  route::RouteSet full_;  // Routes that lack only a place.
+  MonoTime usable_at_ = MonoTime::max();
+  uint32_t round_began_with_ = 0;  // Attempts made by then.
+  uint64_t affinity_key_ = 0;      // Of the present model's settings.
+  bool has_candidates_ = false;
+  bool may_repeat_ = true;  // Asking the same deployment again makes sense.
+};
+
+}  // namespace sluice::exchange

@@ -1,0 +1,54 @@
+// A deployment chosen for one attempt, and all that is held there until the attempt has ended.
+#pragma once
+
+#include <utility>
+
+#include <sluice/exchange/generation.h>
+#include <sluice/limit/place.h>
+#include <sluice/resilience/judge.h>
+
+namespace sluice::exchange {
+
+// Counted as in flight from open() until end(), whichever way that comes: dropped without a word it
+// was cancelled, and says nothing about its deployment. Move-only; one shard.
+class Seat {
+ public:
+  Seat() noexcept = default;
+  // Nothing is counted yet. The generation outlives it.
+  Seat(Generation& generation, ModelId model, uint32_t route_index, limit::Place place,
+       limit::Place probe_place, bool is_probe) noexcept;
+  Seat(Seat&& other) noexcept;
+  Seat& operator=(Seat&& other) noexcept;
+  ~Seat() { cancel(); }
+
+  [[nodiscard]] bool is_taken() const noexcept { return deployment_ != nullptr; }
+  [[nodiscard]] const config::Route& route() const noexcept { return *route_; }
+  [[nodiscard]] uint32_t route_index() const noexcept { return route_index_; }
+  [[nodiscard]] ModelId model() const noexcept { return model_; }
+  [[nodiscard]] UpstreamId upstream() const noexcept { return route_->upstream; }
+  [[nodiscard]] Deployment& deployment() const noexcept { return *deployment_; }
+
+  void open(MonoTime now) noexcept;
+  [[nodiscard]] MonoTime opened_at() const noexcept { return opened_at_; }
+  // The attempt has ended; gives everything back. Once, after open().
+  void end(metrics::AttemptOutcome outcome, const resilience::Judgement& judgement,
+           MonoTime now) noexcept;
+
+ private:
+  void cancel() noexcept;
+
+  Deployment* deployment_ = nullptr;
+  const config::Route* route_ = nullptr;
+  uint32_t route_index_ = 0;
+  ModelId model_;
+  bool is_probe_ = false;
+  bool is_open_ = false;
+  MonoTime opened_at_;
+  limit::Place place_;
+  limit::Place probe_place_;
+};
+
+// What an attempt's end counts as.
+[[nodiscard]] metrics::AttemptOutcome outcome_of(const resilience::AttemptEnd& end) noexcept;
+
+}  // namespace sluice::exchange
