@@ -224,7 +224,8 @@ class Costs:
 
 def large_config(word, keys=10_000, deployments=200, routes=50):
     """The usual configuration with so many more keys and deployments; a format text like it."""
-    upstreams = "".join(f'  - {{{{name: up-{i}, url: "http://127.0.0.1:{{upstream}}"}}}}\n'
+    upstreams = "".join(f'  - {{{{name: up-{i}, url: "http://127.0.0.1:{{upstream}}", '
+                        f'private_addresses: true}}}}\n'
                         for i in range(deployments))
     models = "".join(
         f"  - {{{{name: model-{first}, routes: ["
@@ -238,7 +239,8 @@ def large_config(word, keys=10_000, deployments=200, routes=50):
 
 def https_config(count):
     """So many https upstreams, which are never dialled."""
-    upstreams = "".join(f'  - {{{{name: up-{i}, url: "https://127.0.0.1:{{upstream}}/{i}"}}}}\n'
+    upstreams = "".join(f'  - {{{{name: up-{i}, url: "https://127.0.0.1:{{upstream}}/{i}", '
+                        f'private_addresses: true}}}}\n'
                         for i in range(count))
     models = ("  - {{name: secure, routes: ["
               + ", ".join(f"{{{{upstream: up-{i}}}}}" for i in range(count)) + "]}}\n")

@@ -20,7 +20,8 @@ access_log: {{file: "{folder}/access-{port}.log"}}
 log: {{file: "{folder}/sluice-{port}.log"}}
 metrics: {{listen: "127.0.0.1:0"}}
 upstreams:
-  - {{name: canned, url: "http://127.0.0.1:{upstream}", stream_usage: inject}}
+  - {{name: canned, url: "http://127.0.0.1:{upstream}", private_addresses: true,
+     stream_usage: inject}}
 models:
   - {{name: {model}, routes: [{{upstream: canned}}]}}
 keys:
@@ -35,7 +36,7 @@ usage: off
 access_log: off
 log: {{file: "{folder}/sluice-{port}.log"}}
 upstreams:
-  - {{name: canned, url: "http://127.0.0.1:{upstream}"}}
+  - {{name: canned, url: "http://127.0.0.1:{upstream}", private_addresses: true}}
 models:
   - {{name: {model}, routes: [{{upstream: canned}}]}}
 """

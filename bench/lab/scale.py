@@ -39,7 +39,8 @@ def with_deployments(count):
     """So many upstreams, shared out to models of up to ROUTES routes. Each has its own address, so
     that none uses the connections of another; all reach one server, which listens on any."""
     upstreams = "".join(f'  - {{{{name: up-{i}, url: "http://127.1.{i // 250}.{i % 250 + 1}:'
-                        '{upstream}", stream_usage: inject}}\n' for i in range(count))
+                        '{upstream}", private_addresses: true, stream_usage: inject}}\n'
+                        for i in range(count))
     models = "".join(
         f"  - {{{{name: model-{number}, routes: ["
         + ", ".join(f"{{{{upstream: up-{i}}}}}"

@@ -25,9 +25,10 @@ std::optional<Fault> refuse_host(std::string_view host, bool private_addresses) 
     case IpClass::kPublic:
     case IpClass::kForbidden: break;
   }
-  return Fault{"has an address that no server on the network has: a link-local, metadata, "
-               "multicast or reserved one",
-               "write the server's routable address"};
+  return Fault{
+      "has an address that no server on the network has: a link-local, metadata, "
+      "multicast or reserved one",
+      "write the server's routable address"};
 }
 
 }  // namespace sluice::config

@@ -129,9 +129,8 @@ inline constexpr auto read_section =
 
 // Reads what a draft holds beside its own members, by the reader of a struct that it derives from.
 template <auto Read>
-inline constexpr auto of_base = [](Walk& walk, const Node& node, auto& out) {
-  Read(walk, node, out);
-};
+inline constexpr auto of_base =
+    [](Walk& walk, const Node& node, auto& out) { Read(walk, node, out); };
 
 template <const auto& Table>
 inline constexpr auto list_section =

@@ -194,8 +194,8 @@ void read_proxy_url(Walk& walk, const Node& node, ProxyDraft& draft) {
 }
 
 void read_proxy_authorization(Walk& walk, const Node& node, ProxyDraft& draft) {
-  auto value = read_bare_secret(walk, node, true,
-                                "write the whole value, as `Basic dXNlcjpwYXNzd29yZA==`");
+  auto value =
+      read_bare_secret(walk, node, true, "write the whole value, as `Basic dXNlcjpwYXNzd29yZA==`");
   if (value) draft.proxy.authorization = std::move(*value);
 }
 
@@ -204,8 +204,7 @@ void read_proxy_user(Walk& walk, const Node& node, ProxyDraft& draft) {
 }
 
 void read_proxy_password(Walk& walk, const Node& node, ProxyDraft& draft) {
-  auto value =
-      read_bare_secret(walk, node, true, "remove control characters and outer spaces");
+  auto value = read_bare_secret(walk, node, true, "remove control characters and outer spaces");
   if (value) draft.password = std::move(*value);
 }
 
@@ -213,12 +212,11 @@ void read_proxy_private(Walk& walk, const Node& node, ProxyDraft& draft) {
   if (const auto value = walk.boolean(node)) draft.proxy.allow_private = *value;
 }
 
-constexpr std::array kProxyFields = {
-    Field<ProxyDraft>{"url", read_proxy_url, Presence::kRequired},
-    Field<ProxyDraft>{"authorization", read_proxy_authorization},
-    Field<ProxyDraft>{"user", read_proxy_user},
-    Field<ProxyDraft>{"password", read_proxy_password},
-    Field<ProxyDraft>{"private_addresses", read_proxy_private}};
+constexpr std::array kProxyFields = {Field<ProxyDraft>{"url", read_proxy_url, Presence::kRequired},
+                                     Field<ProxyDraft>{"authorization", read_proxy_authorization},
+                                     Field<ProxyDraft>{"user", read_proxy_user},
+                                     Field<ProxyDraft>{"password", read_proxy_password},
+                                     Field<ProxyDraft>{"private_addresses", read_proxy_private}};
 
 }  // namespace
 

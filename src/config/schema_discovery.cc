@@ -106,9 +106,9 @@ void add_members(Walk& walk, const Node& at, const Upstream& pattern,
   const size_t first = upstreams.size();
   for (const Member& member : members) {
     if (upstreams.size() >= upstreams_max || upstreams.size() - first >= kGroupMembersMax) {
-      return walk.warn(at, "has more servers than are allowed; the last are left out",
-                       fmt::format("keep to {} for one item, {} for all", kGroupMembersMax,
-                                   upstreams_max));
+      return walk.warn(
+          at, "has more servers than are allowed; the last are left out",
+          fmt::format("keep to {} for one item, {} for all", kGroupMembersMax, upstreams_max));
     }
     const auto host = parse_server_name(member.host);
     const auto fault = host ? refuse_host(*host, pattern.private_addresses)
@@ -126,9 +126,9 @@ void add_members(Walk& walk, const Node& at, const Upstream& pattern,
     upstream.name = fmt::format("{}/{}{}{}:{}", pattern.name, is_v6 ? "[" : "", *host,
                                 is_v6 ? "]" : "", upstream.endpoint.port);
     upstream.weight = std::clamp(member.weight, 1u, kMemberWeightMax) * pattern.weight;
-    const bool is_repeated = std::any_of(
-        upstreams.begin() + static_cast<std::ptrdiff_t>(first), upstreams.end(),
-        [&](const Upstream& other) { return other.name == upstream.name; });
+    const bool is_repeated =
+        std::any_of(upstreams.begin() + static_cast<std::ptrdiff_t>(first), upstreams.end(),
+                    [&](const Upstream& other) { return other.name == upstream.name; });
     if (!is_repeated) upstreams.push_back(std::move(upstream));
   }
 }

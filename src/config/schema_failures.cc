@@ -26,8 +26,7 @@ constexpr std::array kBreakerFields = {
     Field<BreakerSettings>{"requests_min",
                            read_number<&BreakerSettings::requests_min, 1, 1'000'000>},
     Field<BreakerSettings>{"window", read_duration<&BreakerSettings::window, kSecond, kHour>},
-    Field<BreakerSettings>{"consecutive",
-                           read_number<&BreakerSettings::consecutive, 1, 1'000'000>},
+    Field<BreakerSettings>{"consecutive", read_number<&BreakerSettings::consecutive, 1, 1'000'000>},
     Field<BreakerSettings>{"open_for", read_duration<&BreakerSettings::open_for, 100, 24 * kHour>},
     Field<BreakerSettings>{"probes", read_number<&BreakerSettings::probes, 1, 100>},
     Field<BreakerSettings>{"successes", read_number<&BreakerSettings::successes, 1, 1000>}};
@@ -88,10 +87,9 @@ constexpr std::array kFailureFields = {
 void read_health_path(Walk& walk, const Node& node, HealthCheck& health) {
   auto path = walk.text(node);
   if (!path) return;
-  const bool is_target = path->starts_with('/') && path->size() <= kHealthPathBytesMax &&
-                         std::ranges::all_of(*path, [](char c) {
-                           return c > 0x20 && c < 0x7f && c != '#';
-                         });
+  const bool is_target =
+      path->starts_with('/') && path->size() <= kHealthPathBytesMax &&
+      std::ranges::all_of(*path, [](char c) { return c > 0x20 && c < 0x7f && c != '#'; });
   if (!is_target) {
     return walk.error(node, "must begin with '/' and be at most 1024 visible ASCII characters",
                       "write it as /health");

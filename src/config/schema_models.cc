@@ -26,8 +26,12 @@ struct RouteDraft : Route {
 
 // A model with what becomes part of its routes or of other models once all of it has been read.
 struct ModelDraft : Model {
+  struct Alias {
+    std::string name;
+    const Node* at;
+  };
   ClockDraft clocks;
-  std::vector<std::string> aliases;
+  std::vector<Alias> aliases;
 };
 
 template <auto Member>
@@ -96,7 +100,7 @@ void read_aliases(Walk& walk, const Node& node, ModelDraft& model) {
       return walk.error(item, "belongs to a model with a `*`, or has one itself",
                         "give the pattern a model of its own, without aliases");
     }
-    model.aliases.push_back(std::move(*name));
+    model.aliases.push_back({std::move(*name), &item});
   });
 }
 
@@ -217,19 +221,16 @@ void add_name(Walk& walk, const Node& item, const std::string& name, ModelId id,
   }
 }
 
-void add_aliases(Walk& walk, const Node& item, const ModelDraft& model, ModelId id,
-                 Snapshot& snapshot) {
-  for (size_t i = 0; i < model.aliases.size(); ++i) {
-    const std::string& alias = model.aliases[i];
-    const Walk::Step list(walk, "aliases");
-    const Walk::Step step(walk, i);
-    const auto taken = walk.model_names.add(alias, {id.value, item.line});
+void add_aliases(Walk& walk, const ModelDraft& model, ModelId id, Snapshot& snapshot) {
+  for (const auto& [name, at] : model.aliases) {
+    const auto taken = walk.model_names.add(name, {id.value, at->line});
     if (!taken) {
-      snapshot.models_by_name.emplace(alias, id);
+      snapshot.models_by_name.emplace(name, id);
       continue;
     }
-    walk.error(item,
-               fmt::format("`{}` is a name of the model in line {} already", alias, taken->line),
+    const Walk::Step step(walk, "aliases");
+    walk.error(*at,
+               fmt::format("have `{}`, which line {} names a model already", name, taken->line),
                "give each name to one model, once");
   }
 }
@@ -344,7 +345,7 @@ void read_models(Walk& walk, const Node& node, Snapshot& snapshot) {
     read_model(walk, item, draft, snapshot);
     const ModelId id{static_cast<uint32_t>(i)};
     if (!draft.name.empty()) add_name(walk, item, draft.name, id, snapshot);
-    add_aliases(walk, item, draft, id, snapshot);
+    add_aliases(walk, draft, id, snapshot);
     snapshot.models.push_back(std::move(static_cast<Model&>(draft)));
   });
   sort_wildcards(snapshot.wildcards);

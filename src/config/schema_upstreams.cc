@@ -137,10 +137,9 @@ constexpr std::array kUpstreamFields = {
     Field<UpstreamDraft>{"pool", read_section<&Upstream::pool, kPoolFields>, Presence::kOptional,
                          list_section<kPoolFields>},
     Field<UpstreamDraft>{"stream_usage", read_stream_usage},
-    Field<UpstreamDraft>{"concurrency_max",
-                         read_number<&Upstream::concurrency_max, 0, 1'000'000>},
-    Field<UpstreamDraft>{"breaker", read_own<&Upstream::breaker, read_breaker>,
-                         Presence::kOptional, list_breaker_keys},
+    Field<UpstreamDraft>{"concurrency_max", read_number<&Upstream::concurrency_max, 0, 1'000'000>},
+    Field<UpstreamDraft>{"breaker", read_own<&Upstream::breaker, read_breaker>, Presence::kOptional,
+                         list_breaker_keys},
     Field<UpstreamDraft>{"cooldown", read_own<&Upstream::cooldown, read_cooldown>,
                          Presence::kOptional, list_cooldown_keys},
     Field<UpstreamDraft>{"failures", read_own<&Upstream::cooldown, read_failures>,
@@ -162,6 +161,14 @@ void check_upstream(Walk& walk, const Node& item, const Snapshot& snapshot,
     if (const auto fault = refuse_host(upstream.endpoint.host, upstream.private_addresses)) {
       walk.error(*upstream.url, name + fault->cause, fault->remedy);
     }
+  }
+  if (upstream.discovery && upstream.discovery->kind == DiscoveryKind::kHttp) {
+    const Walk::Step discover(walk, "discover");
+    const Walk::Step step(walk, "http");
+    const Node& source = *find_key(*find_key(item, "discover"), "http");
+    const auto endpoint = parse_url(upstream.discovery->target);
+    const auto fault = refuse_host(endpoint ? endpoint->host : "", upstream.private_addresses);
+    if (fault) walk.error(source, *fault);
   }
   if (!upstream.tls || upstream.tls->verify) return;
   // Whoever can reach the path between could read and answer in the upstream's name.

@@ -58,8 +58,8 @@ class Failures(unittest.TestCase):
         return f"""
 development: true
 upstreams:
-  - {{name: a, url: {first}}}
-  - {{name: b, url: {second}}}
+  - {{name: a, url: {first}, private_addresses: true}}
+  - {{name: b, url: {second}, private_addresses: true}}
 models:
   - name: m
     routes: [{{upstream: a, priority: 0}}, {{upstream: b, priority: 1}}]

@@ -308,6 +308,7 @@ development: true
 upstreams:
   - name: up
     url: {upstream.url}
+    private_addresses: true
 {upstream_extra}
 models:
   - name: m

@@ -68,7 +68,8 @@ class Instructions : public Stage {
 
   Instructions()
       : Stage(ShardOptions{.config = "upstreams:\n"
-                                     "  - {name: a, url: 'http://10.0.1.1:8000'}\n"
+                                     "  - {name: a, url: 'http://10.0.1.1:8000',"
+                                     " private_addresses: true}\n"
                                      "models:\n"
                                      "  - {name: m, routes: [{upstream: a}]}\n"
                                      "keys:\n"

@@ -29,7 +29,7 @@ inline std::string scene_config(support::Prng& prng, uint32_t upstreams, bool is
   for (uint32_t i = 0; i < upstreams; ++i) {
     const std::string url =
         (is_secured ? "https://10.0.1." : "http://10.0.1.") + std::to_string(i + 1) + ":8000";
-    text += "  - name: u" + std::to_string(i) + "\n    url: " + url +
+    text += "  - name: u" + std::to_string(i) + "\n    private_addresses: true\n    url: " + url +
             (is_secured ? "\n    tls: {ca: ca.pem, server_name: upstream.test}" : "") +
             "\n    pool: {idle_max: " + pick(0, 4) + ", idle_timeout: " + pick(10, 3000) +
             "ms, age_max: " + pick(10, 3000) +

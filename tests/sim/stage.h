@@ -54,9 +54,9 @@ class Stage : public testing::Test {
   static constexpr std::string_view kConfig =
       "timeouts: {head: 1s, body: 2s, keep_alive: 3s, stall: 4s}\n"
       "upstreams:\n"
-      "  - {name: a, url: 'http://10.0.1.1:8000',"
+      "  - {name: a, url: 'http://10.0.1.1:8000', private_addresses: true,"
       " timeouts: {connect: 500ms, response: 5s, idle: 6s}}\n"
-      "  - {name: b, url: 'http://10.0.1.2:8000',"
+      "  - {name: b, url: 'http://10.0.1.2:8000', private_addresses: true,"
       " timeouts: {connect: 500ms, response: 5s, idle: 6s}}\n"
       "models:\n"
       "  - {name: m, routes: [{upstream: a}]}\n"

@@ -30,7 +30,6 @@ struct LoadOutcome {
 
 // Loads `text` as if it were the content of `path`. Pure but for what `environment` does.
 [[nodiscard]] LoadOutcome load_text(std::string_view text, const std::string& path,
-                                    const Environment& environment,
-                                    const Members& members = {});
+                                    const Environment& environment, const Members& members = {});
 
 }  // namespace sluice::config

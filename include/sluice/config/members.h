@@ -13,9 +13,9 @@ inline constexpr size_t kGroupMembersMax = 1024;
 // One found server. What cannot be dialled, and what is beyond the bounds, is left out by the load
 // with a warning: what a network answers never makes a configuration fail.
 struct Member {
-  std::string host;      // Name, or numeric address without brackets.
-  uint16_t port = 0;     // 0 is the port of the item's `url`.
-  uint32_t weight = 1;   // Multiplied with the item's own; 1-1000.
+  std::string host;     // Name, or numeric address without brackets.
+  uint16_t port = 0;    // 0 is the port of the item's `url`.
+  uint32_t weight = 1;  // Multiplied with the item's own; 1-1000.
   bool operator==(const Member&) const = default;
 };
 

@@ -77,6 +77,7 @@ limits:
 upstreams:
   - name: sim
     url: ${upstreamUrl}
+    private_addresses: true
     credential: ${UPSTREAM_KEY}
 ${tlsOfUpstream}models:
 ${models.join('')}  - name: private

@@ -32,7 +32,8 @@ TEST(Check, every_problem_is_one_line) {
 TEST(Check, valid_file_is_summed_up_and_its_warnings_are_marked) {
   const auto outcome = load(
       "listen: 127.0.0.1:0\ndevelopment: true\n"
-      "upstreams: [{name: u, url: 'http://127.0.0.1:1'}, {name: v, url: 'http://127.0.0.1:2'}]\n"
+      "upstreams: [{name: u, url: 'http://127.0.0.1:1', private_addresses: true},\n"
+      "            {name: v, url: 'http://127.0.0.1:2', private_addresses: true}]\n"
       "models: [{name: m, routes: [{upstream: u}, {upstream: v}]}]\n");
   ASSERT_NE(outcome.snapshot, nullptr);
   EXPECT_EQ(describe_valid(*outcome.snapshot), "a.yaml is valid: 2 upstreams, 1 model, 0 keys\n");
@@ -50,7 +51,7 @@ class CheckFiles : public ::testing::Test {
           "tls: {certificates: [{certificate: " +
               at("a.pem") + ", key: file://" + at("a.key") +
               "}]}\n"
-              "upstreams: [{name: u, url: 'http://127.0.0.1:1'}]\n"
+              "upstreams: [{name: u, url: 'http://127.0.0.1:1', private_addresses: true}]\n"
               "models: [{name: m, routes: [{upstream: u}]}]\n");
   }
   void TearDown() override { std::filesystem::remove_all(directory_); }

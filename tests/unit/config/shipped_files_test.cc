@@ -37,10 +37,12 @@ std::vector<std::filesystem::path> yaml_files(const std::filesystem::path& direc
 // What the shipped files draw from outside.
 FakeEnvironment shipped_environment() {
   FakeEnvironment fake;
-  for (const char* name : {"LOCAL_KEY", "SLUICE_KEY", "RESEARCH_KEY", "FIRST_API_KEY"}) {
+  for (const char* name :
+       {"LOCAL_KEY", "SLUICE_KEY", "RESEARCH_KEY", "FIRST_API_KEY", "PROXY_AUTHORIZATION"}) {
     fake.variables[name] = std::string("0123456789abcdef-") + name;
   }
-  for (const char* name : {"chat-app", "search-prod", "search-trial", "second-api-key"}) {
+  for (const char* name : {"chat-app", "search-prod", "search-trial", "second-api-key",
+                           "spare-password", "provider-key", "proxy-password"}) {
     const std::string path = std::string("/run/secrets/") + name;
     fake.files[path] = {"0123456789abcdef-" + std::string(name) + "\n", false};
   }
@@ -107,6 +109,21 @@ TEST(ShippedFiles, d040_full_yaml_shows_the_defaults) {
   EXPECT_EQ(shown.timeouts, defaults.timeouts);
   EXPECT_EQ(shown.upstreams[0].timeouts, defaults.upstreams[0].timeouts);
   EXPECT_EQ(shown.upstreams[0].pool, defaults.upstreams[0].pool);
+  EXPECT_EQ(shown.timeout_header_max, defaults.timeout_header_max);
+  EXPECT_EQ(shown.outliers, OutlierSettings());
+  EXPECT_EQ(shown.upstreams[0].breaker, BreakerSettings());
+  EXPECT_EQ(shown.upstreams[0].cooldown.after_429, CooldownSettings().after_429);
+  EXPECT_EQ(shown.upstreams[0].cooldown.max, CooldownSettings().max);
+  EXPECT_EQ(shown.upstreams[0].health, HealthCheck());
+  EXPECT_EQ(shown.upstreams[0].slow_start, Upstream().slow_start);
+  EXPECT_EQ(shown.upstreams[0].serves, Capabilities());
+  EXPECT_EQ(shown.models[0].strategy, Model().strategy);
+  EXPECT_EQ(shown.models[0].retries, RetrySettings());
+  EXPECT_EQ(shown.models[0].queue, QueueSettings());
+  EXPECT_EQ(shown.models[0].hedge, HedgeSettings());
+  EXPECT_EQ(shown.models[0].recovery, RecoverySettings());
+  EXPECT_EQ(shown.models[0].ping, Model().ping);
+  EXPECT_EQ(shown.models[1].affinity, Affinity());
   ASSERT_TRUE(shown.tls && shown.upstreams[1].tls);
   EXPECT_EQ(shown.tls->version_min, ListenerTls().version_min);
   EXPECT_EQ(shown.tls->handshakes_per_second, ListenerTls().handshakes_per_second);

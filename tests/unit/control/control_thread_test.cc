@@ -22,7 +22,7 @@ listen: 127.0.0.1:0
 development: true
 drain_timeout: 0s
 upstreams:
-  - {name: one, url: "http://127.0.0.1:1"}
+  - {name: one, url: "http://127.0.0.1:1", private_addresses: true}
 models:
   - {name: small, routes: [{upstream: one}]}
 )";

@@ -250,7 +250,7 @@ TEST_F(TlsFilesTest, a_configuration_whose_files_have_errors_is_not_loaded) {
   write("x.yaml",
         "listen: 127.0.0.1:0\ndevelopment: true\n"
         "tls: {certificates: [{certificate: a.pem, key: a.key}]}\n"
-        "upstreams: [{name: u, url: 'http://127.0.0.1:1'}]\n"
+        "upstreams: [{name: u, url: 'http://127.0.0.1:1', private_addresses: true}]\n"
         "models: [{name: m, routes: [{upstream: u}]}]\n");
   const Loaded good = load_with_files("x.yaml", environment_, kNow);
   ASSERT_NE(good.config.snapshot, nullptr);

@@ -32,7 +32,7 @@ class TlsProfilesTest : public ::testing::Test {
   LoadedWithTls load(const std::string& certificates, size_t shards = 1) {
     files_.files["s.yaml"] =
         "listen: 127.0.0.1:0\ndevelopment: true\n"
-        "upstreams: [{name: u, url: http://127.0.0.1:1}]\n"
+        "upstreams: [{name: u, url: http://127.0.0.1:1, private_addresses: true}]\n"
         "models: [{name: m, routes: [{upstream: u}]}]\ntls: {certificates: [" +
         certificates + "]}\n";
     return load_with_tls("s.yaml", files_, SystemClock().wall(), shards, system_);
