@@ -20,12 +20,21 @@ enum class Field : uint8_t {
   kMaxOutputTokens,
   kN,
   kUser,
+  kPromptCacheKey,
+  kPrompt,  // Goes by several names.
   kOther,
 };
 
-constexpr std::array<std::string_view, 8> kFieldNames = {
-    "model", "stream", "stream_options", "max_tokens", "max_completion_tokens", "max_output_tokens",
-    "n",     "user"};
+constexpr std::array<std::string_view, 9> kFieldNames = {"model",
+                                                         "stream",
+                                                         "stream_options",
+                                                         "max_tokens",
+                                                         "max_completion_tokens",
+                                                         "max_output_tokens",
+                                                         "n",
+                                                         "user",
+                                                         "prompt_cache_key"};
+constexpr std::array<std::string_view, 3> kPromptNames = {"messages", "prompt", "input"};
 constexpr std::string_view kIncludeUsage = "include_usage";
 constexpr size_t kNameBytesMax = 21;
 
@@ -54,8 +63,9 @@ Field find_field(std::string_view raw_key) noexcept {
   const auto find = [](std::string_view key) {
     if (key.size() > kNameBytesMax) return Field::kOther;
     const Field field = kFieldOfLength[key.size()];
-    if (field == Field::kOther) return field;
-    return key == kFieldNames[static_cast<size_t>(field)] ? field : Field::kOther;
+    if (field != Field::kOther && key == kFieldNames[static_cast<size_t>(field)]) return field;
+    return std::ranges::find(kPromptNames, key) == kPromptNames.end() ? Field::kOther
+                                                                      : Field::kPrompt;
   };
   if (const Field field = find(raw_key); field != Field::kOther) return field;
   std::array<char, kRawNameBytesMax> scratch;
@@ -128,6 +138,7 @@ class EnvelopeWalk {
   // False on a syntax fault only, like all that follow.
   bool read_member(Field field) noexcept {
     if (field == Field::kOther) return cursor_.skip_value();
+    if (field == Field::kPrompt) return read_prompt();
     const std::string_view name = kFieldNames[static_cast<size_t>(field)];
     if (was_seen(field)) {
       refuse(name, "given twice");
@@ -151,13 +162,10 @@ class EnvelopeWalk {
         break;
       case Field::kMaxOutputTokens: read_count(name, token, envelope_.max_output_tokens); break;
       case Field::kN: read_count(name, token, envelope_.n); break;
-      case Field::kUser:
-        if (const auto text = string_inside(token))
-          envelope_.user = *text;
-        else if (token != "null")
-          refuse(name, "not a string");
-        break;
+      case Field::kUser: read_text(name, token, envelope_.user); break;
+      case Field::kPromptCacheKey: read_text(name, token, envelope_.prompt_cache_key); break;
       case Field::kStreamOptions:
+      case Field::kPrompt:
       case Field::kOther: break;
     }
     return true;
@@ -170,6 +178,25 @@ class EnvelopeWalk {
     envelope_.model_token = range_of(token);
     const bool is_plain = raw->find('\\') == std::string_view::npos;
     envelope_.model = is_plain ? *raw : std::string_view(model_.data(), unescape(*raw, model_));
+  }
+
+  void read_text(std::string_view name, std::string_view token, std::string_view& out) noexcept {
+    if (const auto text = string_inside(token))
+      out = *text;
+    else if (token != "null")
+      refuse(name, "not a string");
+  }
+
+  // Whatever it holds is the upstream's to judge.
+  bool read_prompt() noexcept {
+    const size_t begin = cursor_.offset();
+    if (!cursor_.skip_value()) return false;
+    if (envelope_.prompt.length == 0) {
+      envelope_.prompt = {begin, cursor_.offset() - begin};
+    } else {
+      envelope_.prompt_repeats = true;
+    }
+    return true;
   }
 
   void read_count(std::string_view name, std::string_view token,

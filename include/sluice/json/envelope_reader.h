@@ -42,7 +42,11 @@ struct Envelope {
   std::optional<uint64_t> max_completion_tokens;
   std::optional<uint64_t> max_output_tokens;
   std::optional<uint64_t> n;
-  std::string_view user;  // Raw, its escapes unresolved.
+  std::string_view user;              // Raw, its escapes unresolved.
+  std::string_view prompt_cache_key;  // The same.
+  // The value of the first of `messages`, `prompt` and `input`, perhaps with white space behind it.
+  ByteRange prompt;
+  bool prompt_repeats = false;  // More than one of them is given, or one of them twice.
 
   // The largest of the three limits on output, when any was given.
   [[nodiscard]] std::optional<uint64_t> output_tokens_max() const noexcept;
