@@ -33,6 +33,7 @@ class ChoicesWalk {
   [[nodiscard]] bool read_choices(ChoicesEvent& event) noexcept {
     if (cursor_.peek() != '[') return cursor_.skip_value();
     if (!cursor_.enter_array()) return false;
+    event.has_choices = true;
     bool is_first = true;
     while (true) {
       const TokenCursor::Step step = cursor_.next_element(is_first);

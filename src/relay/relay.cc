@@ -145,6 +145,7 @@ class Relay {
   bool is_ended_ = false;
   bool is_receiving_ = false;
   bool is_cut_ = false;  // The shard's order to end was heard.
+  bool has_lost_bytes_ = false;
   bool awaits_content_ = true;
   Deadline clock_;     // The sooner of the two that still run.
   bool head_pending_;  // The head has not been sent; alone if no byte comes with it.
@@ -172,6 +173,8 @@ void Relay::take_input() noexcept {
     if (standing != Standing::kGoesOn) {
       end_input(standing == Standing::kLost ? RelayEnd::kUpstreamLost : RelayEnd::kUpstreamDiffers);
     } else if (!handed) {
+      // Without memory the filter has passed what the client did not get.
+      has_lost_bytes_ = handed.error().code == ErrorCode::kOverloaded;
       end_input(RelayEnd::kUpstreamMalformed);
     } else if (handover_.is_finished()) {
       end_input(RelayEnd::kFinished);
@@ -234,7 +237,7 @@ void Relay::advance() noexcept {
     if (result_.end == RelayEnd::kFinished) {
       handover_.finish(filling());
     } else if (options_.may_resume && is_upstreams_failure(result_.end)) {
-      result_.is_resumable = handover_.stands_between_events();
+      result_.is_resumable = !has_lost_bytes_ && handover_.stands_between_events();
     }
     if (result_.end != RelayEnd::kFinished && !result_.is_resumable && options_.is_event_stream) {
       const std::string_view event = event_of(result_.end, options_.broken_events);

@@ -30,7 +30,8 @@ struct ChoiceFields {
 struct ChoicesEvent {
   static constexpr size_t kChoicesMax = 8;
 
-  bool has_error = false;  // `error` is there and not null.
+  bool has_error = false;    // `error` is there and not null.
+  bool has_choices = false;  // `choices` is an array.
   size_t count = 0;
   std::array<ChoiceFields, kChoicesMax> choices;
 };
