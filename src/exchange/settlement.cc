@@ -43,6 +43,12 @@ std::optional<Error> error_of(relay::RelayEnd end) noexcept {
       return Error{ErrorCode::kUpstreamProtocol, Side::kUpstream, Retry::kNever, "bad framing"};
     case RelayEnd::kUpstreamStalled:
       return Error{ErrorCode::kUpstreamStalled, Side::kUpstream, Retry::kNever, "no bytes"};
+    case RelayEnd::kUpstreamDiffers:
+      return Error{ErrorCode::kUpstreamLost, Side::kUpstream, Retry::kNever, "resumed otherwise"};
+    case RelayEnd::kFirstTokenLate:
+      return Error{ErrorCode::kFirstTokenTimeout, Side::kUpstream, Retry::kNever, "no content"};
+    case RelayEnd::kTotalLate:
+      return Error{ErrorCode::kTotalTimeout, Side::kUpstream, Retry::kNever, "not whole in time"};
     case RelayEnd::kDownstreamLost:
       return Error{ErrorCode::kDownstreamLost, Side::kDownstream, Retry::kNever, "client left"};
     case RelayEnd::kDownstreamStalled:
