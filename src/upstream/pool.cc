@@ -33,7 +33,7 @@ Pool::Pool(io::Ring& ring, config::PoolLimits limits, metrics::UpstreamCells& ce
       limits_(limits),
       cells_(cells),
       reach_(std::move(reach)),
-      tunnel_request_(reach_.proxy ? tunnel_request(reach_) : ""),
+      tunnel_request_(tunnel_request(reach_)),
       reap_timer_(ring.ready(), ring.timers()) {
   reaping_ = true;
   watch_.add(reap_timer_);

@@ -69,6 +69,7 @@ class ProxyAnswer {
 }  // namespace
 
 std::string tunnel_request(const Reach& reach) {
+  if (!reach.proxy) return {};
   const bool is_ipv6 = reach.host.find(':') != std::string::npos;
   const std::string target =
       (is_ipv6 ? '[' + reach.host + ']' : reach.host) + ':' + std::to_string(reach.port);

@@ -15,7 +15,7 @@ namespace sluice::upstream {
 inline constexpr size_t kProxyAnswerBytesMax = 4096;
 
 // What the proxy is sent; the upstream's name goes there unresolved. Holds the proxy's secret.
-// Only for a reach with a proxy.
+// Empty without a proxy.
 [[nodiscard]] std::string tunnel_request(const Reach& reach);
 
 // Whether the upstream itself may be asked for: a numeric host is held to the same rule as one that

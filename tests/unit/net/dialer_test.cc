@@ -137,5 +137,51 @@ TEST_F(DialerTest, without_a_descriptor_nothing_is_tried) {
   EXPECT_EQ(dialled_->error().code, ErrorCode::kLimit);
 }
 
+// Method: random lists of addresses that answer, refuse or hang, in worlds that fail in all ways,
+// with deadlines and clients that leave. Whatever happens, nothing stays open.
+TEST(DialerRace, random_worlds_end_as_their_addresses_allow_and_leave_nothing_open) {
+  uint32_t won = 0, lost = 0;
+  for (uint64_t seed = 1; seed <= 400; ++seed) {
+    support::Prng prng(seed);
+    support::SimWorld world({.seed = seed,
+                             .faults = seed % 2 == 0 ? support::FaultPlan::rough(prng)
+                                                     : support::FaultPlan::hostile(prng)});
+    io::Ring ring(world.kernel(), world.syscalls(), world.clock(), {.hot = 8, .most = 8});
+    AddressList list;
+    list.count = static_cast<uint32_t>(prng.between(1, AddressList::kMost));
+    bool is_served = false;
+    for (uint32_t i = 0; i < list.count; ++i) {
+      list.entries[i] = support::sim_address(("10.0.4." + std::to_string(i + 1)).c_str(), 80);
+      switch (prng.below(3)) {
+        case 0:
+          is_served = true;
+          world.serve(list.entries[i], [&world]() -> support::SimPeer& { return world.adopt(); });
+          break;
+        case 1: world.net().make_black_hole(list.entries[i]); break;
+        default: break;  // Refuses.
+      }
+    }
+    io::Event gone(ring.ready());
+    if (prng.chance(300)) {
+      world.after(milliseconds(prng.below(1000)), [&gone] { gone.trigger(); });
+    }
+    std::optional<Result<int>> outcome;
+    const Deadline deadline{ring.now() + milliseconds(prng.between(1, 2000))};
+    io::start_detached([](io::Ring* on, AddressList addresses, Deadline until, io::Event* left,
+                          std::optional<Result<int>>* into) -> Task<void> {
+      into->emplace(co_await dial(*on, addresses, {}, until, left));
+    }(&ring, list, deadline, &gone, &outcome));
+    ASSERT_TRUE(world.run_until(ring, [&] { return outcome.has_value(); })) << "seed " << seed;
+    EXPECT_TRUE(is_served || !outcome->has_value()) << "seed " << seed;
+    ++(outcome->has_value() ? won : lost);
+    EXPECT_EQ(ring.ops_in_flight(), 1u) << "seed " << seed;  // The wake-up's.
+    if (*outcome) ring.close(**outcome);
+    ASSERT_TRUE(world.run_for(ring, seconds(2)));
+    EXPECT_EQ(world.files().open_count(), 1u) << "seed " << seed;
+  }
+  EXPECT_GT(won, 50u);
+  EXPECT_GT(lost, 50u);
+}
+
 }  // namespace
 }  // namespace sluice::net
