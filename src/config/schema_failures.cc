@@ -19,7 +19,7 @@ constexpr uint16_t kStatusMax = 599;
 constexpr size_t kBodyPartBytesMax = 256;
 constexpr size_t kHealthPathBytesMax = 1024;
 // What a client's own mistake is answered with (D30, D31).
-constexpr std::array<uint16_t, 5> kMistakes = {400, 404, 413, 415, 422};
+constexpr std::array<uint16_t, 6> kMistakes = {400, 403, 404, 413, 415, 422};
 
 constexpr std::array kBreakerFields = {
     Field<BreakerSettings>{"failure_ratio", read_share<&BreakerSettings::failure_ratio, 1, kWhole>},
