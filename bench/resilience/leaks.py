@@ -10,6 +10,8 @@ from . import stage, swarm, verdict
 SEED = 20261127
 PATIENCE_S = 20
 CLIENTS = 150
+PLACES = 140  # Of the process, so that some wait for one.
+RELOAD_S = 2  # Each makes a generation, and lets go of the one before.
 # Gauges that count nothing held. The byte budget is looked at apart: shards keep blocks for their
 # next requests.
 OTHER_GAUGES = ("sluice_build_info", "sluice_config_", "sluice_tls_", "sluice_breaker_",
@@ -33,7 +35,7 @@ WAYS = {
     "appended": ("recovery: append", "?fault=40%:reset-after:3"),
     "fallen-back": ("fallbacks: [plain, status]", "?fault=50%:status:503"),
     "narrow": ("concurrency_max: 6\n    queue: {length_max: 40, wait_max: 200ms}", ""),
-    "pinged": ("ping: 10ms", "?slow-first=30%:60ms")}
+    "pinged": ("ping: 100ms", "?slow-first=30%:150ms")}
 LEAVES = ("never", "never", "never", "connected", "in head", "in body", "waiting", "in line",
           "in stream", "standing still")
 
@@ -52,7 +54,8 @@ def config(simulators):
     for name, (more, shape) in WAYS.items():
         models.append(model(name, more, shape, steady))
     models.append(model("guarded", "", "?fault=30%:status:500,5%:stall", simulators[-1:]))
-    return (f"development: true\nretries: {{backoff: 2ms, backoff_max: 20ms, budget: 50%}}\n"
+    return (f"development: true\nlimits: {{concurrency_max: {PLACES}}}\n"
+            f"retries: {{backoff: 2ms, backoff_max: 20ms, budget: 50%}}\n"
             f"upstreams:\n{upstreams}models:\n" + "".join(models))
 
 
@@ -150,14 +153,16 @@ def wait_until_nothing_is_held(gateway, simulators):
         time.sleep(0.1)
 
 
-async def play(place, clients, count):
-    async def report():
-        while clients.left > 0:
-            await asyncio.sleep(10)
-            place.say(f"{count - clients.left:,} of {count:,} requests")
-    reporter = asyncio.create_task(report())
+async def play(place, gateway, clients, count):
+    """All requests of these clients, under reloads."""
+    async def reload():
+        while True:
+            await asyncio.sleep(RELOAD_S)
+            gateway.reload()
+            place.say(f"{count - clients.left:,} of {count:,} requests, reloaded")
+    reloads = asyncio.create_task(reload())
     await swarm.all_of([clients.one() for _ in range(CLIENTS)])
-    reporter.cancel()
+    reloads.cancel()
 
 
 def tell(case, halves):
@@ -180,7 +185,7 @@ def run(place, is_small):
         5, f"{count:,} requests with random aborts, cuts and stalls in every phase",
         f"seeds {SEED} and {SEED + 1}, {CLIENTS} clients, two shards, three servers, "
         f"{len(SHAPES) + len(WAYS) + 1} models with faults, hedging, recovery, fallbacks, pings, "
-        "a line and a breaker")
+        f"lines and a breaker; a reload every {RELOAD_S} s")
     simulators = [place.simulator(name, "ttft=2ms&tps=3000&tokens=8", seed)
                   for seed, name in enumerate(("one", "two", "guarded"), 1)]
     gateway = place.gateway(config(simulators))
@@ -188,12 +193,13 @@ def run(place, is_small):
     kept, halves = [], []
     for seed in (SEED, SEED + 1):
         halves.append(Clients(gateway.port, seed, count // 2))
-        asyncio.run(play(place, halves[-1], count // 2))
+        asyncio.run(play(place, gateway, halves[-1], count // 2))
         left, open_requests = wait_until_nothing_is_held(gateway, simulators)
         kept.append(gateway.total("sluice_byte_budget_used_bytes"))
     took = time.monotonic() - began
     tell(case, halves)
     case.note("requests a second", count / took)
+    case.note("reloads", int(gateway.total("sluice_config_reloads_total", result="success")))
     case.note("blocks kept for the next requests", kept[1] / 1024, " KiB")
     case.at_most("grown in the second half by", max(0.0, 100 * (kept[1] / max(kept[0], 1) - 1)), 15,
                  is_timed=True, unit=" %")

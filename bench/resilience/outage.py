@@ -79,7 +79,7 @@ async def play(place, simulators, gateway, rate, times):
 def judge(case, answers, down, up, calls):
     during = [each for each in answers if down + 0.05 <= each.began < up - 0.05]
     late = [each for each in during if each.began >= down + SETTLED_S]
-    refusals = sum(each.status == 503 and each.retry_after != "" for each in late)
+    refusals = sum(each.status == 503 and each.retry_after.isdigit() for each in late)
     early = collections.Counter(each.status for each in during if each.began < down + SETTLED_S)
     case.note(f"answers in the first {SETTLED_S:g} s of the outage, by status",
               ", ".join(f"{count} x {status}" for status, count in sorted(early.items())))

@@ -67,6 +67,7 @@ class Simulator:
 class Gateway:
     def __init__(self, program, folder, config, shards):
         self.output = folder / "gateway.out"
+        self.was_ended, self.crashed_with = False, None
         path = folder / "sluice.yaml"
         path.write_text(f"listen: 127.0.0.1:0\nshards: {shards}\n"
                         "metrics: {listen: 127.0.0.1:0}\n"
@@ -109,7 +110,20 @@ class Gateway:
         return sum(value for series, value in values.items()
                    if series.split("{")[0] == name and all(each in series for each in wanted))
 
+    def reload(self):
+        self.process.send_signal(signal.SIGHUP)
+
+    def has_crashed(self):
+        if not self.was_ended and self.crashed_with is None:
+            self.crashed_with = self.process.poll()
+        return self.crashed_with is not None
+
+    def last_words(self):
+        return self.output.read_text(errors="replace")[-1500:].strip()
+
     def end(self):
+        self.has_crashed()
+        self.was_ended = True
         end(self.process)
 
 
@@ -119,12 +133,20 @@ class Stage:
     def __init__(self, build, folder, progress):
         self.build, self.folder, self.say = Path(build), Path(folder), progress
         self.stack = contextlib.ExitStack()
+        self.gateways = []
 
     def __enter__(self):
         return self
 
     def __exit__(self, *_):
         self.stack.close()
+
+    def crashes(self):
+        """Statuses of gateways that ended by themselves."""
+        return [each.crashed_with for each in self.gateways if each.has_crashed()]
+
+    def last_words(self):
+        return self.gateways[-1].last_words() if self.gateways else "no gateway ran"
 
     def program(self, path):
         program = self.build / path
@@ -140,6 +162,7 @@ class Stage:
     def gateway(self, config, shards=2):
         made = Gateway(self.program("src/app/sluice"), self.folder, config, shards)
         self.stack.callback(made.end)
+        self.gateways.append(made)
         return made
 
     @contextlib.contextmanager
@@ -167,5 +190,6 @@ class Stage:
 
 def upstream(simulator, *settings):
     """One item of `upstreams`, each setting a line of YAML."""
-    lines = [f"  - name: {simulator.name}", f"    url: http://127.0.0.1:{simulator.port}"]
+    lines = [f"  - name: {simulator.name}", f"    url: http://127.0.0.1:{simulator.port}",
+             "    private_addresses: true"]
     return "\n".join(lines + [f"    {setting}" for setting in settings]) + "\n"

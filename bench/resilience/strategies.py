@@ -6,6 +6,7 @@ SPEEDS = {"slow": 1, "slow-too": 1, "middle": 2, "fast": 4}
 FAILING = "middle"
 SLOTS = 13           # With SETTINGS below a server of speed 1 serves 270 requests a second.
 RATE = 1000          # A quarter of it keeps a slow one busy nine tenths of the time.
+PROMPTS = 40         # Of different lengths; the load generator makes one text for each length.
 WEIGHTS = {"slow": 1, "slow-too": 1, "middle": 2, "fast": 4}
 PRICES = {"slow": 4, "slow-too": 4, "middle": 2, "fast": 1}
 PRIORITIES = {"slow": 2, "slow-too": 3, "middle": 1, "fast": 0}
@@ -46,8 +47,8 @@ def run(place, is_small):
     requests, rate = (200, 400) if is_small else (10_000, RATE)
     case = verdict.Case(
         1, "Every strategy over four servers of speeds 1:1:2:4, one failing 20 %",
-        f"{requests:,} streams at {rate:,}/s for each strategy, two shards, {SLOTS} slots a server;"
-        f" {FAILING} fails; limits.attempts 3, retry budget 20 %")
+        f"{requests:,} streams of {PROMPTS} prompts at {rate:,}/s for each strategy, two shards, "
+        f"{SLOTS} slots a server; {FAILING} fails; limits.attempts 3, retry budget 20 %")
     case.table.append(["strategy", *(f"{name} %" for name in SPEEDS), "first event p50 ms",
                        "p99 ms", "client errors", "upstream calls", ""])
     for strategy, (least, most) in STRATEGIES.items():
@@ -61,7 +62,8 @@ def measure(place, case, strategy, requests, rate, fast_share):
     simulators = [place.simulator(name, settings(name), seed)
                   for seed, name in enumerate(SPEEDS, 1)]
     gateway = place.gateway(config(simulators, strategy))
-    load = place.load(gateway.port, "--model", "m", "--rate", rate, "--requests", requests,
+    sizes = [part for i in range(PROMPTS) for part in ("--body-bytes", 600 + 10 * i)]
+    load = place.load(gateway.port, "--model", "m", "--rate", rate, "--requests", requests, *sizes,
                       "--connections", 512, "--stream", "--timeout", "20s")
     calls = {each.name: each.calls() for each in simulators}
     total = sum(calls.values())

@@ -4,7 +4,9 @@
 #include <set>
 
 #include <sluice/base/assert.h>
+#include <sluice/base/ip_class.h>
 #include <sluice/io/timer.h>
+#include <sluice/upstream/reach.h>
 
 namespace sluice::control {
 namespace {
@@ -87,7 +89,7 @@ void AddressBook::finish(const Key& key, std::expected<net::NameAnswer, std::str
   if (had_failed) log_.write(LogLevel::kInfo, "resolver", key.first + " resolves again");
   if (is_same_set(entry.addresses, outcome->addresses)) return;
   entry.addresses = std::move(outcome->addresses);
-  entry.has_changed = true;
+  entry.has_changed = has_changes_ = true;
 }
 
 bool AddressBook::start_missing(const config::Snapshot& snapshot) {
@@ -109,6 +111,21 @@ void AddressBook::warn_of_missing(const config::Snapshot& snapshot) {
                "no answer yet for " + key.first + " of upstream " + upstream.name +
                    "; requests to it fail until it resolves");
   }
+}
+
+void AddressBook::warn_of_refused(const config::Upstream& upstream, const Addresses& addresses) {
+  const bool allows_private = upstream::reach_of(upstream).dials_private();
+  const auto is_refused = [&](const net::Address& address) {
+    return !may_dial(address.ip_class(), allows_private);
+  };
+  if (!std::ranges::all_of(addresses, is_refused)) return;
+  const bool is_private = std::ranges::any_of(
+      addresses, [](const net::Address& address) { return may_dial(address.ip_class(), true); });
+  log_.write(LogLevel::kWarn, "resolver",
+             "upstream " + upstream.name + ": " + target_of(upstream).first + " resolves to " +
+                 addresses.front().to_text() +
+                 (is_private ? ", which is dialled only with private_addresses: true"
+                             : ", which is never dialled"));
 }
 
 Task<std::vector<AddressBook::Addresses>> AddressBook::find(const config::Snapshot& snapshot,
@@ -153,9 +170,11 @@ void AddressBook::refresh(const config::Snapshot& snapshot) {
 
 std::vector<upstream::UpdateAddresses> AddressBook::take_changes(const config::Snapshot& snapshot) {
   std::vector<upstream::UpdateAddresses> changes;
+  if (!std::exchange(has_changes_, false)) return changes;
   for (uint32_t i = 0; i < snapshot.upstreams.size(); ++i) {
     const Entry& entry = entry_of(snapshot.upstreams[i]).second;
     if (!entry.has_changed) continue;
+    warn_of_refused(snapshot.upstreams[i], entry.addresses);
     changes.push_back({snapshot.generation, UpstreamId{i}, entry.addresses});
   }
   for (auto& [key, entry] : entries_) entry.has_changed = false;

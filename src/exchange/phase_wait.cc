@@ -43,7 +43,7 @@ Task<Outcome<limit::Place>> wait_in_line(Search& search, http::ResponseSink& cli
   services.waiting_room.leave(waiting);
 
   const Duration waited = services.ring.now() - began;
-  search.settlement().note_wait(waited);
+  search.settlement().note_wait(waited, flow.queue, waiting.tokens);
   flow.cells.queue_wait.record(waited);
   if (client.interrupted().is_ready()) {
     flow.cells.queue_outcomes[QueueOutcome::kClientLeft].add();

@@ -173,6 +173,15 @@ relay::BrokenEvents broken_events() noexcept {
       .draining =
           "data: {\"error\":{\"message\":\"The server is shutting down.\","
           "\"type\":\"service_unavailable_error\",\"param\":null,\"code\":\"draining\"}}\n\n",
+      .differs =
+          "data: {\"error\":{\"message\":\"The answer could not be continued.\","
+          "\"type\":\"upstream_error\",\"param\":null,\"code\":\"upstream_lost\"}}\n\n",
+      .first_token_late =
+          "data: {\"error\":{\"message\":\"The upstream did not begin its answer in time.\","
+          "\"type\":\"timeout_error\",\"param\":null,\"code\":\"ttft_timeout\"}}\n\n",
+      .total_late =
+          "data: {\"error\":{\"message\":\"The request took longer than it may.\","
+          "\"type\":\"timeout_error\",\"param\":null,\"code\":\"total_timeout\"}}\n\n",
   };
 }
 

@@ -43,6 +43,12 @@ std::optional<Error> error_of(relay::RelayEnd end) noexcept {
       return Error{ErrorCode::kUpstreamProtocol, Side::kUpstream, Retry::kNever, "bad framing"};
     case RelayEnd::kUpstreamStalled:
       return Error{ErrorCode::kUpstreamStalled, Side::kUpstream, Retry::kNever, "no bytes"};
+    case RelayEnd::kUpstreamDiffers:
+      return Error{ErrorCode::kUpstreamLost, Side::kUpstream, Retry::kNever, "resumed otherwise"};
+    case RelayEnd::kFirstTokenLate:
+      return Error{ErrorCode::kFirstTokenTimeout, Side::kUpstream, Retry::kNever, "no content"};
+    case RelayEnd::kTotalLate:
+      return Error{ErrorCode::kTotalTimeout, Side::kUpstream, Retry::kNever, "not whole in time"};
     case RelayEnd::kDownstreamLost:
       return Error{ErrorCode::kDownstreamLost, Side::kDownstream, Retry::kNever, "client left"};
     case RelayEnd::kDownstreamStalled:
@@ -77,6 +83,7 @@ void Settlement::note_principal(const auth::Principal& principal) noexcept {
   if (!principal.is_anonymous()) record_.key.assign(config.key(principal.key).name);
   record_.tenant.assign(config.tenants[principal.tenant.value]);
   record_.weight = principal.weight;
+  tenant_ = principal.tenant;
 }
 
 void Settlement::note_model(ModelId model, bool is_stream) noexcept {
@@ -95,8 +102,10 @@ bool Settlement::take_key_place(KeyId key) noexcept {
   return true;
 }
 
-void Settlement::note_wait(Duration waited) noexcept {
+void Settlement::note_wait(Duration waited, limit::WaitQueue& queue, uint64_t tokens) noexcept {
   waited_ += waited;
+  queue_ = &queue;
+  charged_tokens_ = tokens;
   record_.queue_us = static_cast<uint32_t>(us(waited_));
 }
 
@@ -170,6 +179,10 @@ void Settlement::settle_usage() noexcept {
   cells.tokens[metrics::TokenType::kOutput].add(usage_.output.value_or(0));
   cells.tokens[metrics::TokenType::kCached].add(usage_.cached.value_or(0));
   cells.tokens[metrics::TokenType::kReasoning].add(usage_.reasoning.value_or(0));
+  const uint64_t used = usage_.input.value_or(0) + usage_.output.value_or(0);
+  if (queue_ != nullptr && used > 0) {
+    queue_->correct(tenant_, record_.priority, record_.weight, charged_tokens_, used);
+  }
   services_.cells.usage[source].add();
   if (usage_.partial) services_.cells.usage_partial.add();
 }

@@ -8,6 +8,7 @@
 #include <sluice/exchange/endpoint.h>
 #include <sluice/exchange/services.h>
 #include <sluice/limit/place.h>
+#include <sluice/limit/wait_queue.h>
 #include <sluice/metrics/labels.h>
 #include <sluice/relay/relay.h>
 #include <sluice/telemetry/access_record.h>
@@ -41,7 +42,8 @@ class Settlement {
   // Of the process and of the model, held from the first attempt on until all is settled.
   [[nodiscard]] limit::Place& process_place() noexcept { return process_place_; }
   [[nodiscard]] limit::Place& model_place() noexcept { return model_place_; }
-  void note_wait(Duration waited) noexcept;
+  // In `queue`, where the request was charged for `tokens`.
+  void note_wait(Duration waited, limit::WaitQueue& queue, uint64_t tokens) noexcept;
   // `fresh` repeats the attempt before over a new connection.
   void begin_attempt(UpstreamId upstream, bool fresh) noexcept;
   void end_attempt(Attempt& attempt) noexcept;
@@ -78,12 +80,15 @@ class Settlement {
   std::optional<Error> error_;
   usage::Usage usage_;
   ModelId model_;
+  TenantId tenant_;
   limit::Place key_place_;
   limit::Place process_place_;
   limit::Place model_place_;
   const config::Route* route_ = nullptr;
   metrics::Phase phase_ = metrics::Phase::kRead;
   Duration waited_{};          // In line.
+  limit::WaitQueue* queue_ = nullptr;
+  uint64_t charged_tokens_ = 0;
   bool is_forwarded_ = false;  // A model and its usage are expected.
 };
 

@@ -1,7 +1,6 @@
 #include <sluice/exchange/waiting_room.h>
 
 #include <algorithm>
-#include <array>
 
 #include <sluice/exchange/generation.h>
 
@@ -73,20 +72,10 @@ InLine* WaitingRoom::take_next(const PlaceBank& bank) {
 }
 
 InLine* WaitingRoom::take_next(ModelFlow& flow, const PlaceBank& bank) {
-  std::array<InLine*, kPassedOverMax> passed_over;
-  uint32_t count = 0;
-  InLine* found = nullptr;
-  while (found == nullptr && count < kPassedOverMax) {
-    auto* next = static_cast<InLine*>(flow.queue.take_next());
-    if (next == nullptr) break;
-    if (next->wants(bank)) {
-      found = next;
-    } else {
-      passed_over[count++] = next;
-    }
-  }
-  for (uint32_t i = 0; i < count; ++i) flow.queue.put_back(*passed_over[i]);
-  return found;
+  const auto can_use = [&bank](const limit::Waiting& one) {
+    return static_cast<const InLine&>(one).wants(bank);
+  };
+  return static_cast<InLine*>(flow.queue.take_next(can_use));
 }
 
 void WaitingRoom::enter(InLine& waiting) {

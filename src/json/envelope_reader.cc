@@ -191,7 +191,11 @@ class EnvelopeWalk {
   bool read_prompt() noexcept {
     const size_t begin = cursor_.offset();
     if (!cursor_.skip_value()) return false;
-    if (envelope_.prompt.length == 0) envelope_.prompt = {begin, cursor_.offset() - begin};
+    if (envelope_.prompt.length == 0) {
+      envelope_.prompt = {begin, cursor_.offset() - begin};
+    } else {
+      envelope_.prompt_repeats = true;
+    }
     return true;
   }
 

@@ -7,6 +7,7 @@
 #include <cstring>
 
 #include <sluice/base/assert.h>
+#include <sluice/json/choice_fields.h>
 
 #include "escape_masks.h"
 
@@ -165,6 +166,20 @@ size_t unescape(std::string_view raw, std::span<char> out) noexcept {
     }
   }
   return static_cast<size_t>(end - out.data());
+}
+
+std::string_view take_character(std::string_view& raw, std::span<char, 4> scratch) noexcept {
+  if (raw[0] == '\\' && raw.size() >= 2) {
+    if (raw[1] == 'u' && raw.size() >= 6) {
+      return {scratch.data(), put_utf8(take_code_point(raw), scratch.data())};
+    }
+    scratch[0] = kLetters[static_cast<uint8_t>(raw[1])];
+    raw.remove_prefix(2);
+    return {scratch.data(), 1};
+  }
+  const std::string_view character = raw.substr(0, 1);
+  raw.remove_prefix(1);
+  return character;
 }
 
 }  // namespace sluice::json

@@ -3,6 +3,7 @@
 #include <cstring>
 
 #include "escapes.h"
+#include "members.h"
 #include "structurals.h"
 #include "token_cursor.h"
 
@@ -12,21 +13,6 @@ namespace {
 
 constexpr size_t kPadding = 64;
 constexpr uint32_t kDepthMax = 128;
-
-// Calls `member` with each key of the object that begins here; it takes the value. False on a
-// syntax fault, like everything below.
-template <class Member>
-bool for_each_member(TokenCursor& cursor, Member&& member) noexcept {
-  if (!cursor.enter_object()) return false;
-  bool is_first = true;
-  std::string_view key;
-  while (true) {
-    const TokenCursor::Step step = cursor.next_member(is_first, key);
-    if (step == TokenCursor::Step::kFault) return false;
-    if (step == TokenCursor::Step::kEnd) return true;
-    if (!member(key)) return false;
-  }
-}
 
 bool take_count(TokenCursor& cursor, std::optional<uint64_t>& out) noexcept {
   std::string_view token;

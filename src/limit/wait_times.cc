@@ -20,8 +20,9 @@ void WaitTimes::note_served(Duration waited, MonoTime now) noexcept {
 }
 
 Duration WaitTimes::estimate(uint32_t queue_size) const noexcept {
-  if (interval_ > kMost / (queue_size + 1)) return kMost;
-  return std::clamp<Duration>(interval_ * (queue_size + 1), kLeast, kMost);
+  const int64_t ahead = int64_t{queue_size} + 1;
+  if (interval_ > kMost / ahead) return kMost;
+  return std::clamp<Duration>(interval_ * ahead, kLeast, kMost);
 }
 
 }  // namespace sluice::limit

@@ -155,6 +155,7 @@ size_t Handover::hand_over_untouched(std::string_view bytes, Batch& batch, bool 
 Handover::Whole Handover::look_at_whole(std::string_view span) noexcept {
   using Look = http::EventFilter::Look;
   const Look look = filter_->look_at(span);
+  if (look.kind == Look::kMayChange) return {Whole::kCut};
   if (look.kind == Look::kAllPlain && scanner_.is_between_events()) {
     return {Whole::kGoesOn, look.plain_events};
   }
@@ -215,7 +216,9 @@ bool Handover::filter_span(std::string_view span, Batch& batch, bool copy) noexc
     span.remove_prefix(1);
   }
   ended_in_cr_ = !span.empty() && span.back() == '\r';
-  const bool may_drop = filter_->look_at(span).kind == http::EventFilter::Look::kAsk;
+  const http::EventFilter::Look::Kind look = filter_->look_at(span).kind;
+  const bool is_asked =
+      look == http::EventFilter::Look::kAsk || look == http::EventFilter::Look::kMayChange;
   size_t kept_from = 0;  // Start of the run of events that go on together.
   size_t from = 0;
   for (;;) {
@@ -226,10 +229,11 @@ bool Handover::filter_span(std::string_view span, Batch& batch, bool copy) noexc
       kept_from = end;
     } else if (passes_event_) {
       passes_event_ = was_dropped_ = false;
-    } else if (may_drop && !filter_->keeps(span.substr(from, end - from))) {
+    } else if (http::EventPieces instead;
+               is_asked && !filter_->keeps_whole(span.substr(from, end - from), instead)) {
       if (!put(span.substr(kept_from, from - kept_from), batch, copy)) return false;
+      if (!put_instead(instead, batch, copy)) return false;
       kept_from = end;
-      was_dropped_ = true;
     } else {
       was_dropped_ = false;
     }
@@ -241,9 +245,18 @@ bool Handover::filter_span(std::string_view span, Batch& batch, bool copy) noexc
   return part.empty() || hold_event_part(part, batch);
 }
 
+bool Handover::put_instead(const http::EventPieces& instead, Batch& batch, bool copy) noexcept {
+  was_dropped_ = instead.is_empty();
+  for (const std::string_view piece : instead.pieces()) {
+    if (copy ? !batch.add_copy(piece) : !put(piece, batch, false)) return false;
+  }
+  return true;
+}
+
 bool Handover::end_held_event(std::string_view rest, Batch& batch) noexcept {
   if (held_bytes_ + rest.size() > kHeldEventMax) {
-    // Too large to be the event that the filter looks for.
+    // Too large to be an event that the filter looks for, unless it says otherwise.
+    if (!filter_->passes_unasked()) return false;
     const std::string_view begun(held_.data(), held_bytes_);
     held_bytes_ = 0;
     was_dropped_ = false;
@@ -252,12 +265,15 @@ bool Handover::end_held_event(std::string_view rest, Batch& batch) noexcept {
   std::memcpy(held_.data() + held_bytes_, rest.data(), rest.size());
   const std::string_view event(held_.data(), held_bytes_ + rest.size());
   held_bytes_ = 0;
-  was_dropped_ = !filter_->keeps(event);
-  return was_dropped_ || batch.add_copy(event);
+  http::EventPieces instead;
+  if (!filter_->keeps_whole(event, instead)) return put_instead(instead, batch, true);
+  was_dropped_ = false;
+  return batch.add_copy(event);
 }
 
 bool Handover::hold_event_part(std::string_view part, Batch& batch) noexcept {
   if (held_bytes_ + part.size() > kHeldEventMax) {
+    if (!filter_->passes_unasked()) return false;
     const std::string_view begun(held_.data(), held_bytes_);
     held_bytes_ = 0;
     passes_event_ = true;
@@ -285,8 +301,7 @@ void Handover::finish(Batch& batch) noexcept {
 bool Handover::write_broken_event(Batch& batch, std::string_view event) noexcept {
   if (is_ended_ || event.empty()) return false;
   if (output_ != Output::kVerbatim) {
-    // A held beginning of an event never went out, so the client stands between events.
-    if (passes_event_ || (filter_ == nullptr && !ends_event(tail_))) return false;
+    if (!stands_between_events()) return false;
     const size_t place = output_ == Output::kChunked ? batch.open_chunk() : 0;
     batch.add(event);
     if (output_ == Output::kChunked) batch.close_chunk(place);
@@ -306,6 +321,22 @@ bool Handover::write_broken_event(Batch& batch, std::string_view event) noexcept
   batch.add(event.substr(inside.size()));
   batch.close_chunk(place);
   return true;
+}
+
+bool Handover::stands_between_events() const noexcept {
+  if (is_ended_) return false;
+  // A held beginning of an event never went out, so the client stands before it.
+  if (filter_ != nullptr) return !passes_event_;
+  if (!ends_event(tail_)) return false;
+  // A body of a length that was promised has no room for more.
+  return output_ != Output::kVerbatim || (decoder_.is_chunked() && decoder_.is_between_chunks());
+}
+
+void Handover::write_comment(Batch& batch, std::string_view comment) noexcept {
+  const bool is_bare = output_ == Output::kPlain;
+  const size_t place = is_bare ? 0 : batch.open_chunk();
+  batch.add(comment);
+  if (!is_bare) batch.close_chunk(place);
 }
 
 }  // namespace sluice::relay

@@ -75,6 +75,11 @@ class Handover {
   // not, and then nothing was written.
   [[nodiscard]] bool write_broken_event(Batch& batch, std::string_view event) noexcept;
 
+  // Whether all that is in batches ends between events, where bytes of ours could follow at once.
+  [[nodiscard]] bool stands_between_events() const noexcept;
+  // Writes a comment into an event stream; only while stands_between_events().
+  void write_comment(Batch& batch, std::string_view comment) noexcept;
+
  private:
   // A usage event is a few hundred bytes; an event larger than this is none and need not wait.
   static constexpr size_t kHeldEventMax = 16 * 1024;
@@ -105,6 +110,8 @@ class Handover {
   [[nodiscard]] bool filter_span(std::string_view span, Batch& batch, bool copy) noexcept;
   [[nodiscard]] bool end_held_event(std::string_view rest, Batch& batch) noexcept;
   [[nodiscard]] bool hold_event_part(std::string_view part, Batch& batch) noexcept;
+  [[nodiscard]] bool put_instead(const http::EventPieces& instead, Batch& batch,
+                                 bool copy) noexcept;
   [[nodiscard]] bool put(std::string_view piece, Batch& batch, bool copy) noexcept;
   void put_whole(std::string_view piece, Batch& batch, bool copy) noexcept;
   void note_span(std::string_view span) noexcept;

@@ -1,7 +1,10 @@
 #include <sluice/relay/relay.h>
 
 #include <algorithm>
+#include <array>
 
+#include <sluice/base/assert.h>
+#include <sluice/http/chunked.h>
 #include <sluice/io/timer.h>
 #include <sluice/relay/send_watch.h>
 
@@ -29,6 +32,23 @@ Handover::Output choose_output(const RelayOptions& options, const http::Response
   return Handover::Output::kVerbatim;
 }
 
+// The kinds of failure after which another upstream may do better.
+bool is_upstreams_failure(RelayEnd end) noexcept {
+  return end == RelayEnd::kUpstreamLost || end == RelayEnd::kUpstreamMalformed ||
+         end == RelayEnd::kUpstreamStalled || end == RelayEnd::kFirstTokenLate;
+}
+
+std::string_view event_of(RelayEnd end, const BrokenEvents& events) noexcept {
+  switch (end) {
+    case RelayEnd::kDraining: return events.draining;
+    case RelayEnd::kUpstreamStalled: return events.stalled;
+    case RelayEnd::kUpstreamDiffers: return events.differs;
+    case RelayEnd::kFirstTokenLate: return events.first_token_late;
+    case RelayEnd::kTotalLate: return events.total_late;
+    default: return events.lost;
+  }
+}
+
 // The state of one relay, in the frame of relay_body().
 class Relay {
  public:
@@ -38,14 +58,18 @@ class Relay {
       : timer(upstream.ring().ready(), upstream.ring().timers()),
         upstream_(upstream),
         downstream_(downstream),
+        filter_(filter),
         tap_(tap),
         options_(options),
         input_(std::move(first)),
         handover_(options.framing, choose_output(options, downstream, filter != nullptr), filter,
                   blocks),
         batches_{Batch(blocks), Batch(blocks)},
+        clock_(options.first_token_deadline.sooner(options.total_deadline)),
+        head_pending_(!options.continues),
         upstream_moved_at_(now()),
         downstream_moved_at_(now()) {
+    SLUICE_ASSERT(!options.may_resume || filter != nullptr);
     // A head that came alone must not pin its buffer until the first token.
     if (input_.is_empty()) {
       input_.release();
@@ -83,7 +107,19 @@ class Relay {
     return filling().has_room() && held < options_.held_bytes_max;
   }
 
+  // Whether `clock_` runs: not against what waits to be looked at.
+  [[nodiscard]] bool is_timed() const noexcept {
+    return !is_input_over_ && (input_.is_empty() || !options_.is_event_stream);
+  }
+  // Whether a comment could go out now.
+  [[nodiscard]] bool has_place_for_ping() noexcept {
+    return options_.ping > Duration::zero() && options_.is_event_stream && !is_input_over_ &&
+           !downstream_.is_sending() && input_.is_empty() && filling().is_empty() &&
+           handover_.stands_between_events();
+  }
+
   void take_input() noexcept;
+  void note_content() noexcept;
   void start_sending() noexcept;
   void start_receiving() noexcept;
   void set_timer() noexcept;
@@ -96,6 +132,7 @@ class Relay {
 
   net::Stream& upstream_;
   http::ResponseSink& downstream_;
+  http::EventFilter* filter_;
   http::EventTap* tap_;
   RelayOptions options_;
   io::Buffer input_;
@@ -107,8 +144,11 @@ class Relay {
   bool is_tail_written_ = false;  // The end of the body, or of a broken stream, is in a batch.
   bool is_ended_ = false;
   bool is_receiving_ = false;
-  bool is_cut_ = false;       // The shard's order to end was heard.
-  bool head_pending_ = true;  // The head has not been sent; alone if no byte comes with it.
+  bool is_cut_ = false;  // The shard's order to end was heard.
+  bool has_lost_bytes_ = false;
+  bool awaits_content_ = true;
+  Deadline clock_;     // The sooner of the two that still run.
+  bool head_pending_;  // The head has not been sent; alone if no byte comes with it.
   MonoTime upstream_moved_at_;
   MonoTime downstream_moved_at_;
   uint64_t acknowledged_ = 0;
@@ -127,7 +167,14 @@ void Relay::take_input() noexcept {
       for (const std::string_view span : passed.spans()) tap_->on_span(span);
     }
     if (input_.is_empty()) input_.release();
-    if (!handed) {
+    if (awaits_content_) note_content();
+    using Standing = http::EventFilter::Standing;
+    const Standing standing = options_.may_resume ? filter_->standing() : Standing::kGoesOn;
+    if (standing != Standing::kGoesOn) {
+      end_input(standing == Standing::kLost ? RelayEnd::kUpstreamLost : RelayEnd::kUpstreamDiffers);
+    } else if (!handed) {
+      // Without memory the filter has passed what the client did not get.
+      has_lost_bytes_ = handed.error().code == ErrorCode::kOverloaded;
       end_input(RelayEnd::kUpstreamMalformed);
     } else if (handover_.is_finished()) {
       end_input(RelayEnd::kFinished);
@@ -135,8 +182,19 @@ void Relay::take_input() noexcept {
   }
 }
 
+void Relay::note_content() noexcept {
+  const bool is_judged = options_.is_event_stream && tap_ != nullptr;
+  if (is_judged ? !tap_->has_content() : handover_.payload_bytes() == 0) return;
+  awaits_content_ = false;
+  result_.first_content_at = now();
+  clock_ = options_.is_event_stream ? Deadline::never() : options_.total_deadline;
+}
+
 void Relay::end_input(RelayEnd end) noexcept {
   if (is_input_over_) return;
+  if (end == RelayEnd::kFinished && options_.may_resume && !filter_->is_complete()) {
+    end = RelayEnd::kUpstreamLost;
+  }
   is_input_over_ = true;
   is_receiving_ = false;
   result_.end = end;
@@ -178,11 +236,11 @@ void Relay::advance() noexcept {
     is_tail_written_ = true;
     if (result_.end == RelayEnd::kFinished) {
       handover_.finish(filling());
-    } else if (options_.is_event_stream) {
-      const BrokenEvents& events = options_.broken_events;
-      const std::string_view event = result_.end == RelayEnd::kDraining          ? events.draining
-                                     : result_.end == RelayEnd::kUpstreamStalled ? events.stalled
-                                                                                 : events.lost;
+    } else if (options_.may_resume && is_upstreams_failure(result_.end)) {
+      result_.is_resumable = !has_lost_bytes_ && handover_.stands_between_events();
+    }
+    if (result_.end != RelayEnd::kFinished && !result_.is_resumable && options_.is_event_stream) {
+      const std::string_view event = event_of(result_.end, options_.broken_events);
       [[maybe_unused]] const bool is_written = handover_.write_broken_event(filling(), event);
     }
   }
@@ -190,16 +248,21 @@ void Relay::advance() noexcept {
   start_receiving();
   if (is_tail_written_ && !downstream_.is_sending()) {
     is_ended_ = true;
-    if (result_.end != RelayEnd::kFinished) downstream_.abort();
+    if (result_.end != RelayEnd::kFinished && !result_.is_resumable) downstream_.abort();
   }
   set_timer();
 }
 
 void Relay::set_timer() noexcept {
   Deadline deadline;
-  if (is_receiving_) deadline = Deadline::after(upstream_moved_at_, options_.idle_max);
+  if (is_timed()) deadline = clock_;
+  if (is_receiving_) {
+    deadline = deadline.sooner(Deadline::after(upstream_moved_at_, options_.idle_max));
+  }
   if (downstream_.is_sending()) {
     deadline = deadline.sooner(Deadline::after(downstream_moved_at_, options_.stall_max));
+  } else if (has_place_for_ping()) {
+    deadline = deadline.sooner(Deadline::after(downstream_moved_at_, options_.ping));
   }
   timer.set(deadline);
 }
@@ -222,6 +285,17 @@ void Relay::collect_timeout() noexcept {
   timer.reset();
   if (is_receiving_ && Deadline::after(upstream_moved_at_, options_.idle_max).has_passed(now())) {
     end_input(RelayEnd::kUpstreamStalled);
+    return;
+  }
+  if (is_timed() && clock_.has_passed(now())) {
+    const bool is_total =
+        !awaits_content_ || options_.total_deadline.at <= options_.first_token_deadline.at;
+    end_input(is_total ? RelayEnd::kTotalLate : RelayEnd::kFirstTokenLate);
+    return;
+  }
+  if (has_place_for_ping() &&
+      Deadline::after(downstream_moved_at_, options_.ping).has_passed(now())) {
+    handover_.write_comment(filling(), kPing);
     return;
   }
   if (!downstream_.is_sending() ||
@@ -271,7 +345,9 @@ Task<RelayResult> relay_whole(net::Stream& upstream, io::Buffer body,
                               http::ResponseSink& downstream, http::EventTap* tap,
                               Duration stall_max) {
   const std::string_view bytes = body.bytes();
-  RelayResult result{.payload_bytes = bytes.size(), .first_byte_at = upstream.ring().now()};
+  RelayResult result{.payload_bytes = bytes.size(),
+                     .first_byte_at = upstream.ring().now(),
+                     .first_content_at = upstream.ring().now()};
   downstream.send({&bytes, 1});
   if (tap != nullptr) {
     tap->on_span(bytes);
@@ -307,6 +383,9 @@ std::string_view to_string(RelayEnd end) noexcept {
     case RelayEnd::kUpstreamLost: return "upstream_lost";
     case RelayEnd::kUpstreamMalformed: return "upstream_malformed";
     case RelayEnd::kUpstreamStalled: return "upstream_stalled";
+    case RelayEnd::kUpstreamDiffers: return "upstream_differs";
+    case RelayEnd::kFirstTokenLate: return "first_token_late";
+    case RelayEnd::kTotalLate: return "total_late";
     case RelayEnd::kDownstreamLost: return "downstream_lost";
     case RelayEnd::kDownstreamStalled: return "downstream_stalled";
     case RelayEnd::kDraining: return "draining";
@@ -324,6 +403,23 @@ Task<RelayResult> relay_body(net::Stream& upstream, io::Buffer first,
     return relay_whole(upstream, std::move(first), downstream, tap, options.stall_max);
   }
   return relay_parts(upstream, std::move(first), downstream, filter, tap, blocks, options);
+}
+
+Task<void> break_off(io::Ring& ring, http::ResponseSink& downstream, std::string_view event,
+                     Duration stall_max) {
+  std::array<char, http::kChunkHeadBytesMax> head;
+  std::array<std::string_view, 3> slices;
+  size_t count = 0;
+  const bool is_chunked = downstream.stream_framing() == http::ResponseSink::Framing::kChunked;
+  if (is_chunked) slices[count++] = http::write_chunk_head(head, event.size());
+  slices[count++] = event;
+  if (is_chunked) slices[count++] = http::kChunkEnd;
+  if (!event.empty()) {
+    downstream.send({slices.data(), count});
+    SendWatch watch(ring, downstream, stall_max);
+    while (!watch.is_over()) co_await watch.step();
+  }
+  downstream.abort();
 }
 
 }  // namespace sluice::relay

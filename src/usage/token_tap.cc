@@ -1,5 +1,6 @@
 #include <sluice/usage/token_tap.h>
 
+#include "content.h"
 #include "needle.h"
 #include "walked_event.h"
 
@@ -9,26 +10,6 @@ namespace {
 
 constexpr size_t npos = std::string_view::npos;
 constexpr std::string_view kDeltaKey = "\"delta\"";
-
-// True for a value that is a string of at least one character.
-bool is_text(std::string_view value) noexcept {
-  return value.size() >= 2 && value[0] == '"' && value[1] != '"';
-}
-
-// Whether a delta that is an object brings anything. The first event of a chat stream names the
-// role alone, and the last one is empty or has an empty text.
-bool has_content(std::string_view delta) noexcept {
-  const std::string_view content = find_value(delta, "\"content\"");
-  if (is_text(content)) return true;
-  for (const std::string_view key : {"\"tool_calls\"", "\"reasoning_content\"", "\"reasoning\"",
-                                     "\"refusal\"", "\"function_call\""}) {
-    const std::string_view value = find_value(delta, key);
-    if (is_text(value) || value.starts_with('[') || value.starts_with('{')) return true;
-  }
-  const size_t inside = delta.find_first_not_of(" \t\r\n", 1);
-  const bool is_empty = inside == std::string_view::npos || delta[inside] == '}';
-  return !is_empty && content.empty() && find_value(delta, "\"role\"").empty();
-}
 
 }  // namespace
 
@@ -118,7 +99,7 @@ void TokenTap::judge_chat(std::string_view text, std::string_view delta) noexcep
   if (!error.empty() && error[0] != 'n') has_error_ = true;
   if (has_finish_reason(text)) has_finished_ = true;
   const bool counts =
-      delta.starts_with('{') ? has_content(delta) : is_text(find_value(text, "\"text\""));
+      delta.starts_with('{') ? delta_says_something(delta) : is_text(find_value(text, "\"text\""));
   if (counts) ++content_events_;
 }
 

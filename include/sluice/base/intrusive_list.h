@@ -1,6 +1,8 @@
 // A doubly linked list whose links live in the elements: no allocation, removal in constant time.
 #pragma once
 
+#include <utility>
+
 #include <sluice/base/assert.h>
 
 namespace sluice {
@@ -52,6 +54,21 @@ class IntrusiveList {
     T& first = front();
     first.unlink();
     return &first;
+  }
+  // Puts `element` before `next`, which is in this list.
+  void insert_before(T& next, T& element) noexcept {
+    ListLink& link = next;
+    SLUICE_ASSERT(link.is_linked());
+    insert(element, link.prev_, &link);
+  }
+  // The first that `is_wanted` says true of; null when there is none.
+  template <class IsWanted>
+  [[nodiscard]] T* find_if(IsWanted is_wanted) {
+    for (ListLink* link = root_.next_; link != &root_; link = link->next_) {
+      T& element = static_cast<T&>(*link);
+      if (is_wanted(std::as_const(element))) return &element;
+    }
+    return nullptr;
   }
   // Moves every element of `other` to the end of this list, in order.
   void splice_back(IntrusiveList& other) noexcept {

@@ -75,6 +75,8 @@ class AddressBook {
   // Starts the look-ups that `snapshot` needs; whether some have not ended.
   [[nodiscard]] bool start_missing(const config::Snapshot& snapshot);
   void warn_of_missing(const config::Snapshot& snapshot);
+  // When shards will dial none of them (D61).
+  void warn_of_refused(const config::Upstream& upstream, const Addresses& addresses);
 
   io::Ring& ring_;
   net::Resolver& resolver_;
@@ -82,6 +84,7 @@ class AddressBook {
   Entries entries_;
   uint32_t in_flight_ = 0;
   bool is_ending_ = false;
+  bool has_changes_ = false;  // Some entry has.
   uint64_t refreshed_generation_ = 0;
   Deadline next_refresh_;  // The soonest of what is kept.
   io::Event answered_;

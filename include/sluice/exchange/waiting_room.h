@@ -62,9 +62,6 @@ class WaitingRoom {
   void distribute();
 
  private:
-  // Requests passed over at most, because they can do nothing with the place that came free.
-  static constexpr uint32_t kPassedOverMax = 64;
-
   void serve(limit::Place place);
   // The next in line that wants a place of `bank`, taken out of line.
   [[nodiscard]] InLine* take_next(const PlaceBank& bank);

@@ -1,13 +1,37 @@
 // Decides, before the send, which events of an event stream the client gets.
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
+#include <span>
 #include <string_view>
+
+#include <sluice/base/assert.h>
 
 namespace sluice::http {
 
-// Works on whole events and answers from their bytes alone.
+// What the client gets of an event in its place: views that live until the event's do, or until the
+// filter is called again.
+class EventPieces {
+ public:
+  static constexpr size_t kMost = 17;
+
+  [[nodiscard]] std::span<const std::string_view> pieces() const noexcept {
+    return {pieces_.data(), count_};
+  }
+  [[nodiscard]] bool is_empty() const noexcept { return count_ == 0; }
+  void add(std::string_view piece) noexcept {
+    SLUICE_ASSERT(count_ < kMost);
+    pieces_[count_++] = piece;
+  }
+
+ private:
+  std::array<std::string_view, kMost> pieces_;
+  size_t count_ = 0;
+};
+
+// Works on whole events.
 class EventFilter {
  public:
   virtual ~EventFilter() = default;
@@ -15,9 +39,10 @@ class EventFilter {
   // What a cheap look at many events at once tells.
   struct Look {
     enum Kind : uint8_t {
-      kAllPlain,  // If the span begins with an event: whole plain events, which all go on.
-      kKeepsAll,  // All whole events go on, without a call of keeps().
-      kAsk,       // Each must be asked about; that is all that is known.
+      kAllPlain,   // If the span begins with an event: whole plain events, which all go on.
+      kKeepsAll,   // All whole events go on, without a call of keeps().
+      kAsk,        // Each must be asked about by keeps(); that is all that is known.
+      kMayChange,  // Each must be asked about, once and in order, by keeps_whole().
     };
     Kind kind;
     uint32_t plain_events;  // With kAllPlain, how many; the tap is told of them by number.
@@ -40,6 +65,26 @@ class EventFilter {
 
   // Whether the client gets `event`, which is one whole event with the blank line that ends it.
   virtual bool keeps(std::string_view event) noexcept = 0;
+
+  // The same for a filter that changes events: true when `event` goes on as it is, else the client
+  // gets what was put into `instead`, or nothing.
+  virtual bool keeps_whole(std::string_view event, EventPieces& instead) noexcept {
+    (void)instead;
+    return keeps(event);
+  }
+  // Whether an event that is too large to be held may go on without having been asked about. False
+  // ends the stream as broken.
+  virtual bool passes_unasked() noexcept { return true; }
+
+  // Of a stream that may be resumed by another one, asked after each input.
+  enum class Standing : uint8_t {
+    kGoesOn,
+    kLost,     // The upstream has said that it cannot go on; nothing of that was sent.
+    kDiffers,  // What it sends now does not continue what was sent.
+  };
+  [[nodiscard]] virtual Standing standing() const noexcept { return Standing::kGoesOn; }
+  // Whether the body may end here, as its framing says.
+  [[nodiscard]] virtual bool is_complete() const noexcept { return true; }
 };
 
 }  // namespace sluice::http

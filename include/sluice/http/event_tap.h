@@ -21,6 +21,10 @@ class EventTap {
 
   // The body ended as its framing promised. Called at most once, and not for a broken body.
   virtual void on_end() noexcept = 0;
+
+  // Of an event stream: whether an event has brought something that the model said, which one with
+  // the role alone does not. Asked after each input until it is true.
+  [[nodiscard]] virtual bool has_content() const noexcept = 0;
 };
 
 }  // namespace sluice::http

@@ -46,6 +46,7 @@ struct Envelope {
   std::string_view prompt_cache_key;  // The same.
   // The value of the first of `messages`, `prompt` and `input`, perhaps with white space behind it.
   ByteRange prompt;
+  bool prompt_repeats = false;  // More than one of them is given, or one of them twice.
 
   // The largest of the three limits on output, when any was given.
   [[nodiscard]] std::optional<uint64_t> output_tokens_max() const noexcept;

@@ -11,6 +11,7 @@
 namespace sluice::json {
 
 class Structurals;
+struct ChoicesEvent;
 
 // Token counts by either dialect's names. Absent is not zero.
 struct UsageFields {
@@ -46,6 +47,8 @@ class FieldReader {
   // Empty when `text` is not a JSON object, or longer than kTextBytesMax.
   [[nodiscard]] std::optional<UsageFields> read_usage(std::string_view text) noexcept;
   [[nodiscard]] std::optional<EventFields> read_event(std::string_view text) noexcept;
+  // Empty also for more choices than it holds, and for a choice that is none.
+  [[nodiscard]] std::optional<ChoicesEvent> read_choices(std::string_view text) noexcept;
 
  private:
   // The copy of `text` when its tokens were found.

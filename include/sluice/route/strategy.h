@@ -38,8 +38,10 @@ inline constexpr uint32_t kFullShare = 100;  // Per unit of weight.
 // has all of it after `slow_start`.
 [[nodiscard]] inline uint64_t share(const Candidate& candidate, MonoTime now) noexcept {
   constexpr int64_t kFirstShare = 10;
+  const uint64_t full = uint64_t{candidate.weight} * kFullShare;
+  if (candidate.slow_start == Duration{0}) return full;  // Most; without a look at the stats.
   const MonoTime returned_at = candidate.stats->returned_at;
-  if (now - candidate.slow_start >= returned_at) return uint64_t{candidate.weight} * kFullShare;
+  if (now - candidate.slow_start >= returned_at) return full;
   const Duration since = std::max(now - returned_at, Duration{0});
   const auto percent = static_cast<uint64_t>(
       kFirstShare + (kFullShare - kFirstShare) * (since / microseconds(1)) /

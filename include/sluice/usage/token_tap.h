@@ -34,6 +34,7 @@ class TokenTap final : public http::EventTap {
   void on_span(std::string_view dechunked_span) noexcept override;
   void on_plain_events(uint32_t count) noexcept override { content_events_ += count; }
   void on_end() noexcept override { has_ended_ = true; }
+  [[nodiscard]] bool has_content() const noexcept override { return content_events_ > 0; }
 
   // The events that it no longer needs to look at, for the stream's filter.
   [[nodiscard]] PlainEvents& plain_events() noexcept { return plain_; }

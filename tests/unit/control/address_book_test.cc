@@ -56,9 +56,11 @@ class FakeResolver final : public net::Resolver {
 class CountingLogger final : public Logger {
  public:
   [[nodiscard]] bool is_enabled(LogLevel) const noexcept override { return true; }
-  void write(LogLevel level, std::string_view, std::string_view) override {
+  void write(LogLevel level, std::string_view, std::string_view message) override {
     ++(level == LogLevel::kWarn ? warnings : others);
+    last = message;
   }
+  std::string last;
   int warnings = 0;
   int others = 0;
 };
@@ -68,6 +70,7 @@ config::Upstream named(std::string name, std::string host) {
   upstream.name = std::move(name);
   upstream.endpoint.host = std::move(host);
   upstream.endpoint.port = 80;
+  upstream.private_addresses = true;
   return upstream;
 }
 
@@ -205,6 +208,24 @@ TEST_F(AddressBookTest, an_answer_after_the_deadline_is_a_change) {
   EXPECT_EQ(log_.warnings, 1);
   resolver_.release();
   EXPECT_EQ(changes_after(milliseconds(1)).size(), 1u);
+}
+
+TEST_F(AddressBookTest,
+       d61_a_name_that_leads_only_where_nobody_dials_is_warned_of_with_the_remedy) {
+  snapshot_.upstreams[1].private_addresses = false;
+  static_cast<void>(find());
+  EXPECT_EQ(changes_after(milliseconds(1)).size(), 1u);
+  EXPECT_EQ(log_.warnings, 1);
+  EXPECT_EQ(log_.last,
+            "upstream moving: host.test resolves to 10.0.0.1:80, which is dialled only with "
+            "private_addresses: true");
+  resolver_.addresses = {"169.254.169.254"};
+  EXPECT_EQ(changes_after(seconds(30)).size(), 1u);
+  EXPECT_EQ(log_.last,
+            "upstream moving: host.test resolves to 169.254.169.254:80, which is never dialled");
+  resolver_.addresses = {"169.254.169.254", "1.1.1.1"};
+  EXPECT_EQ(changes_after(seconds(30)).size(), 1u);
+  EXPECT_EQ(log_.warnings, 2);
 }
 
 TEST_F(AddressBookTest, names_of_no_snapshot_are_forgotten) {

@@ -70,6 +70,53 @@ TEST(PlanBody, d108_numbers_unknown_fields_and_order_survive_byte_for_byte) {
   EXPECT_EQ(edited(before + "\"m\"" + after, {.model = "\"other\""}), before + "\"other\"" + after);
 }
 
+std::string continued(std::string_view body, const BodyEdit& edit, std::string_view partial,
+                      PromptKind kind) {
+  EnvelopeReader reader;
+  const Padded padded(body);
+  const auto envelope = reader.read(padded.text(), 128);
+  if (!envelope) return "refused";
+  const auto plan = plan_continued_body(padded.text(), *envelope, edit, partial, kind);
+  if (!plan) return "impossible";
+  std::string text;
+  for (const std::string_view piece : plan->pieces()) text += piece;
+  EXPECT_EQ(text.size(), plan->total_length());
+  const Padded edited(text);
+  EXPECT_TRUE(reader.read(edited.text(), 128).has_value()) << text;
+  return text;
+}
+
+TEST(PlanContinuedBody, d023_the_partial_answer_becomes_the_last_message) {
+  EXPECT_EQ(
+      continued(R"( {"model":"m", "messages" : [{"role":"user"} ] , "x":1 } )", {}, R"(a \"b\" )",
+                PromptKind::kMessages),
+      R"( {"model":"m", "messages" : [{"role":"user"} ,{"role":"assistant","content":"a \"b\" "}] )"
+      R"(, "x":1 ,"continue_final_message":true,"add_generation_prompt":false} )");
+  EXPECT_EQ(continued(R"({"stream_options":null,"messages":[1],"model":"m"})",
+                      {.model = "\"n\"", .include_usage = true}, "p", PromptKind::kMessages),
+            R"({"stream_options":{"include_usage":true},"messages":[1,{"role":"assistant",)"
+            R"("content":"p"}],"model":"n","continue_final_message":true,)"
+            R"("add_generation_prompt":false})");
+}
+
+TEST(PlanContinuedBody, d023_a_text_prompt_gets_it_at_its_end) {
+  EXPECT_EQ(
+      continued(R"({"prompt":"once \"upon\"","model":"m"})", {}, R"(\n a)", PromptKind::kPrompt),
+      R"({"prompt":"once \"upon\"\n a","model":"m"})");
+}
+
+TEST(PlanContinuedBody, d023_what_may_not_go_on_is_not_asked) {
+  for (const std::string_view body :
+       {R"({"model":"m"})", R"({"model":"m","messages":[]})", R"({"model":"m","messages":"x"})",
+        R"({"model":"m","messages":[1],"n":2})", R"({"model":"m","messages":[1],"messages":[2]})",
+        R"({"model":"m","prompt":[1]})", R"({"model":"m","input":[1]})",
+        R"({"model":"m","messages":[1],"continue_final_message":true})",
+        R"({"model":"m","messages":[1],"add_generation_prompt":true})"}) {
+    EXPECT_EQ(continued(body, {}, "p", PromptKind::kMessages), "impossible") << body;
+    EXPECT_EQ(continued(body, {}, "p", PromptKind::kPrompt), "impossible") << body;
+  }
+}
+
 TEST(PlanBody, the_result_reads_back_as_asked) {
   for (const char* options :
        {"", R"("stream_options":null,)", R"("stream_options":{},)",

@@ -36,6 +36,40 @@ class EnvelopeReaderTest : public ::testing::Test {
   std::unique_ptr<Padded> body_;
 };
 
+TEST_F(EnvelopeReaderTest, finds_where_the_prompt_stands) {
+  struct Case {
+    std::string_view body;
+    std::string_view prompt;
+    bool repeats;
+  };
+  const Case cases[] = {
+      {R"({"model":"m","messages":[{"a":1}],"n":1})", R"([{"a":1}])", false},
+      {R"({"prompt":"say \"input\"","model":"m"})", R"("say \"input\"")", false},
+      {R"({"model":"m","input":["a","b"]})", R"(["a","b"])", false},
+      {R"({"input":1,"model":"m","messages":[]})", "1", true},
+      {R"({"messages":[1],"model":"m","messages":[2]})", "[1]", true},
+      {R"({"model":"m","x":{"messages":[1]}})", "", false},
+      {R"({"model":"m","m\u0065ssages":null})", "null", false},
+  };
+  for (const Case& each : cases) {
+    const auto envelope = read(each.body);
+    ASSERT_TRUE(envelope.has_value()) << each.body;
+    EXPECT_EQ(at(envelope->prompt), each.prompt) << each.body;
+    EXPECT_EQ(envelope->prompt_repeats, each.repeats) << each.body;
+  }
+}
+
+TEST_F(EnvelopeReaderTest, the_prompt_cache_key_is_a_string_given_once) {
+  const auto envelope = read(R"({"model":"m","prompt_cache_key":"k-\u00e9"})");
+  ASSERT_TRUE(envelope.has_value());
+  EXPECT_EQ(envelope->prompt_cache_key, "k-\\u00e9");
+  EXPECT_TRUE(read(R"({"model":"m","prompt_cache_key":null})")->prompt_cache_key.empty());
+  expect_refusal(R"({"model":"m","prompt_cache_key":1})", ErrorCode::kUnsupportedValue,
+                 "prompt_cache_key");
+  expect_refusal(R"({"model":"m","prompt_cache_key":"a","prompt_cache_key":"a"})",
+                 ErrorCode::kUnsupportedValue, "prompt_cache_key");
+}
+
 TEST_F(EnvelopeReaderTest, finds_every_field_in_any_order) {
   const std::vector<std::string> members = {
       R"("messages":[{"role":"user","content":"say \"model\": {[}"}])",

@@ -1,5 +1,7 @@
 #include <sluice/json/field_reader.h>
 
+#include <sluice/json/choice_fields.h>
+
 #include <string>
 
 #include <gtest/gtest.h>
@@ -86,6 +88,56 @@ TEST(ReadEvent, is_bounded) {
   EXPECT_FALSE(reader.read_event(padded_to(FieldReader::kTextBytesMax + 1)).has_value());
   EXPECT_FALSE(reader.read_event("{\"x\":" + std::string(200, '[') + std::string(200, ']') + "}")
                    .has_value());
+}
+
+TEST(ReadChoices, finds_what_each_choice_says_and_where) {
+  FieldReader reader;
+  const std::string_view text =
+      R"({"id":"x","choices":[{"index":1,"delta":{"role":"assistant","content":"a\n","refusal":null,)"
+      R"("reasoning":"r","tool_calls":[]},"logprobs":null,"finish_reason":null},)"
+      R"({"text":"t","index":0,"finish_reason":"stop"}],"usage":null})";
+  const auto event = reader.read_choices(text);
+  ASSERT_TRUE(event.has_value());
+  ASSERT_EQ(event->count, 2u);
+  const auto at = [&](ByteRange range) { return text.substr(range.offset, range.length); };
+  const auto said = [&](size_t choice, SaidKind kind) {
+    return at(event->choices[choice].said[static_cast<size_t>(kind)]);
+  };
+  EXPECT_EQ(event->choices[0].index, 1u);
+  EXPECT_EQ(at(event->choices[0].role), "assistant");
+  EXPECT_EQ(said(0, SaidKind::kContent), R"(a\n)");
+  EXPECT_EQ(said(0, SaidKind::kReasoning), "r");
+  EXPECT_EQ(said(0, SaidKind::kRefusal), "");
+  EXPECT_FALSE(event->choices[0].has_finish_reason);
+  EXPECT_FALSE(event->choices[0].has_more);
+  EXPECT_EQ(said(1, SaidKind::kContent), "t");
+  EXPECT_TRUE(event->choices[1].has_finish_reason);
+  EXPECT_FALSE(event->has_error);
+}
+
+TEST(ReadChoices, tells_what_it_does_not_know) {
+  FieldReader reader;
+  for (const std::string_view choice :
+       {R"({"delta":{"tool_calls":[{"index":0}]}})", R"({"delta":{"audio":{"id":1}}})",
+        R"({"delta":{"content":["a"]}})", R"({"delta":{"content":"a","content":"b"}})",
+        R"({"delta":{"content":"a"},"logprobs":{"content":[]}})"}) {
+    const auto event = reader.read_choices("{\"choices\":[" + std::string(choice) + "]}");
+    ASSERT_TRUE(event.has_value()) << choice;
+    EXPECT_TRUE(event->choices[0].has_more) << choice;
+  }
+  EXPECT_TRUE(reader.read_choices(R"({"error":{"message":"x"}})")->has_error);
+  EXPECT_FALSE(reader.read_choices(R"({"choices":[1]})").has_value());
+  EXPECT_FALSE(reader.read_choices(R"({"choices":[{"index":-1}]})").has_value());
+  EXPECT_FALSE(reader.read_choices(R"({"choices":[{},{},{},{},{},{},{},{},{}]})").has_value());
+  EXPECT_FALSE(reader.read_choices("[DONE]").has_value());
+}
+
+TEST(TakeCharacter, gives_the_bytes_of_a_text_however_it_is_spelled) {
+  std::string_view raw = "a\\n\\\"\\/\\u00e9\xC3\xA9\\ud83d\\ude00\\ud83d";
+  std::string text;
+  std::array<char, 4> scratch;
+  while (!raw.empty()) text += take_character(raw, scratch);
+  EXPECT_EQ(text, "a\n\"/\xC3\xA9\xC3\xA9\xF0\x9F\x98\x80\xEF\xBF\xBD");
 }
 
 }  // namespace

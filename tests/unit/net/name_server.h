@@ -23,11 +23,17 @@ class NameServer {
   static constexpr uint16_t kService = 33;
 
   NameServer() {
-    udp_ = open(SOCK_DGRAM, 0);
-    sockaddr_in address{};
-    socklen_t length = sizeof address;
-    SLUICE_ASSERT(::getsockname(udp_, reinterpret_cast<sockaddr*>(&address), &length) == 0);
-    port_ = ntohs(address.sin_port);
+    // Both by one port; the kernel chooses it for one of them only.
+    for (int tries = 0; tries < 100 && tcp_ < 0; ++tries) {
+      if (udp_ >= 0) ::close(udp_);
+      udp_ = open(SOCK_DGRAM, 0);
+      sockaddr_in address{};
+      socklen_t length = sizeof address;
+      SLUICE_ASSERT(::getsockname(udp_, reinterpret_cast<sockaddr*>(&address), &length) == 0);
+      port_ = ntohs(address.sin_port);
+      tcp_ = open(SOCK_STREAM, port_);
+    }
+    SLUICE_ASSERT(tcp_ >= 0 && ::listen(tcp_, 4) == 0);
   }
   ~NameServer() {
     for (const int fd : {udp_, tcp_, accepted_}) {
@@ -66,17 +72,10 @@ class NameServer {
     return bytes + '\0';
   }
 
-  // Answers over UDP say that they are cut short, so that TCP is tried. False when the port is
-  // taken there.
-  [[nodiscard]] bool cut_short() {
-    is_cut_short_ = true;
-    tcp_ = open(SOCK_STREAM, port_);
-    return tcp_ >= 0 && ::listen(tcp_, 4) == 0;
-  }
-
   // What the server does with questions, for tests of a hostile or dead one.
   bool is_silent = false;
   bool is_garbled = false;
+  bool is_cut_short = false;  // Answers over UDP say so, that TCP be tried.
   int questions = 0;
   int questions_by_tcp = 0;
 
@@ -91,11 +90,11 @@ class NameServer {
       if (count < 12) break;
       ++questions;
       if (is_silent) continue;
-      std::string answer = answer_to({bytes, static_cast<size_t>(count)}, is_cut_short_);
+      std::string answer = answer_to({bytes, static_cast<size_t>(count)}, is_cut_short);
       if (is_garbled) answer.replace(12, std::string::npos, "\xff\xff\xff\xff");
       ::sendto(udp_, answer.data(), answer.size(), 0, reinterpret_cast<sockaddr*>(&from), length);
     }
-    if (tcp_ >= 0) serve_tcp();
+    serve_tcp();
   }
 
  private:
@@ -174,7 +173,6 @@ class NameServer {
   int tcp_ = -1;
   int accepted_ = -1;
   uint16_t port_ = 0;
-  bool is_cut_short_ = false;
   std::string heard_;
   std::map<std::string, std::vector<Record>> records_;
 };

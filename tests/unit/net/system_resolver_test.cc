@@ -127,7 +127,7 @@ TEST_F(SystemResolverTest, names_that_cannot_be_are_errors) {
 
 TEST_F(SystemResolverTest, an_answer_cut_short_is_asked_for_by_tcp) {
   server_.add_v4("host.test", 60, "10.0.0.1");
-  if (!server_.cut_short()) GTEST_SKIP() << "the port is taken";
+  server_.is_cut_short = true;
   EXPECT_EQ(texts("host.test."), std::vector<std::string>{"10.0.0.1:443"});
   EXPECT_GE(server_.questions_by_tcp, 1);
 }
@@ -136,7 +136,7 @@ TEST_F(SystemResolverTest, of_very_many_addresses_a_bounded_number_is_kept) {
   for (int i = 0; i < 100; ++i) {
     server_.add_v4("host.test", 60, ("10.0.1." + std::to_string(i)).c_str());
   }
-  if (!server_.cut_short()) GTEST_SKIP() << "the port is taken";
+  server_.is_cut_short = true;
   EXPECT_EQ(find("host.test.")->addresses.size(), size_t{kKnownAddressesMost});
 }
 
