@@ -121,6 +121,10 @@ void read_breaker(Walk& walk, const Node& node, BreakerSettings& breaker) {
 
 void read_cooldown(Walk& walk, const Node& node, CooldownSettings& cooldown) {
   read_mapping(walk, node, kCooldownFields, cooldown);
+  if (node.kind != NodeKind::kMapping) return;
+  if (find_key(node, "max") == nullptr) {
+    cooldown.max = std::max(cooldown.max, cooldown.after_429);
+  }
   if (cooldown.max >= cooldown.after_429) return;
   walk.error(node, "has a `max` that is shorter than its `after_429`",
              "raise max, or lower after_429");
@@ -147,6 +151,9 @@ void read_health(Walk& walk, const Node& node, std::optional<HealthCheck>& optio
   if (node.kind != NodeKind::kMapping) return;
   if (find_key(node, "path") != nullptr && find_key(node, "model") != nullptr) {
     walk.error(node, "has both `path` and `model`", "keep one of the two");
+  }
+  if (find_key(node, "timeout") == nullptr) {
+    health.timeout = std::min(health.timeout, health.interval);
   }
   if (health.timeout > health.interval) {
     walk.error(node, "has a `timeout` that is longer than its `interval`",
