@@ -12,7 +12,8 @@ namespace sluice::config {
 
 inline constexpr size_t kUpstreamsMax = 4096;
 inline constexpr size_t kModelsMax = 100'000;
-inline constexpr size_t kRoutesMax = 64;  // Of one model; routing keeps a bit for each.
+inline constexpr size_t kWildcardsMax = 1000;  // Each is looked at for an unknown name.
+inline constexpr size_t kRoutesMax = 64;       // Of one model; routing keeps a bit for each.
 inline constexpr size_t kKeysMax = 1'000'000;
 
 // Fills `snapshot` from the whole file; what crosses sections is checked by validate().

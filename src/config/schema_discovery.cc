@@ -100,7 +100,7 @@ void list_discovery_keys(const std::string& prefix, std::vector<std::string>& na
   list_keys(kDiscoveryFields, prefix, names);
 }
 
-void add_members(Walk& walk, const Node& at, const Upstream& pattern,
+void add_members(Walk& walk, const Node& at, const Upstream& common,
                  const std::vector<Member>& members, size_t upstreams_max,
                  std::vector<Upstream>& upstreams) {
   const size_t first = upstreams.size();
@@ -111,7 +111,7 @@ void add_members(Walk& walk, const Node& at, const Upstream& pattern,
           fmt::format("keep to {} for one item, {} for all", kGroupMembersMax, upstreams_max));
     }
     const auto host = parse_server_name(member.host);
-    const auto fault = host ? refuse_host(*host, pattern.private_addresses)
+    const auto fault = host ? refuse_host(*host, common.private_addresses)
                             : Fault{"has no host name or numeric address", "correct its source"};
     if (fault) {
       // What the source says is not repeated: it is no part of the file.
@@ -119,13 +119,13 @@ void add_members(Walk& walk, const Node& at, const Upstream& pattern,
                 fault->remedy);
       continue;
     }
-    Upstream upstream = pattern;
+    Upstream upstream = common;
     name_server(member, *host, upstream);
     const bool is_v6 = host->find(':') != std::string::npos;
-    upstream.group = pattern.name;
-    upstream.name = fmt::format("{}/{}{}{}:{}", pattern.name, is_v6 ? "[" : "", *host,
+    upstream.group = common.name;
+    upstream.name = fmt::format("{}/{}{}{}:{}", common.name, is_v6 ? "[" : "", *host,
                                 is_v6 ? "]" : "", upstream.endpoint.port);
-    upstream.weight = std::clamp(member.weight, 1u, kMemberWeightMax) * pattern.weight;
+    upstream.weight = std::clamp(member.weight, 1u, kMemberWeightMax) * common.weight;
     const bool is_repeated =
         std::any_of(upstreams.begin() + static_cast<std::ptrdiff_t>(first), upstreams.end(),
                     [&](const Upstream& other) { return other.name == upstream.name; });

@@ -16,9 +16,10 @@ namespace sluice::config {
 void read_discovery(Walk& walk, const Node& node, std::optional<Discovery>& discovery);
 void list_discovery_keys(const std::string& prefix, std::vector<std::string>& names);
 
-// The item `pattern`, once for each of the found servers, at the end of `upstreams`. `at` is the
+// One upstream for each of the found servers, at the end of `upstreams`: `common` is what the item
+// gives to all, and its name. `at` is the
 // item's place, for warnings about servers that are left out.
-void add_members(Walk& walk, const Node& at, const Upstream& pattern,
+void add_members(Walk& walk, const Node& at, const Upstream& common,
                  const std::vector<Member>& members, size_t upstreams_max,
                  std::vector<Upstream>& upstreams);
 

@@ -19,7 +19,7 @@ constexpr uint16_t kStatusMax = 599;
 constexpr size_t kBodyPartBytesMax = 256;
 constexpr size_t kHealthPathBytesMax = 1024;
 // What a client's own mistake is answered with (D30, D31).
-constexpr std::array<uint16_t, 5> kMistakes = {400, 404, 413, 415, 422};
+constexpr std::array<uint16_t, 6> kMistakes = {400, 403, 404, 413, 415, 422};
 
 constexpr std::array kBreakerFields = {
     Field<BreakerSettings>{"failure_ratio", read_share<&BreakerSettings::failure_ratio, 1, kWhole>},
@@ -121,6 +121,10 @@ void read_breaker(Walk& walk, const Node& node, BreakerSettings& breaker) {
 
 void read_cooldown(Walk& walk, const Node& node, CooldownSettings& cooldown) {
   read_mapping(walk, node, kCooldownFields, cooldown);
+  if (node.kind != NodeKind::kMapping) return;
+  if (find_key(node, "max") == nullptr) {
+    cooldown.max = std::max(cooldown.max, cooldown.after_429);
+  }
   if (cooldown.max >= cooldown.after_429) return;
   walk.error(node, "has a `max` that is shorter than its `after_429`",
              "raise max, or lower after_429");
@@ -147,6 +151,9 @@ void read_health(Walk& walk, const Node& node, std::optional<HealthCheck>& optio
   if (node.kind != NodeKind::kMapping) return;
   if (find_key(node, "path") != nullptr && find_key(node, "model") != nullptr) {
     walk.error(node, "has both `path` and `model`", "keep one of the two");
+  }
+  if (find_key(node, "timeout") == nullptr) {
+    health.timeout = std::min(health.timeout, health.interval);
   }
   if (health.timeout > health.interval) {
     walk.error(node, "has a `timeout` that is longer than its `interval`",

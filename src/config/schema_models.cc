@@ -216,6 +216,9 @@ void add_name(Walk& walk, const Node& item, const std::string& name, ModelId id,
   const size_t star = name.find('*');
   if (star == std::string::npos) {
     snapshot.models_by_name.emplace(name, id);
+  } else if (snapshot.wildcards.size() == kWildcardsMax) {
+    walk.error(item, fmt::format("is one of more than {} models with a `*`", kWildcardsMax),
+               "write names out, or make one `*` stand for more");
   } else {
     snapshot.wildcards.push_back({name.substr(0, star), name.substr(star + 1), id});
   }

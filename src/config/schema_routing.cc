@@ -80,6 +80,10 @@ constexpr std::array kOutlierFields = {
 
 void read_retries(Walk& walk, const Node& node, RetrySettings& retries) {
   read_mapping(walk, node, kRetryFields, retries);
+  if (node.kind != NodeKind::kMapping) return;
+  if (find_key(node, "backoff_max") == nullptr) {
+    retries.backoff_max = std::max(retries.backoff_max, retries.backoff);
+  }
   if (retries.backoff_max >= retries.backoff) return;
   walk.error(node, "has a `backoff_max` that is shorter than its `backoff`",
              "raise backoff_max, or lower backoff");

@@ -8,7 +8,9 @@
 #include <cstdlib>
 #include <string>
 #include <string_view>
+#include <vector>
 
+#include <sluice/base/ip_class.h>
 #include <sluice/config/upstream_path.h>
 
 namespace {
@@ -62,8 +64,16 @@ void check_upstream(const Upstream& upstream) {
   expect(is_clean(upstream.credential.value), "the credential is clean");
   expect(upstream.weight >= 1, "weights are positive");
   expect(upstream.timeouts.connect >= milliseconds(10), "timeouts have a floor");
+  const auto ip_class = classify_text(upstream.endpoint.host);
+  expect(!ip_class || may_dial(*ip_class, upstream.private_addresses), "addresses may be dialled");
+  const Capabilities& has = upstream.serves;
+  expect(has.chat || has.completions || has.embeddings || has.responses, "it serves something");
+  expect(upstream.breaker.failure_ratio > 0 && upstream.breaker.probes >= 1, "breakers can close");
+  expect(upstream.cooldown.rules.size() <= kFailureRulesMax, "rules are bounded");
+  expect(std::ranges::is_sorted(upstream.tags), "tags are sorted");
   for (const Header& header : upstream.headers) {
     expect(!header.name.empty() && is_clean(header.name), "header names are clean");
+    expect(header.value.empty() == (header.op == HeaderOp::kRemove), "operations have values");
     expect(is_clean(header.value), "header values are clean");
     expect(header.name != "host" && header.name != "content-length", "framing is ours");
   }
@@ -79,20 +89,37 @@ void check_upstream(const Upstream& upstream) {
          "the bound of the request target holds");
 }
 
+void check_model(const Snapshot& snapshot, const Model& model, ModelId id) {
+  const bool may_be_empty = !snapshot.discovery.empty();
+  expect(may_be_empty || !model.routes.empty(), "a model can be served");
+  expect(model.routes.size() <= 64, "routes are bounded");
+  const bool is_pattern = model.name.find('*') != std::string::npos;
+  if (!is_pattern) expect(snapshot.find_model(model.name) == id, "models are found");
+  for (const Route& route : model.routes) {
+    expect(route.upstream.value < snapshot.upstreams.size(), "routes lead somewhere");
+    expect(!route.model.empty() && route.weight >= 1, "routes are whole");
+    expect(route.timeouts.connect >= milliseconds(10), "clocks of routes have a floor");
+    expect(is_pattern || route.model.find('*') == std::string::npos, "every `*` has a meaning");
+  }
+  std::vector<ModelId> fallbacks = model.fallbacks;
+  expect(fallbacks.size() <= 32, "fallbacks are bounded");
+  std::ranges::sort(fallbacks);
+  expect(std::ranges::adjacent_find(fallbacks) == fallbacks.end(), "no fallback comes twice");
+  for (const ModelId fallback : fallbacks) {
+    expect(fallback.value < snapshot.models.size() && fallback != id, "fallbacks are others");
+  }
+}
+
 void check_snapshot(const Snapshot& snapshot) {
   expect(!snapshot.keys.empty() || (snapshot.development && snapshot.listen.is_loopback()),
          "without keys only a loopback listener starts");
   expect(!snapshot.development || snapshot.listen.is_loopback(), "development is loopback");
-  expect(!snapshot.upstreams.empty() && !snapshot.models.empty(), "there is something to serve");
+  expect(!snapshot.models.empty(), "there is something to serve");
+  expect(!snapshot.upstreams.empty() || !snapshot.discovery.empty(), "and somebody to serve it");
   expect(snapshot.limits.byte_budget >= snapshot.limits.body_bytes_max, "one body fits");
   for (const Upstream& upstream : snapshot.upstreams) check_upstream(upstream);
-  for (const Model& model : snapshot.models) {
-    expect(!model.routes.empty() && model.routes.size() <= 64, "routes are bounded");
-    expect(snapshot.find_model(model.name).is_valid(), "models are found");
-    for (const Route& route : model.routes) {
-      expect(route.upstream.value < snapshot.upstreams.size(), "routes lead somewhere");
-      expect(!route.model.empty() && route.weight >= 1, "routes are whole");
-    }
+  for (uint32_t i = 0; i < snapshot.models.size(); ++i) {
+    check_model(snapshot, snapshot.models[i], ModelId{i});
   }
   expect(snapshot.keys_by_digest.size() == snapshot.keys.size(), "each key has its own secret");
   for (const Key& key : snapshot.keys) {
@@ -110,7 +137,11 @@ void check_snapshot(const Snapshot& snapshot) {
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* bytes, size_t size) {
   const std::string text(reinterpret_cast<const char*>(bytes), size);
   if (text.find(kCanary) != std::string::npos) return -1;
-  const LoadOutcome outcome = load_text(text, "f.yaml", FuzzEnvironment());
+  // Of groups named as in the corpus; what a source may say at its worst.
+  const Members members = {
+      {"a", {{"10.0.0.7", 1}, {"a b\n", 0}, {"h.example"}, {"fd00::1", 65'535}}},
+      {"b", {{"8.8.8.8", 0, 0}, {"169.254.169.254"}, {""}}}};
+  const LoadOutcome outcome = load_text(text, "f.yaml", FuzzEnvironment(), members);
   expect((outcome.snapshot == nullptr) == !outcome.errors.empty(), "a snapshot or errors");
   // YAML breaks lines at more than '\n', so the bound is every byte that can end in one.
   const bool has_variable = text.find("${S") != std::string::npos;

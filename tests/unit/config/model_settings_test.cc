@@ -179,6 +179,18 @@ TEST(ModelNames, patterns_of_equal_length_keep_the_order_of_the_file) {
   EXPECT_EQ(snapshot->find_model("Xb"), ModelId{1});
 }
 
+TEST(ModelNames, the_number_of_patterns_is_bounded) {
+  const auto errors = [](int count) {
+    std::string models;
+    for (int i = 0; i < count; ++i) {
+      models += "  - {name: m" + std::to_string(i) + "*, routes: [{upstream: up}]}\n";
+    }
+    return errors_of(with_models(models));
+  };
+  EXPECT_EQ(errors(1000), "");
+  EXPECT_TRUE(holds(errors(1001), "models[1000] is one of more than 1000 models with a `*`"));
+}
+
 TEST(ModelNames, patterns_have_one_star_and_no_aliases) {
   EXPECT_TRUE(holds(errors_of(with_models("  - {name: a**, routes: [{upstream: up}]}\n")),
                     "models[0].name has more than one `*`"));

@@ -75,6 +75,7 @@ TEST(UpstreamSettings, failure_rules_keep_their_order_and_know_statuses_and_rang
           .cooldown;
   EXPECT_EQ(cooldown.after_429, seconds(1));
   EXPECT_EQ(cooldown.max, seconds(120));
+  EXPECT_EQ(upstream_with("    cooldown: {after_429: 1h}\n").cooldown.max, seconds(3600));
   ASSERT_EQ(cooldown.rules.size(), 3u);
   EXPECT_EQ(cooldown.rules[0], (FailureRule{400, 499, "model is loading", true, true, seconds(3)}));
   EXPECT_EQ(cooldown.rules[1], (FailureRule{503, 503, "", true, false, Duration::zero()}));
@@ -115,6 +116,8 @@ TEST(UpstreamSettings, health_is_asked_by_path_or_by_model) {
   EXPECT_EQ(by_path.health,
             (HealthCheck{"/v1/models?x=y", "", seconds(1), milliseconds(500), 5, 6}));
   EXPECT_EQ(upstream_with("    health: {model: x}\n").health->model, "x");
+  EXPECT_EQ(upstream_with("    health: {interval: 1s}\n").health->timeout, seconds(1));
+  EXPECT_TRUE(holds(errors_with("    health: {interval: 1s, timeout: 2s}\n"), "longer than its"));
   EXPECT_EQ(upstream_with("    health: {}\n").health, HealthCheck());
   EXPECT_FALSE(upstream_with("    health: off\n").health);
   for (const char* path : {"health", "'/a b'", "'/a#b'", "\"/a\\r\\nb\""}) {
