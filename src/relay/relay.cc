@@ -244,6 +244,11 @@ void Relay::advance() noexcept {
   if (is_ended_) return;
   if (!is_input_over_ && handover_.is_finished()) end_input(RelayEnd::kFinished);
   take_input();
+  while (!options_.more.empty() && input_.is_empty() && !is_input_over_) {
+    input_ = std::move(options_.more.front());
+    options_.more = options_.more.subspan(1);
+    take_input();
+  }
   if (is_input_over_ && !is_tail_written_ && input_.is_empty() &&
       (filling().is_empty() || filling().has_room())) {
     is_tail_written_ = true;
