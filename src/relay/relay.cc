@@ -119,6 +119,8 @@ class Relay {
   }
 
   void take_input() noexcept;
+  // What only the beginning of a body, and one that may be resumed, need after each input.
+  void watch(const Result<void>& handed) noexcept;
   void note_content() noexcept;
   void start_sending() noexcept;
   void start_receiving() noexcept;
@@ -147,8 +149,10 @@ class Relay {
   bool is_cut_ = false;  // The shard's order to end was heard.
   bool has_lost_bytes_ = false;
   bool awaits_content_ = true;
-  Deadline clock_;     // The sooner of the two that still run.
-  bool head_pending_;  // The head has not been sent; alone if no byte comes with it.
+  bool is_watched_ = true;
+  bool has_own_clocks_ = true;  // Any but those of the two sides.
+  Deadline clock_;              // The sooner of the two that still run.
+  bool head_pending_;           // The head has not been sent; alone if no byte comes with it.
   MonoTime upstream_moved_at_;
   MonoTime downstream_moved_at_;
   uint64_t acknowledged_ = 0;
@@ -167,19 +171,27 @@ void Relay::take_input() noexcept {
       for (const std::string_view span : passed.spans()) tap_->on_span(span);
     }
     if (input_.is_empty()) input_.release();
-    if (awaits_content_) note_content();
-    using Standing = http::EventFilter::Standing;
-    const Standing standing = options_.may_resume ? filter_->standing() : Standing::kGoesOn;
-    if (standing != Standing::kGoesOn) {
-      end_input(standing == Standing::kLost ? RelayEnd::kUpstreamLost : RelayEnd::kUpstreamDiffers);
-    } else if (!handed) {
-      // Without memory the filter has passed what the client did not get.
-      has_lost_bytes_ = handed.error().code == ErrorCode::kOverloaded;
+    if (is_watched_) watch(handed);
+    if (!handed) {
       end_input(RelayEnd::kUpstreamMalformed);
     } else if (handover_.is_finished()) {
       end_input(RelayEnd::kFinished);
     }
   }
+}
+
+void Relay::watch(const Result<void>& handed) noexcept {
+  if (awaits_content_) note_content();
+  is_watched_ = awaits_content_ || options_.may_resume;
+  if (!options_.may_resume) return;
+  using Standing = http::EventFilter::Standing;
+  switch (filter_->standing()) {
+    case Standing::kGoesOn: break;
+    case Standing::kLost: end_input(RelayEnd::kUpstreamLost); return;
+    case Standing::kDiffers: end_input(RelayEnd::kUpstreamDiffers); return;
+  }
+  // Without memory the filter has passed what the client did not get.
+  has_lost_bytes_ = !handed && handed.error().code == ErrorCode::kOverloaded;
 }
 
 void Relay::note_content() noexcept {
@@ -188,6 +200,7 @@ void Relay::note_content() noexcept {
   awaits_content_ = false;
   result_.first_content_at = now();
   clock_ = options_.is_event_stream ? Deadline::never() : options_.total_deadline;
+  has_own_clocks_ = !clock_.is_never() || options_.ping > Duration::zero();
 }
 
 void Relay::end_input(RelayEnd end) noexcept {
@@ -231,6 +244,11 @@ void Relay::advance() noexcept {
   if (is_ended_) return;
   if (!is_input_over_ && handover_.is_finished()) end_input(RelayEnd::kFinished);
   take_input();
+  while (!options_.more.empty() && input_.is_empty() && !is_input_over_) {
+    input_ = std::move(options_.more.front());
+    options_.more = options_.more.subspan(1);
+    take_input();
+  }
   if (is_input_over_ && !is_tail_written_ && input_.is_empty() &&
       (filling().is_empty() || filling().has_room())) {
     is_tail_written_ = true;
@@ -255,14 +273,15 @@ void Relay::advance() noexcept {
 
 void Relay::set_timer() noexcept {
   Deadline deadline;
-  if (is_timed()) deadline = clock_;
-  if (is_receiving_) {
-    deadline = deadline.sooner(Deadline::after(upstream_moved_at_, options_.idle_max));
-  }
+  if (is_receiving_) deadline = Deadline::after(upstream_moved_at_, options_.idle_max);
   if (downstream_.is_sending()) {
     deadline = deadline.sooner(Deadline::after(downstream_moved_at_, options_.stall_max));
-  } else if (has_place_for_ping()) {
-    deadline = deadline.sooner(Deadline::after(downstream_moved_at_, options_.ping));
+  }
+  if (has_own_clocks_) {
+    if (is_timed()) deadline = deadline.sooner(clock_);
+    if (has_place_for_ping()) {
+      deadline = deadline.sooner(Deadline::after(downstream_moved_at_, options_.ping));
+    }
   }
   timer.set(deadline);
 }

@@ -1,13 +1,13 @@
 // Decides, before the send, which events of an event stream the client gets.
 #pragma once
 
-#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <span>
 #include <string_view>
 
 #include <sluice/base/assert.h>
+#include <sluice/base/raw_array.h>
 
 namespace sluice::http {
 
@@ -27,7 +27,7 @@ class EventPieces {
   }
 
  private:
-  std::array<std::string_view, kMost> pieces_;
+  RawArray<std::string_view, kMost> pieces_;
   size_t count_ = 0;
 };
 

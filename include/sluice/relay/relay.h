@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <span>
 #include <string_view>
 
 #include <sluice/base/clock.h>
@@ -62,6 +63,8 @@ struct RelayOptions {
   // When the upstream fails, leave the client's stream open and whole for another relay to go on
   // with. Needs a filter, so that the client only gets whole events.
   bool may_resume = false;
+  // What was received behind `first`, in order; is moved from. (AnswerStart)
+  std::span<io::Buffer> more;
   bool continues = false;      // Goes on with a body whose head was sent by an earlier relay.
   BrokenEvents broken_events;  // Used for event streams only.
 };

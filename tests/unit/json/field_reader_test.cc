@@ -93,8 +93,8 @@ TEST(ReadEvent, is_bounded) {
 TEST(ReadChoices, finds_what_each_choice_says_and_where) {
   FieldReader reader;
   const std::string_view text =
-      R"({"id":"x","choices":[{"index":1,"delta":{"role":"assistant","content":"a\n","refusal":null,)"
-      R"("reasoning":"r","tool_calls":[]},"logprobs":null,"finish_reason":null},)"
+      R"({"id":"x","choices":[{"index":1,"delta":{"role":"assistant","content":"a\n",)"
+      R"("refusal":null,"reasoning":"r","tool_calls":[]},"logprobs":null,"finish_reason":null},)"
       R"({"text":"t","index":0,"finish_reason":"stop"}],"usage":null})";
   const auto event = reader.read_choices(text);
   ASSERT_TRUE(event.has_value());

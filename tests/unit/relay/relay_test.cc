@@ -5,6 +5,8 @@
 #include <random>
 #include <string>
 
+#include <sluice/relay/answer_start.h>
+
 #include "relay_world.h"
 
 namespace sluice::relay {
@@ -302,6 +304,54 @@ TEST_F(RelayTest, d023_nobody_resumes_inside_an_event_too_large_to_be_held) {
   run_to_end();
   EXPECT_FALSE(result_->is_resumable);
   EXPECT_TRUE(sink_->is_aborted);
+}
+
+TEST_F(RelayTest, what_was_held_before_the_commit_point_goes_first_and_in_order) {
+  WordTap watch;
+  AnswerStart start_of_answer({.kind = BodyKind::kChunked}, watch);
+  std::string expected;
+  for (const std::string_view payload : {"role", "role", "content"}) {
+    EXPECT_FALSE(start_of_answer.is_decided());
+    const std::string text = event(payload);
+    expected += text;
+    start_of_answer.take(buffer_of(chunk(text)));
+  }
+  EXPECT_TRUE(start_of_answer.is_decided());
+  RelayOptions options = kStream;
+  options.first_token_deadline = {in(seconds(1))};
+  options.more = start_of_answer.more();
+  WordTap tap;
+  start(options, nullptr, &tap, start_of_answer.take_first());
+  run_for(seconds(2));
+  EXPECT_EQ(body(), expected);
+  upstream_peer_->send(chunk(event("last")) + std::string(kEnd));
+  run_to_end();
+  EXPECT_EQ(result_->end, RelayEnd::kFinished);
+  EXPECT_EQ(body(), expected + event("last"));
+}
+
+TEST_F(RelayTest, a_start_is_decided_by_content_an_end_broken_framing_or_too_much) {
+  const auto decided_after = [this](std::string_view raw, http::BodyFraming framing) {
+    WordTap watch;
+    AnswerStart start_of_answer(framing, watch);
+    start_of_answer.take(buffer_of(raw));
+    return start_of_answer.is_decided();
+  };
+  constexpr http::BodyFraming kChunked{.kind = BodyKind::kChunked};
+  EXPECT_FALSE(decided_after(chunk(event("role")), kChunked));
+  EXPECT_TRUE(decided_after(chunk(event("content")), kChunked));
+  EXPECT_TRUE(decided_after(chunk(event("role")) + std::string(kEnd), kChunked));
+  EXPECT_TRUE(decided_after("zz", kChunked));
+  EXPECT_FALSE(decided_after("12345", {.kind = BodyKind::kLength, .length = 6}));
+  EXPECT_TRUE(decided_after("123456", {.kind = BodyKind::kLength, .length = 6}));
+  EXPECT_FALSE(decided_after("123456", {.kind = BodyKind::kUntilClose}));
+  WordTap watch;
+  AnswerStart full(kChunked, watch);
+  for (size_t i = 0; i < AnswerStart::kBuffersMax; ++i) {
+    EXPECT_FALSE(full.is_decided());
+    full.take(buffer_of(chunk(event("role"))));
+  }
+  EXPECT_TRUE(full.is_decided());
 }
 
 Task<void> break_off_task(io::Ring& ring, StreamSink& sink, bool& is_done) {

@@ -84,11 +84,18 @@ class RelayWorld : public testing::Test {
 
   // Begins to relay; the outcome is in `result_` once there is one.
   void start(const RelayOptions& options, http::EventFilter* filter = nullptr,
-             http::EventTap* tap = nullptr) {
+             http::EventTap* tap = nullptr, io::Buffer first = {}) {
     options_ = options;
     result_.reset();
     began_at_ = ring_.now();
-    io::start_detached(relay_task(filter, tap));
+    io::start_detached(relay_task(filter, tap, std::move(first)));
+  }
+  // A received buffer of these bytes.
+  io::Buffer buffer_of(std::string_view bytes) {
+    io::Buffer buffer = ring_.buffers().take_spare();
+    bytes.copy(buffer.spare_data(), bytes.size());
+    buffer.set_spare_length(bytes.size());
+    return buffer;
   }
   // In place of the upstream there was, as a second attempt brings it.
   void replace_upstream() {
@@ -173,9 +180,9 @@ class RelayWorld : public testing::Test {
     peer = std::exchange(latest_[ip], nullptr);
     return fd;
   }
-  Task<void> relay_task(http::EventFilter* filter, http::EventTap* tap) {
+  Task<void> relay_task(http::EventFilter* filter, http::EventTap* tap, io::Buffer first) {
     const RelayResult result =
-        co_await relay_body(*upstream_, {}, *sink_, filter, tap, blocks_, options_);
+        co_await relay_body(*upstream_, std::move(first), *sink_, filter, tap, blocks_, options_);
     ended_at_ = ring_.now();
     result_ = result;
   }
