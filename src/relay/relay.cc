@@ -70,6 +70,7 @@ class Relay {
         upstream_moved_at_(now()),
         downstream_moved_at_(now()) {
     SLUICE_ASSERT(!options.may_resume || filter != nullptr);
+    SLUICE_ASSERT(options.more.empty() || !input_.is_empty());
     // A head that came alone must not pin its buffer until the first token.
     if (input_.is_empty()) {
       input_.release();
@@ -119,12 +120,18 @@ class Relay {
   }
 
   void take_input() noexcept;
+  // The input is the next buffer of those received before.
+  [[gnu::noinline]] void take_more() noexcept {
+    input_ = std::move(options_.more.front());
+    options_.more = options_.more.subspan(1);
+  }
   // What only the beginning of a body, and one that may be resumed, need after each input.
-  void watch(const Result<void>& handed) noexcept;
+  [[gnu::noinline]] void watch(const Result<void>& handed) noexcept;
   void note_content() noexcept;
   void start_sending() noexcept;
   void start_receiving() noexcept;
   void set_timer() noexcept;
+  [[nodiscard, gnu::noinline]] Deadline own_deadline() noexcept;
   void collect_upstream() noexcept;
   void collect_timeout() noexcept;
   // The upstream's part is over; what is in hand still goes out.
@@ -176,6 +183,8 @@ void Relay::take_input() noexcept {
       end_input(RelayEnd::kUpstreamMalformed);
     } else if (handover_.is_finished()) {
       end_input(RelayEnd::kFinished);
+    } else if (!options_.more.empty() && input_.is_empty()) {
+      take_more();
     }
   }
 }
@@ -244,11 +253,6 @@ void Relay::advance() noexcept {
   if (is_ended_) return;
   if (!is_input_over_ && handover_.is_finished()) end_input(RelayEnd::kFinished);
   take_input();
-  while (!options_.more.empty() && input_.is_empty() && !is_input_over_) {
-    input_ = std::move(options_.more.front());
-    options_.more = options_.more.subspan(1);
-    take_input();
-  }
   if (is_input_over_ && !is_tail_written_ && input_.is_empty() &&
       (filling().is_empty() || filling().has_room())) {
     is_tail_written_ = true;
@@ -271,18 +275,20 @@ void Relay::advance() noexcept {
   set_timer();
 }
 
+Deadline Relay::own_deadline() noexcept {
+  Deadline deadline;
+  if (is_timed()) deadline = clock_;
+  if (!has_place_for_ping()) return deadline;
+  return deadline.sooner(Deadline::after(downstream_moved_at_, options_.ping));
+}
+
 void Relay::set_timer() noexcept {
   Deadline deadline;
   if (is_receiving_) deadline = Deadline::after(upstream_moved_at_, options_.idle_max);
   if (downstream_.is_sending()) {
     deadline = deadline.sooner(Deadline::after(downstream_moved_at_, options_.stall_max));
   }
-  if (has_own_clocks_) {
-    if (is_timed()) deadline = deadline.sooner(clock_);
-    if (has_place_for_ping()) {
-      deadline = deadline.sooner(Deadline::after(downstream_moved_at_, options_.ping));
-    }
-  }
+  if (has_own_clocks_) deadline = deadline.sooner(own_deadline());
   timer.set(deadline);
 }
 
@@ -354,7 +360,7 @@ void Relay::collect() noexcept {
 RelayResult Relay::result() noexcept {
   result_.payload_bytes = handover_.payload_bytes();
   result_.upstream_is_clean = handover_.is_finished() && !handover_.has_excess() &&
-                              !upstream_.is_shut_down() &&
+                              options_.more.empty() && !upstream_.is_shut_down() &&
                               options_.framing.kind != http::BodyKind::kUntilClose;
   return result_;
 }

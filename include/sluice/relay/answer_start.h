@@ -5,6 +5,8 @@
 #include <cstddef>
 #include <cstdint>
 #include <span>
+#include <string_view>
+#include <utility>
 
 #include <sluice/http/chunked.h>
 #include <sluice/http/event_tap.h>
