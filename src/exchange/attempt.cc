@@ -9,6 +9,9 @@
 #include <sluice/http/serializer.h>
 #include <sluice/io/timer.h>
 #include <sluice/resilience/judge.h>
+#include <sluice/usage/first_content.h>
+
+#include "block_room.h"
 
 namespace sluice::exchange {
 namespace {
@@ -39,6 +42,13 @@ std::string_view find(const http::HeaderList& headers,
 }
 
 }  // namespace
+
+bool is_event_stream(const http::ResponseHead& head) noexcept {
+  const std::string_view type = head.headers.find(http::HeaderName::kContentType);
+  constexpr std::string_view kEventStream = "text/event-stream";
+  return type.size() >= kEventStream.size() &&
+         http::equals_ignoring_case(type.substr(0, kEventStream.size()), kEventStream);
+}
 
 AttemptPtr::AttemptPtr(Services& services) : block_(services.blocks.take(sizeof(Attempt))) {
   if (block_.is_held()) new (block_.data()) Attempt(services);
@@ -90,6 +100,8 @@ Task<Result<void>> Attempt::run(const OutgoingRequest& request, io::Event& gone,
   if (answered && received_.is_empty() &&
       resilience::needs_body(head().status, request.upstream->cooldown)) {
     answered = co_await await_error_body(request, gone);
+  } else if (answered && request.holds_until_content && is_event_stream(head())) {
+    answered = co_await await_content(request, gone);
   }
   if (!answered) {
     co_await abandon();
@@ -121,7 +133,7 @@ Result<void> Attempt::take_step(const OutgoingRequest& request, io::Timer& timer
 
 // Whatever ends the wait but the client, the head is an answer.
 Task<Result<void>> Attempt::await_error_body(const OutgoingRequest& request, io::Event& gone) {
-  if (head().body.kind == http::BodyKind::kNone) co_return Result<void>();
+  if (head().body.is_empty()) co_return Result<void>();
   net::Stream& stream = lease_->stream;
   io::Timer timer(services_.ring.ready(), services_.ring.timers());
   timer.set(answer_deadline(request));
@@ -133,6 +145,41 @@ Task<Result<void>> Attempt::await_error_body(const OutgoingRequest& request, io:
   if (!received) co_return std::unexpected(received.error());
   received_ = std::move(*received);
   co_return Result<void>();
+}
+
+Task<Result<void>> Attempt::await_content(const OutgoingRequest& request, io::Event& gone) {
+  BlockRoom room(services_.blocks);
+  usage::FirstContent content(room);
+  relay::AnswerStart start(head().body, content);
+  start.take(std::move(received_));
+  net::Stream& stream = lease_->stream;
+  io::Timer timer(services_.ring.ready(), services_.ring.timers());
+  timer.set(Deadline::after(sent_at_, request.timeouts.first_token).sooner(request.total));
+  Result<void> step;
+  while (step && !start.is_decided()) {
+    stream.start_receive();
+    co_await io::first_of(&stream.received(), &gone, &timer);
+    step = gone.is_ready() ? cancelled() : take_content(start, request);
+  }
+  received_ = start.take_first();
+  std::ranges::move(start.more(), more_.begin());
+  co_return step;
+}
+
+Result<void> Attempt::take_content(relay::AnswerStart& start,
+                                   const OutgoingRequest& request) noexcept {
+  net::Stream& stream = lease_->stream;
+  if (!stream.received().is_ready()) {
+    if (request.total.has_passed(services_.ring.now())) return out_of_time();
+    return fail(ErrorCode::kFirstTokenTimeout, Side::kUpstream, Retry::kYes, "no content in time");
+  }
+  Result<io::Buffer> received = stream.take_received();
+  if (!received) return std::unexpected(received.error());
+  if (received->is_empty()) {
+    return fail(ErrorCode::kUpstreamLost, Side::kUpstream, Retry::kYes, "closed before content");
+  }
+  start.take(std::move(*received));
+  return {};
 }
 
 Task<Result<void>> Attempt::dial(const OutgoingRequest& request, io::Event& gone) {
@@ -161,11 +208,11 @@ Result<void> Attempt::send(const OutgoingRequest& request) noexcept {
     lease_.cut();
     return std::unexpected(head.error());
   }
-  RawArray<std::string_view, json::BodyPlan::kPiecesMax + 1> slices;
+  RawArray<std::string_view, json::ContinuedPlan::kPiecesMax + 1> slices;
   size_t count = 0;
   slices[count++] = *head;
-  if (request.body.total_length() >= kCopyBodyBelow) {
-    for (const std::string_view piece : request.body.pieces()) slices[count++] = piece;
+  if (request.body_bytes() >= kCopyBodyBelow) {
+    for (const std::string_view piece : request.body_pieces()) slices[count++] = piece;
   }
   was_reused_ = lease_->is_reused();
   sent_at_ = services_.ring.now();
@@ -184,7 +231,7 @@ Result<std::string_view> Attempt::write_message(const OutgoingRequest& request) 
   for (const Generation::ForwardedHeader& field : request.forwarded_headers) {
     bytes += field.value.empty() ? 0 : field.name.size() + field.value.size() + 4;
   }
-  const uint64_t body_bytes = request.body.total_length();
+  const uint64_t body_bytes = request.body_bytes();
   if (body_bytes < kCopyBodyBelow) bytes += static_cast<size_t>(body_bytes);
   head_block_ = services_.blocks.take(bytes);
   if (!head_block_.is_held()) return no_memory();
@@ -203,13 +250,14 @@ Result<std::string_view> Attempt::write_message(const OutgoingRequest& request) 
   if (!writer.ok() || request.fields.empty()) {
     return fail(ErrorCode::kInternal, Side::kSelf, "request head could not be written");
   }
-  return body_bytes < kCopyBodyBelow ? append_body(writer.text(), request.body) : writer.text();
+  return body_bytes < kCopyBodyBelow ? append_body(writer.text(), request) : writer.text();
 }
 
-std::string_view Attempt::append_body(std::string_view head, const json::BodyPlan& body) noexcept {
+std::string_view Attempt::append_body(std::string_view head,
+                                      const OutgoingRequest& request) noexcept {
   char* const begin = head_block_.data() + (head.data() - head_block_.data());
   char* to = begin + head.size();
-  for (const std::string_view piece : body.pieces()) {
+  for (const std::string_view piece : request.body_pieces()) {
     if (!piece.empty()) std::memcpy(to, piece.data(), piece.size());
     to += piece.size();
   }

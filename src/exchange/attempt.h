@@ -12,6 +12,7 @@
 #include <sluice/http/response_parser.h>
 #include <sluice/io/timer.h>
 #include <sluice/json/edit.h>
+#include <sluice/relay/answer_start.h>
 #include <sluice/upstream/pool.h>
 
 namespace sluice::exchange {
@@ -26,9 +27,21 @@ struct OutgoingRequest {
   std::string_view request_id;
   uint32_t priority = 0;  // Sent on when not 0.
   json::BodyPlan body;
+  const json::ContinuedPlan* continued = nullptr;  // In the body's place, when it is set.
   config::UpstreamTimeouts timeouts;
   Deadline total;  // Of the whole request.
+  // An event stream's answer counts only once it has brought content.
+  bool holds_until_content = false;
+
+  [[nodiscard]] std::span<const std::string_view> body_pieces() const noexcept {
+    return continued != nullptr ? continued->pieces() : body.pieces();
+  }
+  [[nodiscard]] uint64_t body_bytes() const noexcept {
+    return continued != nullptr ? continued->total_length() : body.total_length();
+  }
 };
+
+[[nodiscard]] bool is_event_stream(const http::ResponseHead& head) noexcept;
 
 // Lives in a block of its own, because a head takes 1.5 KiB and is needed only until it has been
 // written to the client. Dropping one with a lease cuts the connection.
@@ -38,8 +51,8 @@ class Attempt {
   Attempt(const Attempt&) = delete;
   Attempt& operator=(const Attempt&) = delete;
 
-  // Checks a connection out or dials, writes the request, awaits the answer's head. On an error
-  // nothing is in flight any more and the connection is cut. Suspends.
+  // Checks a connection out or dials, writes the request, awaits the answer's head, or its first
+  // content. On an error nothing is in flight any more and the connection is cut. Suspends.
   //
   // `fresh` forbids kept connections. `gone` ends it with kCancelled; nobody else waits for it
   // meanwhile. Whether and where to try again, resilience says.
@@ -53,6 +66,11 @@ class Attempt {
   // The answer's connection, and the body bytes that came with its head.
   [[nodiscard]] upstream::Lease take_lease() noexcept { return std::move(lease_); }
   [[nodiscard]] io::Buffer take_first_bytes() noexcept { return std::move(received_); }
+  // What came behind them, while the first content was awaited.
+  static constexpr size_t kMoreMax = relay::AnswerStart::kBuffersMax - 1;
+  [[nodiscard]] std::array<io::Buffer, kMoreMax> take_more_bytes() noexcept {
+    return std::move(more_);
+  }
   // What of the body has come so far, as it came.
   [[nodiscard]] std::string_view body_at_hand() const noexcept { return received_.bytes(); }
   // Bytes to and from the upstream since the last call.
@@ -72,6 +90,10 @@ class Attempt {
   Task<Result<void>> dial(const OutgoingRequest& request, io::Event& gone);
   // Takes in what has happened while the head was awaited.
   [[nodiscard]] Result<void> take_step(const OutgoingRequest& request, io::Timer& timer) noexcept;
+  // An event stream, until it has said something.
+  Task<Result<void>> await_content(const OutgoingRequest& request, io::Event& gone);
+  [[nodiscard]] Result<void> take_content(relay::AnswerStart& start,
+                                          const OutgoingRequest& request) noexcept;
   // The first bytes of an error's body, where a failure rule looks at them.
   Task<Result<void>> await_error_body(const OutgoingRequest& request, io::Event& gone);
   [[nodiscard]] Deadline answer_deadline(const OutgoingRequest& request) const noexcept;
@@ -80,7 +102,7 @@ class Attempt {
   // The head, and the body behind it when that is small.
   [[nodiscard]] Result<std::string_view> write_message(const OutgoingRequest& request) noexcept;
   [[nodiscard]] std::string_view append_body(std::string_view head,
-                                             const json::BodyPlan& body) noexcept;
+                                             const OutgoingRequest& request) noexcept;
   // Takes in received bytes; true once the head is whole.
   [[nodiscard]] Result<bool> take_bytes() noexcept;
   [[nodiscard]] Result<bool> parse() noexcept;
@@ -93,6 +115,7 @@ class Attempt {
   io::Block name_block_;       // See write_name().
   http::HeadBytes collected_;  // The answer's head when it came in pieces.
   io::Buffer received_;        // The last buffer; behind the head it holds the body's beginning.
+  std::array<io::Buffer, kMoreMax> more_;
   http::ResponseParser parser_;
   MonoTime sent_at_;
   Duration connect_time_{};

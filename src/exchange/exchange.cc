@@ -1,6 +1,7 @@
 #include <sluice/exchange/exchange.h>
 
 #include "phases.h"
+#include "search.h"
 
 namespace sluice::exchange {
 namespace {
@@ -66,13 +67,13 @@ Task<void> Exchange::run() {
     co_await refuse(services_, client_, settlement, admission.error());
     co_return;
   }
-  Outcome<Answer> answer = co_await route_and_send(services_, *generation, *endpoint, head_,
-                                                   *admission, client_, settlement);
+  Search search(services_, *generation, *endpoint, head_, *admission, settlement);
+  Outcome<Answer> answer = co_await route_and_send(search, client_);
   if (!answer) {
     co_await refuse(services_, client_, settlement, answer.error());
     co_return;
   }
-  co_await relay_answer(services_, *generation, std::move(*answer), body_, client_, settlement);
+  co_await relay_answer(search, std::move(*answer), body_, client_);
 }
 
 }  // namespace sluice::exchange

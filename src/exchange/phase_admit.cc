@@ -18,13 +18,10 @@ uint32_t read_priority(const http::RequestHead& head, const auth::Principal& pri
   return principal.is_anonymous() ? priority : std::min(priority, principal.priority_max);
 }
 
-// English text takes about four bytes a token; what an answer may take is known only when the
-// client says so. The queue's fairness corrects itself by what was really used.
-uint64_t estimate_tokens(std::string_view body, const json::Envelope& envelope) noexcept {
-  constexpr uint64_t kBytesPerToken = 4;
-  constexpr uint64_t kUsualAnswer = 256;
-  return body.size() / kBytesPerToken + envelope.output_tokens_max().value_or(kUsualAnswer);
-}
+// English text takes about four bytes a token. What an answer may take is known only when the
+// client says so; the line's fairness corrects itself by what was really used.
+constexpr uint64_t kBytesPerToken = 4;
+constexpr uint64_t kUsualAnswerTokens = 256;
 
 // The part of the client's name for the model that the `*` of the configured name stands for. Empty
 // optional when it cannot be told: the name was spelled with escapes.
@@ -113,7 +110,9 @@ Outcome<Admission> admit(Services& services, Generation& generation, const http:
   admission->key = principal.key;
   admission->tenant = principal.tenant;
   admission->weight = principal.weight;
-  admission->expected_tokens = estimate_tokens(*body, envelope);
+  admission->prompt_tokens = body->size() / kBytesPerToken;
+  admission->expected_tokens =
+      admission->prompt_tokens + envelope.output_tokens_max().value_or(kUsualAnswerTokens);
   admission->priority = read_priority(head, principal);
   settlement.note_priority(admission->priority);
   return admission;

@@ -1,8 +1,11 @@
+#include <algorithm>
+
+#include <sluice/usage/resume_filter.h>
 #include <sluice/usage/token_tap.h>
 #include <sluice/usage/usage_filter.h>
 
 #include "block_room.h"
-#include "phases.h"
+#include "outgoing.h"
 
 namespace sluice::exchange {
 namespace {
@@ -55,13 +58,6 @@ void write_head(const http::ResponseHead& head, bool is_event_stream, http::Body
   client.end_head(framing);
 }
 
-bool is_event_stream_head(const http::ResponseHead& head) noexcept {
-  const std::string_view type = head.headers.find(http::HeaderName::kContentType);
-  constexpr std::string_view kEventStream = "text/event-stream";
-  return type.size() >= kEventStream.size() &&
-         http::equals_ignoring_case(type.substr(0, kEventStream.size()), kEventStream);
-}
-
 // The framing towards the client: a length that still holds is kept, all else is a stream.
 http::BodyFraming client_framing(const http::ResponseHead& head, bool is_filtered) noexcept {
   if (head.body.kind == http::BodyKind::kNone) return head.body;
@@ -69,83 +65,200 @@ http::BodyFraming client_framing(const http::ResponseHead& head, bool is_filtere
   return {.kind = http::BodyKind::kChunked};
 }
 
+// Learns the time to the first token when it comes: a stream may last for minutes.
+class FirstTokenNote final : public relay::ContentListener {
+ public:
+  FirstTokenNote(Deployment& deployment, MonoTime sent_at) noexcept
+      : deployment_(deployment), sent_at_(sent_at) {}
+  void on_content(MonoTime now) noexcept override {
+    deployment_.stats.first_token.note(now - sent_at_, now);
+    deployment_.publish_stats();
+  }
+
+ private:
+  Deployment& deployment_;
+  MonoTime sent_at_;
+};
+
 // What the whole answer says about its deployment. One that failed was judged before.
-void end_seat(Services& services, const Generation& generation, Answer& answer,
-              const relay::RelayResult& result, MonoTime sent_at, bool is_event_stream,
-              const usage::Usage& usage) noexcept {
+void end_seat(Search& search, Answer& answer, const relay::RelayResult& result, MonoTime sent_at,
+              bool is_event_stream) noexcept {
   if (!answer.seat.is_taken()) return;
-  const MonoTime now = services.ring.now();
+  const MonoTime now = search.services().ring.now();
   resilience::AttemptEnd end{.error = error_of(result.end), .status = kOk};
+  Deployment& deployment = answer.seat.deployment();
   if (end.error) {
     end.had_short_clock = had_short_clock(end.error->code, answer.route->timeouts, answer.timeouts,
                                           now - answer.seat.opened_at());
-  }
-  Deployment& deployment = answer.seat.deployment();
-  if (is_event_stream && result.first_byte_at != MonoTime::max()) {
-    deployment.stats.first_token.note(result.first_byte_at - sent_at, now);
-  } else if (!is_event_stream && !end.error) {
+  } else if (!is_event_stream) {
     deployment.stats.whole.note(now - sent_at, now);
+    deployment.publish_stats();
   }
-  const uint64_t tokens = usage.input.value_or(0) + usage.output.value_or(0);
-  if (tokens > 0) {
-    deployment.stats.note_tokens(tokens, now);
-    deployment.cells.tokens.add(tokens);
-  }
-  deployment.publish_stats();
-  answer.seat.end(
-      outcome_of(end),
-      resilience::judge(end, generation.config.upstream(answer.seat.upstream()).cooldown), now);
+  answer.seat.end(outcome_of(end), judge(search, answer, end), now);
 }
+
+void note_tokens(Search& search, UpstreamId upstream, const usage::Usage& usage) noexcept {
+  const uint64_t tokens = usage.input.value_or(0) + usage.output.value_or(0);
+  if (tokens == 0) return;
+  Deployment& deployment = *search.generation().deployments[upstream.value];
+  deployment.stats.note_tokens(tokens, search.services().ring.now());
+  deployment.cells.tokens.add(tokens);
+}
+
+// A stream whose text can be followed, so that another attempt can go on with it.
+bool may_resume(const Search& search, const http::ResponseHead& head) noexcept {
+  const config::Model& model = search.generation().config.model(search.model());
+  return model.recovery.mode != config::RecoveryMode::kOff && is_event_stream(head) &&
+         head.status == kOk && has_stream_options(search.endpoint()) &&
+         !head.headers.has(http::HeaderName::kContentEncoding);
+}
+
+usage::ResumeMode resume_mode(const config::RecoverySettings& settings) noexcept {
+  return settings.mode == config::RecoveryMode::kAppend ? usage::ResumeMode::kAppend
+                                                        : usage::ResumeMode::kRetry;
+}
+
+// What looks at the body on its way: counts tokens, hides the usage that the client did not ask
+// for, follows the text of a stream that may be resumed. Over all attempts of the exchange.
+class Watchers {
+ public:
+  Watchers(Services& services, bool is_stream, bool hides_usage, bool may_resume,
+           const config::RecoverySettings& recovery) noexcept
+      : event_room_(services.blocks),
+        object_room_(services.blocks),
+        ledger_room_(services.blocks),
+        tap(services.field_reader,
+            is_stream ? usage::BodyKind::kEventStream : usage::BodyKind::kJson, event_room_,
+            object_room_),
+        usage_filter_(services.field_reader, tap.plain_events()),
+        resume_filter(services.field_reader, resume_mode(recovery),
+                      hides_usage ? &usage_filter_ : nullptr, ledger_room_, recovery.bytes_max),
+        filter(may_resume    ? static_cast<http::EventFilter*>(&resume_filter)
+               : hides_usage ? &usage_filter_
+                             : nullptr) {}
+
+ private:
+  BlockRoom event_room_;
+  BlockRoom object_room_;
+  BlockRoom ledger_room_;
+
+ public:
+  usage::TokenTap tap;
+
+ private:
+  usage::UsageFilter usage_filter_;
+
+ public:
+  usage::ResumeFilter resume_filter;
+  http::EventFilter* filter;  // Null when every byte passes as it is.
+};
+
+relay::RelayOptions options_for(const Search& search, const Answer& answer,
+                                const http::ResponseHead& head) noexcept {
+  const config::Snapshot& config = search.generation().config;
+  const bool can_be_pinged = !head.headers.has(http::HeaderName::kContentEncoding);
+  return {
+      .framing = head.body,
+      .is_event_stream = is_event_stream(head),
+      .idle_max = answer.timeouts.idle,
+      .stall_max = config.timeouts.stall,
+      .total_deadline = answer.total,
+      .ping = can_be_pinged ? config.model(answer.model).ping : Duration::zero(),
+      .held_bytes_max = config.limits.held_bytes_max,
+      .may_resume = may_resume(search, head),
+      .broken_events = broken_events(),
+  };
+}
+
+// One attempt's part of the body, taken out of the attempt, whose heads are given back.
+class Part {
+ public:
+  Part(const Search& search, Answer& answer, relay::RelayOptions& options) noexcept
+      : keeps_connection_(answer.attempt->head().keep_alive),
+        sent_at_(answer.attempt->sent_at()),
+        note_(*search.generation().deployments[answer.route->upstream.value], sent_at_),
+        lease(answer.attempt->take_lease()),
+        first(answer.attempt->take_first_bytes()),
+        more_(answer.attempt->take_more_bytes()) {
+    const auto end = std::ranges::find_if_not(more_, &io::Buffer::is_held);
+    options.more = {more_.begin(), end};
+    if (options.is_event_stream && answer.seat.is_taken()) options.content_listener = &note_;
+    answer.attempt.reset();
+  }
+  Part(const Part&) = delete;
+  Part& operator=(const Part&) = delete;
+
+  void end(Search& search, Answer& answer, const relay::RelayResult& result,
+           bool is_event_stream) noexcept {
+    search.settlement().note_upstream_traffic(lease->stream.take_traffic());
+    if (result.end == relay::RelayEnd::kFinished && result.upstream_is_clean && keeps_connection_) {
+      lease.check_in();
+    } else {
+      lease.cut();
+    }
+    end_seat(search, answer, result, sent_at_, is_event_stream);
+  }
+
+ private:
+  bool keeps_connection_;
+  MonoTime sent_at_;
+  FirstTokenNote note_;
+
+ public:
+  upstream::Lease lease;
+  io::Buffer first;
+
+ private:
+  std::array<io::Buffer, Attempt::kMoreMax> more_;
+};
 
 }  // namespace
 
-Task<void> relay_answer(Services& services, Generation& generation, Answer answer,
-                        http::RequestBody& body, http::ResponseSink& client,
-                        Settlement& settlement) {
-  const config::Snapshot& config = generation.config;
+Task<void> relay_answer(Search& search, Answer answer, http::RequestBody& body,
+                        http::ResponseSink& client) {
+  Services& services = search.services();
+  Settlement& settlement = search.settlement();
+  const config::Snapshot& config = search.generation().config;
   const http::ResponseHead& head = answer.attempt->head();
-  const bool is_event_stream = is_event_stream_head(head);
-  const bool is_filtered = answer.hides_usage && is_event_stream && head.status == kOk;
-  const bool keeps_connection = head.keep_alive;
-  const MonoTime sent_at = answer.attempt->sent_at();
-  settlement.note_answer(head, is_event_stream, *answer.route, answer.model);
+  relay::RelayOptions options = options_for(search, answer, head);
+  const bool is_tapped = config.usage_accounting && head.status == kOk;
+  const bool hides_usage = answer.hides_usage && options.is_event_stream && head.status == kOk;
+  settlement.note_answer(head, options.is_event_stream, *answer.route, answer.model);
+  Watchers watchers(services, options.is_event_stream, hides_usage, options.may_resume,
+                    config.model(answer.model).recovery);
+  write_head(head, options.is_event_stream, client_framing(head, watchers.filter != nullptr),
+             settlement.request_id(), client);
+  // An open stream keeps the request only where it may be needed once more.
+  if (!options.may_resume) body.release();
+  for (;;) {
+    Part part(search, answer, options);
+    const relay::RelayResult result = co_await relay::relay_body(
+        part.lease->stream, std::move(part.first), client, watchers.filter,
+        is_tapped ? &watchers.tap : nullptr, services.blocks, options);
+    part.end(search, answer, result, options.is_event_stream);
+    if (is_tapped) settlement.note_usage(watchers.tap.usage());
+    settlement.note_relay(result);
+    if (!result.is_resumable) break;
 
-  write_head(head, is_event_stream, client_framing(head, is_filtered), settlement.request_id(),
-             client);
-  const relay::RelayOptions options{
-      .framing = head.body,
-      .is_event_stream = is_event_stream,
-      .idle_max = answer.timeouts.idle,
-      .stall_max = config.timeouts.stall,
-      .held_bytes_max = config.limits.held_bytes_max,
-      .broken_events = broken_events(),
-  };
-  // From here on nothing is retried: an open stream keeps neither the request nor the heads.
-  upstream::Lease lease = answer.attempt->take_lease();
-  io::Buffer first = answer.attempt->take_first_bytes();
-  answer.attempt.reset();
-  body.release();
-
-  BlockRoom event_room(services.blocks);
-  BlockRoom object_room(services.blocks);
-  usage::TokenTap tap(services.field_reader,
-                      is_event_stream ? usage::BodyKind::kEventStream : usage::BodyKind::kJson,
-                      event_room, object_room);
-  usage::UsageFilter filter(services.field_reader, tap.plain_events());
-  const bool is_tapped = config.usage_accounting && settlement.status() == kOk;
-  const relay::RelayResult result = co_await relay::relay_body(
-      lease->stream, std::move(first), client, is_filtered ? &filter : nullptr,
-      is_tapped ? &tap : nullptr, services.blocks, options);
-
-  if (is_tapped) settlement.note_usage(tap.usage());
-  settlement.note_upstream_traffic(lease->stream.take_traffic());
-  if (result.end == relay::RelayEnd::kFinished && result.upstream_is_clean && keeps_connection) {
-    lease.check_in();
-  } else {
-    lease.cut();
+    std::optional<Answer> next;
+    if (watchers.resume_filter.can_resume()) {
+      next = co_await recover(search, watchers.resume_filter.partial(), client);
+    }
+    if (!next) {
+      if (client.interrupted().is_ready()) settlement.note_error(error_of(client));
+      co_await relay::break_off(services.ring, client,
+                                relay::event_of(result.end, options.broken_events),
+                                options.stall_max);
+      break;
+    }
+    watchers.resume_filter.resume();
+    answer = std::move(*next);
+    options.framing = answer.attempt->head().body;
+    options.idle_max = answer.timeouts.idle;
+    options.total_deadline = Deadline::never();
+    options.continues = true;
   }
-  settlement.note_relay(result);
-  end_seat(services, generation, answer, result, sent_at, is_event_stream, tap.usage());
+  if (is_tapped) note_tokens(search, answer.route->upstream, watchers.tap.usage());
 }
 
 }  // namespace sluice::exchange

@@ -52,8 +52,8 @@ struct Admission {
   TenantId tenant;
   uint32_t weight = 1;
   uint32_t priority = 0;
-  // What it may use: the prompt's bytes by the rule of thumb and the answer's limit.
-  uint64_t expected_tokens = 0;
+  uint64_t prompt_tokens = 0;    // By the rule of thumb.
+  uint64_t expected_tokens = 0;  // With what the answer may take.
   TimeoutWishes timeouts;
 };
 [[nodiscard]] Outcome<Admission> admit(Services& services, Generation& generation,
@@ -81,14 +81,22 @@ Task<Outcome<Seat>> find_seat(Search& search, http::ResponseSink& client);
 // In line for what the search lacks, at most for `queue.wait_max`.
 Task<Outcome<limit::Place>> wait_in_line(Search& search, http::ResponseSink& client);
 
-Task<Outcome<Answer>> route_and_send(Services& services, Generation& generation, Endpoint endpoint,
-                                     const http::RequestHead& head, const Admission& admission,
-                                     http::ResponseSink& client, Settlement& settlement);
+Task<Outcome<Answer>> route_and_send(Search& search, http::ResponseSink& client);
 
-// 6. relay: commits the answer's head and moves its body. The request's bytes are given back first.
-Task<void> relay_answer(Services& services, Generation& generation, Answer answer,
-                        http::RequestBody& body, http::ResponseSink& client,
-                        Settlement& settlement);
+// One attempt of a model that hedges: with a second one beside it when its first content is late.
+// Afterwards `answer` is the one that counts. Suspends.
+Task<Result<void>> run_hedged(Search& search, Answer& answer, const OutgoingRequest& request,
+                              http::ResponseSink& client);
+
+// 6. relay: commits the answer's head and moves its body. The request's bytes are given back first,
+// unless a broken stream may be recovered with them.
+Task<void> relay_answer(Search& search, Answer answer, http::RequestBody& body,
+                        http::ResponseSink& client);
+
+// The answer of another attempt that a broken stream can go on with; the client has got `partial`
+// of it, as far as that is to be told. Nothing when there is none, or no budget for it. Suspends.
+Task<std::optional<Answer>> recover(Search& search, std::string_view partial,
+                                    http::ResponseSink& client);
 
 // Instead of 3 to 6: model lists, liveness and readiness are answered here.
 Task<Outcome<uint16_t>> answer_locally(Services& services, Generation& generation,

@@ -38,6 +38,7 @@ Search::Search(Services& services, Generation& generation, Endpoint endpoint,
 void Search::turn_to(ModelId model) noexcept {
   model_ = model;
   flow().budget.note_request(services_.ring.now());
+  if (flow().hedge != nullptr) flow().hedge->note_request();
   const config::Model& configured = generation_.config.model(model);
   if (configured.strategy == config::StrategyKind::kAffinity) {
     affinity_key_ = find_affinity_key(configured.affinity, head_, admission_);
@@ -56,16 +57,35 @@ void Search::begin_round() noexcept {
 }
 
 bool Search::begin_another_round() noexcept {
-  if (!may_repeat_ || retries.attempts_made == round_began_with_ ||
-      retries.attempts_made >= retries.attempts_max) {
+  if (!may_repeat_ || retries.attempts_made == round_began_with_ || !has_attempts_left()) {
     return false;
   }
   begin_round();
   return true;
 }
 
+Duration Search::backoff() noexcept {
+  return resilience::backoff_before(retries.attempts_made, generation_.config.model(model_).retries,
+                                    services_.random.next_u64());
+}
+
+void Search::begin_recovery(std::string_view partial) noexcept {
+  is_recovery_ = true;
+  may_repeat_ = true;
+  partial_ = partial;
+}
+
+const json::ContinuedPlan* Search::plan_continuation(const json::BodyEdit& edit) noexcept {
+  if (partial_.empty()) return nullptr;
+  const json::PromptKind kind =
+      endpoint_ == Endpoint::kCompletions ? json::PromptKind::kPrompt : json::PromptKind::kMessages;
+  continued_ =
+      json::plan_continued_body(admission_.body, admission_.envelope, edit, partial_, kind);
+  return continued_ ? &*continued_ : nullptr;
+}
+
 bool Search::has_more() const noexcept {
-  if (retries.attempts_made >= retries.attempts_max) return false;
+  if (!has_attempts_left()) return false;
   const size_t fallbacks = generation_.config.model(admission_.model).fallbacks.size();
   return !open_.empty() || next_fallback_ < fallbacks || may_repeat_;
 }

@@ -8,6 +8,7 @@
 #include <sluice/exchange/services.h>
 #include <sluice/exchange/waiting_room.h>
 #include <sluice/http/request_parser.h>
+#include <sluice/json/edit.h>
 #include <sluice/json/envelope_reader.h>
 #include <sluice/resilience/retry_policy.h>
 #include <sluice/route/router.h>
@@ -17,7 +18,7 @@
 
 namespace sluice::exchange {
 
-// Lives in the frame of route_and_send(). Everything given outlives it.
+// Lives in the frame of Exchange::run(). Everything given outlives it.
 class Search {
  public:
   Search(Services& services, Generation& generation, Endpoint endpoint,
@@ -48,6 +49,24 @@ class Search {
   [[nodiscard]] bool begin_another_round() noexcept;
   // Whether there is anything left that could be tried, perhaps after a wait.
   [[nodiscard]] bool has_more() const noexcept;
+  [[nodiscard]] bool has_attempts_left() const noexcept {
+    return retries.attempts_made < retries.attempts_max;
+  }
+  // Whether the next attempt may get another one beside it.
+  [[nodiscard]] bool may_hedge() const noexcept {
+    return flow().hedge != nullptr && !is_recovery_ && has_attempts_left();
+  }
+  // How long to wait before the next attempt, by the model's settings and chance.
+  [[nodiscard]] Duration backoff() noexcept;
+
+  // From here on attempts go on with a stream of which the client has got `partial`; empty asks the
+  // same once more. The text outlives them.
+  void begin_recovery(std::string_view partial) noexcept;
+  [[nodiscard]] bool is_recovery() const noexcept { return is_recovery_; }
+  // The body that asks for the rest, with `edit`; null when the same is asked once more. Good until
+  // the next call.
+  [[nodiscard]] const json::ContinuedPlan* plan_continuation(const json::BodyEdit& edit) noexcept;
+
   void note_failure(const resilience::AttemptEnd& end) noexcept;
 
   // Says in `waiting` what is lacked, and gives back what would be held in vain meanwhile.
@@ -102,6 +121,9 @@ class Search {
   uint32_t round_began_with_ = 0;  // Attempts made by then.
   uint64_t affinity_key_ = 0;      // Of the present model's settings.
   bool has_candidates_ = false;
+  std::string_view partial_;
+  std::optional<json::ContinuedPlan> continued_;
+  bool is_recovery_ = false;
   bool may_repeat_ = true;  // Asking the same deployment again makes sense.
 };
 

@@ -140,9 +140,9 @@ void Settlement::note_answer(const http::ResponseHead& head, bool is_event_strea
 }
 
 void Settlement::note_relay(const relay::RelayResult& result) noexcept {
-  first_byte_at_ = result.first_byte_at;
+  first_byte_at_ = std::min(first_byte_at_, result.first_byte_at);
   usage_.partial = usage_.partial || result.end != relay::RelayEnd::kFinished;
-  if (const std::optional<Error> error = error_of(result.end)) error_ = *error;
+  error_ = error_of(result.end);
   if (result.end == relay::RelayEnd::kDownstreamLost) {
     // The upstream was cut in the turn in which the leaving was seen; the clock tells how long
     // that turn took so far.

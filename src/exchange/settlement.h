@@ -50,6 +50,7 @@ class Settlement {
   // Phase 6. `served` is the model that answers, which may be one that was fallen back to.
   void note_answer(const http::ResponseHead& head, bool is_event_stream, const config::Route& route,
                    ModelId served) noexcept;
+  // Once for each attempt whose answer was relayed; the last one decides how the exchange ended.
   void note_relay(const relay::RelayResult& result) noexcept;
   void note_usage(const usage::Usage& usage) noexcept { usage_ = usage; }
 
@@ -86,7 +87,7 @@ class Settlement {
   limit::Place model_place_;
   const config::Route* route_ = nullptr;
   metrics::Phase phase_ = metrics::Phase::kRead;
-  Duration waited_{};          // In line.
+  Duration waited_{};  // In line.
   limit::WaitQueue* queue_ = nullptr;
   uint64_t charged_tokens_ = 0;
   bool is_forwarded_ = false;  // A model and its usage are expected.

@@ -68,7 +68,12 @@ ModelFlow::ModelFlow(const config::Model& model, metrics::ModelCells& model_cell
 
 void ModelFlow::follow(const config::Model& model, uint32_t shards) noexcept {
   budget.set_settings(model.retries, shards);
-  if (model.hedge) hedge.set_settings(*model.hedge);
+  if (!model.hedge) {
+    hedge.reset();
+    return;
+  }
+  if (hedge == nullptr) hedge = std::make_unique<resilience::HedgePolicy>();
+  hedge->set_settings(*model.hedge);
 }
 
 Deployment& ShardState::deployment(const config::Upstream& upstream, metrics::UpstreamCells& cells,

@@ -38,17 +38,6 @@ bool is_upstreams_failure(RelayEnd end) noexcept {
          end == RelayEnd::kUpstreamStalled || end == RelayEnd::kFirstTokenLate;
 }
 
-std::string_view event_of(RelayEnd end, const BrokenEvents& events) noexcept {
-  switch (end) {
-    case RelayEnd::kDraining: return events.draining;
-    case RelayEnd::kUpstreamStalled: return events.stalled;
-    case RelayEnd::kUpstreamDiffers: return events.differs;
-    case RelayEnd::kFirstTokenLate: return events.first_token_late;
-    case RelayEnd::kTotalLate: return events.total_late;
-    default: return events.lost;
-  }
-}
-
 // The state of one relay, in the frame of relay_body().
 class Relay {
  public:
@@ -208,6 +197,7 @@ void Relay::note_content() noexcept {
   if (is_judged ? !tap_->has_content() : handover_.payload_bytes() == 0) return;
   awaits_content_ = false;
   result_.first_content_at = now();
+  if (options_.content_listener != nullptr) options_.content_listener->on_content(now());
   clock_ = options_.is_event_stream ? Deadline::never() : options_.total_deadline;
   has_own_clocks_ = !clock_.is_never() || options_.ping > Duration::zero();
 }
@@ -416,6 +406,17 @@ std::string_view to_string(RelayEnd end) noexcept {
     case RelayEnd::kDraining: return "draining";
   }
   return "unknown";
+}
+
+std::string_view event_of(RelayEnd end, const BrokenEvents& events) noexcept {
+  switch (end) {
+    case RelayEnd::kDraining: return events.draining;
+    case RelayEnd::kUpstreamStalled: return events.stalled;
+    case RelayEnd::kUpstreamDiffers: return events.differs;
+    case RelayEnd::kFirstTokenLate: return events.first_token_late;
+    case RelayEnd::kTotalLate: return events.total_late;
+    default: return events.lost;
+  }
 }
 
 Task<RelayResult> relay_body(net::Stream& upstream, io::Buffer first,

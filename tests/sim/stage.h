@@ -111,7 +111,7 @@ class Stage : public testing::Test {
   static constexpr std::string_view kStream = "{\"model\":\"m\",\"stream\":true}";
   static constexpr std::string_view kStreamHead =
       "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n";
-  static constexpr std::string_view kEvent = "data: {\"choices\":[{}]}\n\n";
+  static constexpr std::string_view kEvent = "data: {\"choices\":[{\"text\":\"a\"}]}\n\n";
 
   ShardWorld shard;
   std::vector<StageUpstream*> upstreams;  // Connections, in the order in which they were opened.

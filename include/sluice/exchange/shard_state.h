@@ -51,7 +51,7 @@ struct ModelFlow {
 
   std::string name;
   resilience::RetryBudget budget;
-  resilience::HedgePolicy hedge;
+  std::unique_ptr<resilience::HedgePolicy> hedge;  // Null for models that do not hedge.
   limit::WaitQueue queue;
   limit::WaitTimes wait_times;
   PlaceBank* places = nullptr;        // Of the model; null where nothing limits it.

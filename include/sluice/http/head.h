@@ -31,6 +31,10 @@ enum class BodyKind : uint8_t {
 struct BodyFraming {
   BodyKind kind = BodyKind::kNone;
   uint64_t length = 0;  // Meaningful for kLength only; may be zero.
+
+  [[nodiscard]] bool is_empty() const noexcept {
+    return kind == BodyKind::kNone || (kind == BodyKind::kLength && length == 0);
+  }
 };
 
 // Why a head was refused.

@@ -44,6 +44,18 @@ struct BrokenEvents {
   std::string_view total_late;
 };
 
+// The last event for a stream that ended so.
+[[nodiscard]] std::string_view event_of(RelayEnd end, const BrokenEvents& events) noexcept;
+
+// Told once, in the turn in which the first content came, as `first_token_deadline` counts it.
+class ContentListener {
+ public:
+  virtual void on_content(MonoTime now) noexcept = 0;
+
+ protected:
+  ~ContentListener() = default;
+};
+
 struct RelayOptions {
   http::BodyFraming framing;  // Of the upstream's body.
   bool is_event_stream = false;
@@ -67,6 +79,7 @@ struct RelayOptions {
   std::span<io::Buffer> more;
   bool continues = false;      // Goes on with a body whose head was sent by an earlier relay.
   BrokenEvents broken_events;  // Used for event streams only.
+  ContentListener* content_listener = nullptr;
 };
 
 struct RelayResult {
