@@ -116,6 +116,7 @@ upstream::ShardTls make_tls(const config::Snapshot& snapshot) {
 
 ShardWorld::ShardWorld(ShardOptions options)
     : world_(options.world),
+      merges_(options.merges),
       budget_(options.budget_bytes),
       record_ring_(1024, registry_.shard(ShardId{0}).access_log_dropped),
       wrapped_kernel_(options.wrap_kernel ? options.wrap_kernel(world_.kernel()) : nullptr),
@@ -151,6 +152,20 @@ metrics::UpstreamCells& ShardWorld::upstream_cells(std::string_view name) {
   return *registry_.upstreams().all()[0]->by_shard[0];
 }
 
+metrics::ModelCells& ShardWorld::model_cells(std::string_view name) {
+  for (const auto& named : registry_.models().all()) {
+    if (named->name == name) return *named->by_shard[0];
+  }
+  ADD_FAILURE() << "no model " << name;
+  return *registry_.models().all()[0]->by_shard[0];
+}
+
+control::DeploymentOrders& ShardWorld::orders(std::string_view name) {
+  control::DeploymentOrders* const found = book_.orders(name);
+  SLUICE_ASSERT(found != nullptr);
+  return *found;
+}
+
 upstream::AdoptSnapshot ShardWorld::prepare(const std::string& config) {
   const uint64_t generation = ++generations_;
   auto snapshot = load(config, generation);
@@ -164,12 +179,35 @@ upstream::AdoptSnapshot ShardWorld::prepare(const std::string& config) {
   upstream::AdoptSnapshot adoption{.snapshot = snapshot.get(),
                                    .cells = std::move(registry_.bind(models, upstreams)[0]),
                                    .addresses = std::move(addresses),
-                                   .tls = make_tls(*snapshot)};
+                                   .tls = make_tls(*snapshot),
+                                   .places = places_.follow(*snapshot)};
+  book_.follow(*snapshot);
+  remember_banks(adoption.places);
   snapshots_.emplace(generation, std::move(snapshot));
   return adoption;
 }
 
-void ShardWorld::adopt(const std::string& config) { command(prepare(config)); }
+void ShardWorld::remember_banks(const upstream::SnapshotPlaces& places) {
+  banks_.insert(places.process);
+  for (const auto* list : {&places.upstreams, &places.probes, &places.models, &places.queues}) {
+    banks_.insert(list->begin(), list->end());
+  }
+  for (const auto& [key, bank] : places.keys) banks_.insert(bank);
+  banks_.erase(nullptr);
+}
+
+void ShardWorld::adopt(const std::string& config) {
+  command(prepare(config));
+  // A limit may have been raised.
+  command(upstream::LookForPlaces{});
+}
+
+void ShardWorld::merge() {
+  if (!merges_ || worker_ == nullptr) return;
+  for (upstream::UpdateDeployments& update : book_.merge(world_.clock().now())) {
+    command(std::move(update));
+  }
+}
 
 void ShardWorld::command(upstream::ShardCommand command) {
   drain_begun_ |= std::holds_alternative<upstream::BeginDrain>(command);
@@ -189,6 +227,8 @@ void ShardWorld::look() {
 #ifdef SLUICE_FREES_SNAPSHOTS
       spoiled_.clear();
 #endif
+    } else if (std::holds_alternative<upstream::PlacesHanded>(*report)) {
+      command(upstream::LookForPlaces{});
     } else if (std::holds_alternative<upstream::ShardDrained>(*report)) {
       ++drained_;
     }
@@ -202,6 +242,7 @@ bool ShardWorld::run_until(const std::function<bool()>& is_done, uint64_t turns_
   const bool is_shard_done = worker_ == nullptr;
   const auto is_over = [&] {
     look();
+    merge();
     return is_done() || is_drained();
   };
   if (!is_shard_done) {
@@ -242,6 +283,10 @@ void ShardWorld::expect_idle() {
     EXPECT_EQ(cells.in_flight.value(), 0) << named->name;
     EXPECT_EQ(cells.connections_open.value(), cells.connections_idle.value()) << named->name;
   }
+  for (const auto& named : registry_.models().all()) {
+    EXPECT_EQ(named->by_shard[0]->queue_length.value(), 0) << named->name;
+  }
+  for (const PlaceBank* bank : banks_) EXPECT_EQ(bank->in_use(), 0u) << "a place was lost";
   EXPECT_EQ(ring_->buffers().in_use(), 0u);
   EXPECT_EQ(snapshots_.size(), 1u) << "a snapshot that nothing uses was not given back";
   worker_->blocks().drop_cache();
