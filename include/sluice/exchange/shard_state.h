@@ -7,7 +7,6 @@
 
 #include <absl/container/flat_hash_map.h>
 
-#include <sluice/base/place_bank.h>
 #include <sluice/config/snapshot.h>
 #include <sluice/limit/wait_queue.h>
 #include <sluice/limit/wait_times.h>
@@ -31,13 +30,9 @@ struct Deployment {
   // Writes the means and tokens for control.
   void publish_stats() noexcept;
 
-  [[nodiscard]] bool is_full() const noexcept { return places != nullptr && places->is_full(); }
-
   std::string name;
   route::DeploymentStats stats;
   resilience::DeploymentHealth health;
-  PlaceBank* places = nullptr;        // Null where nothing limits it.
-  PlaceBank* probe_places = nullptr;  // Null in tests: then any number of probes goes.
   metrics::UpstreamCells& cells;
 
  private:
@@ -54,8 +49,6 @@ struct ModelFlow {
   std::unique_ptr<resilience::HedgePolicy> hedge;  // Null for models that do not hedge.
   limit::WaitQueue queue;
   limit::WaitTimes wait_times;
-  PlaceBank* places = nullptr;        // Of the model; null where nothing limits it.
-  PlaceBank* queue_places = nullptr;  // In line; null where nothing limits it.
   metrics::ModelCells& cells;
 };
 
@@ -68,10 +61,8 @@ class ShardState {
 
   // What is remembered of the name, following the settings given; begun anew for a new name.
   [[nodiscard]] Deployment& deployment(const config::Upstream& upstream,
-                                       metrics::UpstreamCells& cells, PlaceBank* places,
-                                       PlaceBank* probe_places);
-  [[nodiscard]] ModelFlow& flow(const config::Model& model, metrics::ModelCells& cells,
-                                PlaceBank* places, PlaceBank* queue_places);
+                                       metrics::UpstreamCells& cells);
+  [[nodiscard]] ModelFlow& flow(const config::Model& model, metrics::ModelCells& cells);
 
   // Forgets what none of the live generations uses: `is_used` is asked for each.
   template <class IsUsedDeployment, class IsUsedFlow>
