@@ -38,7 +38,7 @@ Search::Search(Services& services, Generation& generation, Endpoint endpoint,
 void Search::turn_to(ModelId model) noexcept {
   model_ = model;
   flow().budget.note_request(services_.ring.now());
-  if (flow().hedge != nullptr) flow().hedge->note_request();
+  if (generation_.config.model(model).hedge) flow().hedge->note_request();
   const config::Model& configured = generation_.config.model(model);
   if (configured.strategy == config::StrategyKind::kAffinity) {
     affinity_key_ = find_affinity_key(configured.affinity, head_, admission_);

@@ -54,7 +54,7 @@ class Search {
   }
   // Whether the next attempt may get another one beside it.
   [[nodiscard]] bool may_hedge() const noexcept {
-    return flow().hedge != nullptr && !is_recovery_ && has_attempts_left();
+    return generation_.config.model(model_).hedge && !is_recovery_ && has_attempts_left();
   }
   // How long to wait before the next attempt, by the model's settings and chance.
   [[nodiscard]] Duration backoff() noexcept;

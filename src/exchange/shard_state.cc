@@ -68,10 +68,8 @@ ModelFlow::ModelFlow(const config::Model& model, metrics::ModelCells& model_cell
 
 void ModelFlow::follow(const config::Model& model, uint32_t shards) noexcept {
   budget.set_settings(model.retries, shards);
-  if (!model.hedge) {
-    hedge.reset();
-    return;
-  }
+  // Requests of an older configuration may hedge still.
+  if (!model.hedge) return;
   if (hedge == nullptr) hedge = std::make_unique<resilience::HedgePolicy>();
   hedge->set_settings(*model.hedge);
 }

@@ -46,7 +46,7 @@ struct ModelFlow {
 
   std::string name;
   resilience::RetryBudget budget;
-  std::unique_ptr<resilience::HedgePolicy> hedge;  // Null for models that do not hedge.
+  std::unique_ptr<resilience::HedgePolicy> hedge;  // Null until a configuration hedges.
   limit::WaitQueue queue;
   limit::WaitTimes wait_times;
   metrics::ModelCells& cells;
