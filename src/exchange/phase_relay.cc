@@ -83,7 +83,7 @@ class FirstTokenNote final : public relay::ContentListener {
 // What the whole answer says about its deployment. One that failed was judged before.
 void end_seat(Search& search, Answer& answer, const relay::RelayResult& result, MonoTime sent_at,
               bool is_event_stream) noexcept {
-  if (!answer.seat.is_taken()) return;
+  if (!answer.seat.is_open()) return;
   const MonoTime now = search.services().ring.now();
   resilience::AttemptEnd end{.error = error_of(result.end), .status = kOk};
   Deployment& deployment = answer.seat.deployment();
@@ -182,7 +182,7 @@ class Part {
         more_(answer.attempt->take_more_bytes()) {
     const auto end = std::ranges::find_if_not(more_, &io::Buffer::is_held);
     options.more = {more_.begin(), end};
-    if (options.is_event_stream && answer.seat.is_taken()) options.content_listener = &note_;
+    if (options.is_event_stream && answer.seat.is_open()) options.content_listener = &note_;
     answer.attempt.reset();
   }
   Part(const Part&) = delete;
