@@ -69,6 +69,52 @@ TEST_F(Clocks, d037_d044_first_content_a_role_is_none) {
   shard.expect_clean_end();
 }
 
+TEST_F(Clocks, a_stream_without_content_that_ends_with_its_connection_is_whole) {
+  start(kTimeouts, kOneRoute, "limits: {attempts: 1}\n");
+  StageClient& c = client();
+  c.ask(post(kStream));
+  ASSERT_TRUE(run_until([this] { return !servers[0].held.empty(); }));
+  ServerPeer& peer = *servers[0].held.front();
+  servers[0].held.clear();
+  peer.send("HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\nconnection: close\r\n\r\n" +
+            std::string(kRole));
+  peer.close(milliseconds(50));
+  const Answer got = finish(c);
+  EXPECT_EQ(got.status, 200);
+  EXPECT_EQ(got.body, kRole);
+  shard.expect_clean_end();
+}
+
+// The head came alone, and what came behind it must not take its place.
+TEST_F(Clocks, the_head_of_an_answer_that_is_held_back_is_the_upstreams_own) {
+  start(kTimeouts + std::string(", failures: [{status: 418, body: tea}]"), kOneRoute,
+        "limits: {attempts: 1}\n");
+  const std::string tail = "x-tail: " + std::string(300, 't') + "\r\n";
+  StageClient& c = client();
+  c.ask(post(kStream));
+  ASSERT_TRUE(run_until([this] { return !servers[0].held.empty(); }));
+  ServerPeer& peer = *servers[0].held.front();
+  servers[0].held.clear();
+  peer.send("HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n" + tail +
+            "connection: close\r\n\r\n");
+  peer.send(std::string(500, ':') + "\n\n", milliseconds(10));
+  peer.send(std::string(kContent), milliseconds(20));
+  peer.close(milliseconds(50));
+  EXPECT_EQ(finish(c).header("x-tail"), std::string(300, 't'));
+
+  StageClient& refused = ask();
+  ASSERT_TRUE(run_until([this] { return !servers[0].held.empty(); }));
+  ServerPeer& other = *servers[0].held.front();
+  servers[0].held.clear();
+  other.send("HTTP/1.1 418 Teapot\r\n" + tail + "content-length: 600\r\n\r\n");
+  other.send(std::string(600, 'b'), milliseconds(10));
+  const Answer got = finish(refused);
+  EXPECT_EQ(got.status, 418);
+  EXPECT_EQ(got.header("x-tail"), std::string(300, 't'));
+  EXPECT_EQ(got.body, std::string(600, 'b'));
+  shard.expect_clean_end();
+}
+
 TEST_F(Clocks, d019_d037_d044_only_the_gap_clock_ends_a_stream_that_has_begun) {
   start(kTimeouts, kOneRoute, "limits: {attempts: 1}\n");
   StageClient& c = client();
