@@ -10,8 +10,28 @@
 
 #include "test_certificates.h"
 
+namespace {
+
+// Of the world that was made last.
+sluice::support::Prng random_of_world(1);
+
+}  // namespace
+
+// In place of the kernel's generator, so that a seed plays again whatever the program draws.
+extern "C" ssize_t __wrap_getrandom(void* out, size_t length, unsigned int) {
+  for (size_t i = 0; i < length; ++i) {
+    static_cast<unsigned char*>(out)[i] = static_cast<unsigned char>(random_of_world.below(256));
+  }
+  return static_cast<ssize_t>(length);
+}
+
 namespace sluice::sim {
 namespace {
+
+support::SimOptions seed_random(support::SimOptions options) {
+  random_of_world = support::Prng(options.seed);
+  return options;
+}
 
 // Turns in which a cancel that came late may still end.
 constexpr int kLastTurnsMax = 10'000;
@@ -115,7 +135,7 @@ upstream::ShardTls make_tls(const config::Snapshot& snapshot) {
 }  // namespace
 
 ShardWorld::ShardWorld(ShardOptions options)
-    : world_(options.world),
+    : world_(seed_random(options.world)),
       merges_(options.merges),
       budget_(options.budget_bytes),
       record_ring_(1024, registry_.shard(ShardId{0}).access_log_dropped),
