@@ -160,9 +160,11 @@ Task<Result<void>> Attempt::await_content(const OutgoingRequest& request, io::Ev
   if (received_.is_held()) start.take(std::move(received_));
   net::Stream& stream = lease_->stream;
   io::Timer timer(services_.ring.ready(), services_.ring.timers());
-  timer.set(Deadline::after(sent_at_, request.timeouts.first_token).sooner(request.total));
+  const Deadline first_token =
+      Deadline::after(sent_at_, request.timeouts.first_token).sooner(request.total);
   Result<bool> awaits = true;
   while (awaits && *awaits && !start.is_decided()) {
+    timer.set(Deadline::after(services_.ring.now(), request.timeouts.idle).sooner(first_token));
     stream.start_receive();
     co_await io::first_of(&stream.received(), &gone, &timer);
     awaits = gone.is_ready() ? cancelled() : take_content(start, request);
@@ -177,8 +179,11 @@ Result<bool> Attempt::take_content(relay::AnswerStart& start,
                                    const OutgoingRequest& request) noexcept {
   net::Stream& stream = lease_->stream;
   if (!stream.received().is_ready()) {
-    if (request.total.has_passed(services_.ring.now())) return out_of_time();
-    return fail(ErrorCode::kFirstTokenTimeout, Side::kUpstream, Retry::kYes, "no content in time");
+    const MonoTime now = services_.ring.now();
+    if (request.total.has_passed(now)) return out_of_time();
+    const bool is_late = Deadline::after(sent_at_, request.timeouts.first_token).has_passed(now);
+    return fail(is_late ? ErrorCode::kFirstTokenTimeout : ErrorCode::kUpstreamStalled,
+                Side::kUpstream, Retry::kYes, "no content in time");
   }
   Result<io::Buffer> received = stream.take_received();
   if (!received) return std::unexpected(received.error());

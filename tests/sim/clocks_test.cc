@@ -115,6 +115,24 @@ TEST_F(Clocks, the_head_of_an_answer_that_is_held_back_is_the_upstreams_own) {
   shard.expect_clean_end();
 }
 
+// Held back for a hedge, and no clock is set but the gap's.
+TEST_F(Clocks, d037_the_gap_clock_runs_before_the_first_content_too) {
+  start("timeouts: {total: off, idle: 6s}",
+        "models:\n  - {name: m, routes: [{upstream: a}], hedge: {after_min: 1h}}\n",
+        "limits: {attempts: 2}\n");
+  StageClient& c = client();
+  ServerPeer& peer = begin_stream(c);
+  peer.send(chunk(kRole), seconds(2));
+  ASSERT_TRUE(run_for(seconds(2)));
+  const MonoTime before = now();
+  const Answer got = finish(c);
+  EXPECT_GE(now() - before, seconds(6) - milliseconds(5));
+  EXPECT_LE(now() - before, seconds(6) + milliseconds(5));
+  EXPECT_EQ(got.status, 504) << "nothing was committed yet";
+  expect_code(got, "stream_timeout");
+  shard.expect_clean_end();
+}
+
 TEST_F(Clocks, d019_d037_d044_only_the_gap_clock_ends_a_stream_that_has_begun) {
   start(kTimeouts, kOneRoute, "limits: {attempts: 1}\n");
   StageClient& c = client();
