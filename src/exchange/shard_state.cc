@@ -9,10 +9,7 @@ int64_t ns(MonoTime time) noexcept { return time.time_since_epoch().count(); }
 
 Deployment::Deployment(const config::Upstream& upstream, metrics::UpstreamCells& upstream_cells,
                        bool& has_news) noexcept
-    : name(upstream.name),
-      health(upstream.breaker),
-      cells(upstream_cells),
-      has_news_(has_news) {}
+    : name(upstream.name), health(upstream.breaker), cells(upstream_cells), has_news_(has_news) {}
 
 void Deployment::record(const resilience::Judgement& judgement, bool was_probe, MonoTime now,
                         MonoTime began_at) noexcept {
