@@ -98,12 +98,15 @@ void ControlThread::run() {
         publisher_.release(released->generation);
       } else if (const auto* handed = std::get_if<upstream::PlacesHanded>(&*report)) {
         pass_on(*handed);
+      } else if (std::holds_alternative<upstream::HealthChanged>(*report)) {
+        deployments_.hurry();
       } else if (std::holds_alternative<upstream::ShardDrained>(*report)) {
         drain_.on_drained(port.shard());
         if (drain_.is_over()) hurried_.trigger();
       }
     }
   }
+  if (deployments_.is_hurried()) merge_deployments();
 }
 
 void ControlThread::pass_on(const upstream::PlacesHanded& handed) {

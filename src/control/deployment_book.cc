@@ -20,12 +20,14 @@ void take_later(upstream::DeploymentNews& known, const upstream::DeploymentNews&
     return resilience::BreakerChange{
         .at = news.breaker_at,
         .state = static_cast<resilience::BreakerState>(news.breaker_state),
-        .open_until = news.breaker_until};
+        .open_until = news.breaker_until,
+        .successes = news.breaker_successes};
   };
   const auto breaker = later_of(breaker_of(known), breaker_of(other));
   known.breaker_at = breaker.at;
   known.breaker_state = static_cast<uint8_t>(breaker.state);
   known.breaker_until = breaker.open_until;
+  known.breaker_successes = breaker.successes;
   const resilience::CooldownChange cooldown =
       later_of(resilience::CooldownChange{known.cooldown_at, known.cooldown_until},
                resilience::CooldownChange{other.cooldown_at, other.cooldown_until});
@@ -91,6 +93,7 @@ DeploymentBook::Reading DeploymentBook::read(const metrics::UpstreamCells& cells
   // changes nothing at those who know that stamp, and comes again with its own.
   reading.changes.breaker_at = time_of(cells.breaker_changed_ns.observe());
   reading.changes.breaker_until = time_of(cells.breaker_until_ns.value());
+  reading.changes.breaker_successes = static_cast<uint32_t>(cells.breaker_successes.value());
   reading.changes.breaker_state = static_cast<uint8_t>(cells.breaker_state.value());
   reading.changes.cooldown_at = time_of(cells.cooldown_changed_ns.observe());
   reading.changes.cooldown_until = time_of(cells.cooldown_until_ns.value());
@@ -109,7 +112,8 @@ void DeploymentBook::turn_minute(MonoTime now) {
 }
 
 std::vector<upstream::UpdateDeployments> DeploymentBook::merge(MonoTime now) {
-  if (merged_at_ != MonoTime::min() && now - merged_at_ < kPeriod) return {};
+  if (!is_hurried_ && merged_at_ != MonoTime::min() && now - merged_at_ < kPeriod) return {};
+  is_hurried_ = false;
   merged_at_ = now;
   turn_minute(now);
   std::vector<upstream::UpdateDeployments> updates(registry_.shards().size());

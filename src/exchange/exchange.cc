@@ -73,7 +73,7 @@ Task<void> Exchange::run() {
     co_await refuse(services_, client_, settlement, answer.error());
     co_return;
   }
-  co_await relay_answer(search, std::move(*answer), body_, client_);
+  co_await relay_answer(search, *answer, body_, client_);
 }
 
 }  // namespace sluice::exchange

@@ -70,28 +70,27 @@ Answer begin_answer(Search& search, Seat seat) noexcept {
   return answer;
 }
 
-std::optional<OutgoingRequest> prepare_request(Search& search, Answer& answer) noexcept {
-  if (!answer.attempt.is_held()) return std::nullopt;
+bool prepare_request(Search& search, Answer& answer, OutgoingRequest& out) noexcept {
+  if (!answer.attempt.is_held()) return false;
   const std::optional<std::string_view> name = choose_name(search, answer);
-  if (!name) return std::nullopt;
+  if (!name) return false;
   const json::BodyEdit edit{.model = *name, .include_usage = answer.hides_usage};
   Generation& generation = search.generation();
   const UpstreamId upstream = answer.seat.upstream();
   const Admission& admission = search.admission();
-  return OutgoingRequest{
-      .upstream = &generation.config.upstream(upstream),
-      .pool = generation.pools[upstream.value],
-      .head = &search.head(),
-      .forwarded_headers = generation.forwarded_headers[upstream.value],
-      .fields = generation.request_fields[upstream.value],
-      .request_id = search.settlement().request_id(),
-      .priority = admission.priority,
-      .body = json::plan_body(admission.body, admission.envelope, edit),
-      .continued = search.plan_continuation(edit),
-      .timeouts = answer.timeouts,
-      .total = answer.total,
-      .holds_until_content = holds_until_content(search, answer),
-  };
+  out.upstream = &generation.config.upstream(upstream);
+  out.pool = generation.pools[upstream.value];
+  out.head = &search.head();
+  out.forwarded_headers = generation.forwarded_headers[upstream.value];
+  out.fields = generation.request_fields[upstream.value];
+  out.request_id = search.settlement().request_id();
+  out.priority = admission.priority;
+  out.body = json::plan_body(admission.body, admission.envelope, edit);
+  out.continued = search.plan_continuation(edit);
+  out.timeouts = answer.timeouts;
+  out.total = answer.total;
+  out.holds_until_content = holds_until_content(search, answer);
+  return true;
 }
 
 // The client's leaving as the error that it is.

@@ -1,8 +1,6 @@
 // From a seat to the request that goes out there, and from its end to what is judged.
 #pragma once
 
-#include <optional>
-
 #include <sluice/resilience/judge.h>
 
 #include "phases.h"
@@ -13,9 +11,9 @@ namespace sluice::exchange {
 // The attempt at `seat`, not begun; its `attempt` is not held when there is no memory.
 [[nodiscard]] Answer begin_answer(Search& search, Seat seat) noexcept;
 
-// Nothing when there is no memory. Views what search and answer own, and must not outlive them.
-[[nodiscard]] std::optional<OutgoingRequest> prepare_request(Search& search,
-                                                             Answer& answer) noexcept;
+// Writes what goes out for `answer`, which views what search and answer own and must not outlive
+// them. False when there is no memory.
+[[nodiscard]] bool prepare_request(Search& search, Answer& answer, OutgoingRequest& out) noexcept;
 
 // How the attempt of `answer` ended. Views what it has received.
 [[nodiscard]] resilience::AttemptEnd end_of(Answer& answer, const Result<void>& answered,

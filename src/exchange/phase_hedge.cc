@@ -48,11 +48,11 @@ void start_second(Search& search, Racer& second) {
   Seat seat = search.take_other_seat();
   if (!seat.is_taken()) return;
   Answer answer = begin_answer(search, std::move(seat));
-  const std::optional<OutgoingRequest> request = prepare_request(search, answer);
-  if (!request) return;
+  OutgoingRequest request;
+  if (!prepare_request(search, answer, request)) return;
   answer.seat.open(now);
   search.settlement().begin_attempt(answer.seat.upstream(), false);
-  start(second, std::move(answer), *request);
+  start(second, std::move(answer), request);
 }
 
 // Cut in this turn; its frame lives on until the kernel has let go of it.

@@ -222,7 +222,7 @@ class Part {
 
 }  // namespace
 
-Task<void> relay_answer(Search& search, Answer answer, http::RequestBody& body,
+Task<void> relay_answer(Search& search, Answer& answer, http::RequestBody& body,
                         http::ResponseSink& client) {
   Services& services = search.services();
   Settlement& settlement = search.settlement();

@@ -72,8 +72,8 @@ Task<Outcome<Answer>> route_and_send(Search& search, http::ResponseSink& client)
     }
     search.retries.has_used_fresh_retry = search.retries.has_used_fresh_retry || fresh;
     Answer answer = begin_answer(search, std::move(seat));
-    const std::optional<OutgoingRequest> request = prepare_request(search, answer);
-    if (!request) {
+    OutgoingRequest request;
+    if (!prepare_request(search, answer, request)) {
       past.last = {{ErrorCode::kOverloaded, Side::kSelf, Retry::kNever, "byte budget is spent"},
                    {}};
       break;
@@ -82,9 +82,9 @@ Task<Outcome<Answer>> route_and_send(Search& search, http::ResponseSink& client)
     settlement.begin_attempt(answer.seat.upstream(), fresh);
     Result<void> answered;
     if (search.may_hedge() && !fresh) {
-      answered = co_await run_hedged(search, answer, *request, client);
+      answered = co_await run_hedged(search, answer, request, client);
     } else {
-      answered = co_await answer.attempt->run(*request, client.interrupted(), fresh);
+      answered = co_await answer.attempt->run(request, client.interrupted(), fresh);
       settlement.end_attempt(*answer.attempt);
     }
     const resilience::AttemptEnd end = end_of(answer, answered, client, services.ring.now());

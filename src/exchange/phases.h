@@ -90,7 +90,7 @@ Task<Result<void>> run_hedged(Search& search, Answer& answer, const OutgoingRequ
 
 // 6. relay: commits the answer's head and moves its body. The request's bytes are given back first,
 // unless a broken stream may be recovered with them.
-Task<void> relay_answer(Search& search, Answer answer, http::RequestBody& body,
+Task<void> relay_answer(Search& search, Answer& answer, http::RequestBody& body,
                         http::ResponseSink& client);
 
 // The answer of another attempt that a broken stream can go on with; the client has got `partial`

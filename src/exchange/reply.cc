@@ -83,6 +83,35 @@ void write_message(MessageText& text, ErrorCode code, const ErrorAnswer& answer,
   }
 }
 
+// What went wrong behind us.
+ErrorAnswer answer_for_upstream(ErrorCode code) noexcept {
+  switch (code) {
+    case ErrorCode::kUpstreamConnect:
+      return {502, kUpstream, "upstream_connect_error", "The upstream could not be reached."};
+    case ErrorCode::kConnectTimeout:
+      return {504, kTimeout, "connect_timeout", "The upstream could not be reached in time."};
+    case ErrorCode::kFirstTokenTimeout:
+      return {504, kTimeout, "ttft_timeout", "The upstream did not begin its answer in time."};
+    case ErrorCode::kTotalTimeout:
+      return {504, kTimeout, "total_timeout", "The request took longer than it may."};
+    case ErrorCode::kUpstreamTls:
+      return {502, kUpstream, "upstream_tls_error",
+              "No secure connection to the upstream could be made."};
+    case ErrorCode::kUpstreamProtocol:
+      return {502, kUpstream, "upstream_protocol_error", "The upstream sent an invalid answer."};
+    case ErrorCode::kUpstreamTimeout:
+      return {504, kTimeout, "upstream_timeout", "The upstream did not answer in time."};
+    case ErrorCode::kUpstreamLost:
+      return {502, kUpstream, "upstream_lost",
+              "The upstream closed the connection before it answered."};
+    case ErrorCode::kUpstreamStalled:
+      return {504, kTimeout, "stream_timeout", "The upstream stopped sending."};
+    case ErrorCode::kUpstreamStatus:
+      return {502, kUpstream, "upstream_error", "The upstream failed."};
+    default: return {500, kServer, "internal_error", "The server had an error. Try again."};
+  }
+}
+
 }  // namespace
 
 ErrorAnswer answer_for(ErrorCode code) noexcept {
@@ -136,29 +165,7 @@ ErrorAnswer answer_for(ErrorCode code) noexcept {
     case ErrorCode::kNoHealthyUpstream:
       return {503, "service_unavailable_error", "no_healthy_upstream",
               "No upstream is available for this model. Try again in a moment."};
-    case ErrorCode::kUpstreamConnect:
-      return {502, kUpstream, "upstream_connect_error", "The upstream could not be reached."};
-    case ErrorCode::kConnectTimeout:
-      return {504, kTimeout, "connect_timeout", "The upstream could not be reached in time."};
-    case ErrorCode::kFirstTokenTimeout:
-      return {504, kTimeout, "ttft_timeout", "The upstream did not begin its answer in time."};
-    case ErrorCode::kTotalTimeout:
-      return {504, kTimeout, "total_timeout", "The request took longer than it may."};
-    case ErrorCode::kUpstreamTls:
-      return {502, kUpstream, "upstream_tls_error",
-              "No secure connection to the upstream could be made."};
-    case ErrorCode::kUpstreamProtocol:
-      return {502, kUpstream, "upstream_protocol_error", "The upstream sent an invalid answer."};
-    case ErrorCode::kUpstreamTimeout:
-      return {504, kTimeout, "upstream_timeout", "The upstream did not answer in time."};
-    case ErrorCode::kUpstreamLost:
-      return {502, kUpstream, "upstream_lost",
-              "The upstream closed the connection before it answered."};
-    case ErrorCode::kUpstreamStalled:
-      return {504, kTimeout, "stream_timeout", "The upstream stopped sending."};
-    case ErrorCode::kUpstreamStatus:
-      return {502, kUpstream, "upstream_error", "The upstream failed."};
-    default: return {500, kServer, "internal_error", "The server had an error. Try again."};
+    default: return answer_for_upstream(code);
   }
 }
 

@@ -40,33 +40,6 @@ Seat::Seat(Generation& generation, ModelId model, uint32_t route_index, limit::P
   deployment_ = generation.deployments[route_->upstream.value];
 }
 
-Seat::Seat(Seat&& other) noexcept
-    : deployment_(std::exchange(other.deployment_, nullptr)),
-      route_(other.route_),
-      route_index_(other.route_index_),
-      model_(other.model_),
-      is_probe_(other.is_probe_),
-      is_open_(std::exchange(other.is_open_, false)),
-      opened_at_(other.opened_at_),
-      place_(std::move(other.place_)),
-      probe_place_(std::move(other.probe_place_)) {}
-
-Seat& Seat::operator=(Seat&& other) noexcept {
-  if (this != &other) {
-    cancel();
-    deployment_ = std::exchange(other.deployment_, nullptr);
-    route_ = other.route_;
-    route_index_ = other.route_index_;
-    model_ = other.model_;
-    is_probe_ = other.is_probe_;
-    is_open_ = std::exchange(other.is_open_, false);
-    opened_at_ = other.opened_at_;
-    place_ = std::move(other.place_);
-    probe_place_ = std::move(other.probe_place_);
-  }
-  return *this;
-}
-
 void Seat::open(MonoTime now) noexcept {
   is_open_ = true;
   opened_at_ = now;

@@ -17,9 +17,26 @@ class Seat {
   // Nothing is counted yet. The generation outlives it.
   Seat(Generation& generation, ModelId model, uint32_t route_index, limit::Place place,
        limit::Place probe_place, bool is_probe) noexcept;
-  Seat(Seat&& other) noexcept;
-  Seat& operator=(Seat&& other) noexcept;
-  ~Seat() { cancel(); }
+  // What was moved from is not taken. The usual case, a seat without places, is a few words.
+  Seat(Seat&& other) noexcept
+      : deployment_(std::exchange(other.deployment_, nullptr)),
+        route_(other.route_),
+        route_index_(other.route_index_),
+        model_(other.model_),
+        is_probe_(other.is_probe_),
+        is_open_(other.is_open_),
+        opened_at_(other.opened_at_),
+        place_(std::move(other.place_)),
+        probe_place_(std::move(other.probe_place_)) {}
+  Seat& operator=(Seat&& other) noexcept {
+    if (this == &other) return *this;
+    if (is_taken()) cancel();
+    new (this) Seat(std::move(other));
+    return *this;
+  }
+  ~Seat() {
+    if (is_taken()) cancel();
+  }
 
   [[nodiscard]] bool is_taken() const noexcept { return deployment_ != nullptr; }
   // Between open() and end().

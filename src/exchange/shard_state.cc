@@ -7,9 +7,9 @@ int64_t ns(MonoTime time) noexcept { return time.time_since_epoch().count(); }
 
 }  // namespace
 
-Deployment::Deployment(const config::Upstream& upstream,
-                       metrics::UpstreamCells& upstream_cells) noexcept
-    : name(upstream.name), health(upstream.breaker), cells(upstream_cells) {}
+Deployment::Deployment(const config::Upstream& upstream, metrics::UpstreamCells& upstream_cells,
+                       bool& has_news) noexcept
+    : name(upstream.name), health(upstream.breaker), cells(upstream_cells), has_news_(has_news) {}
 
 void Deployment::record(const resilience::Judgement& judgement, bool was_probe, MonoTime now,
                         MonoTime began_at) noexcept {
@@ -24,6 +24,7 @@ void Deployment::record(const resilience::Judgement& judgement, bool was_probe, 
   }
   if (cooldown_changed && health.cooldown().until > now) cells.cooldowns.add();
   publish_health();
+  has_news_ = true;
 }
 
 void Deployment::apply(const upstream::DeploymentNews& news, MonoTime now) noexcept {
@@ -34,7 +35,8 @@ void Deployment::apply(const upstream::DeploymentNews& news, MonoTime now) noexc
              now);
   health.apply({.breaker = {.at = news.breaker_at,
                             .state = static_cast<resilience::BreakerState>(news.breaker_state),
-                            .open_until = news.breaker_until},
+                            .open_until = news.breaker_until,
+                            .successes = news.breaker_successes},
                 .cooldown = {.at = news.cooldown_at, .until = news.cooldown_until},
                 .ejected_until = news.ejected_until,
                 .is_down = news.is_down,
@@ -54,6 +56,7 @@ void Deployment::publish_health() noexcept {
   const resilience::BreakerChange& breaker = health.breaker();
   cells.breaker_state.set(static_cast<int64_t>(breaker.state));
   cells.breaker_until_ns.set(ns(breaker.open_until));
+  cells.breaker_successes.set(breaker.successes);
   cells.breaker_changed_ns.publish(ns(breaker.at));
   const resilience::CooldownChange& cooldown = health.cooldown();
   cells.cooldown_until_ns.set(ns(cooldown.until));
@@ -77,7 +80,7 @@ void ModelFlow::follow(const config::Model& model, uint32_t shards) noexcept {
 Deployment& ShardState::deployment(const config::Upstream& upstream,
                                    metrics::UpstreamCells& cells) {
   auto& kept = deployments_[upstream.name];
-  if (kept == nullptr) kept = std::make_unique<Deployment>(upstream, cells);
+  if (kept == nullptr) kept = std::make_unique<Deployment>(upstream, cells, has_news_);
   kept->health.set_settings(upstream.breaker);
   return *kept;
 }

@@ -15,7 +15,7 @@ MonoTime time_of_change(MonoTime previous, MonoTime now) noexcept {
 
 BreakerChange later_of(const BreakerChange& a, const BreakerChange& b) noexcept {
   const auto order = [](const BreakerChange& change) {
-    return std::tuple(change.at, change.state, change.open_until);
+    return std::tuple(change.at, change.state, change.open_until, change.successes);
   };
   return order(a) < order(b) ? b : a;
 }
@@ -105,7 +105,6 @@ void DeploymentHealth::close(MonoTime now) noexcept {
 void DeploymentHealth::forget_counts() noexcept {
   recent_.forget();
   failures_in_row_ = 0;
-  probe_successes_ = 0;
 }
 
 void DeploymentHealth::record_closed(bool failed, MonoTime now, MonoTime began_at) noexcept {
@@ -120,7 +119,7 @@ void DeploymentHealth::record_closed(bool failed, MonoTime now, MonoTime began_a
 void DeploymentHealth::record_probe(bool failed, MonoTime now, MonoTime began_at) noexcept {
   if (began_at < breaker_.open_until) return;
   if (failed) return open(now);
-  if (++probe_successes_ >= settings_.successes) return close(now);
+  if (++breaker_.successes >= settings_.successes) return close(now);
   breaker_.state = BreakerState::kHalfOpen;
 }
 

@@ -122,7 +122,7 @@ Task<void> Worker::refuse_connection(int fd) {
 
 bool Worker::has_work() const noexcept {
   const bool can_release = generations_.size() > 1 && generations_.front()->pins == 0;
-  return has_retired_ || is_woken_ || has_handed_ || can_release ||
+  return has_retired_ || is_woken_ || has_handed_ || state_.has_news() || can_release ||
          parts_.link->commands.has_message();
 }
 
@@ -158,10 +158,10 @@ void Worker::wake(ShardId shard) noexcept {
 void Worker::serve_waiting() {
   // Serving may hand what nobody here can use on to another shard.
   if (std::exchange(is_woken_, false)) waiting_room_.distribute();
-  // Bits gather while control is behind, so that its mailbox always has room for the rest.
-  if (!has_handed_ || !parts_.link->reports.has_room(ControlLink::kReportsMax / 2)) return;
-  has_handed_ = false;
-  report(std::exchange(handed_, {}));
+  // Both gather while control is behind, so that its mailbox always has room for the rest.
+  if (!parts_.link->reports.has_room(ControlLink::kReportsMax / 2)) return;
+  if (std::exchange(has_handed_, false)) report(std::exchange(handed_, {}));
+  if (state_.take_news()) report(upstream::HealthChanged{});
 }
 
 void Worker::update_deployments(const upstream::UpdateDeployments& update) {

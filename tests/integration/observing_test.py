@@ -14,6 +14,11 @@ UNMOVED = {
     "sluice_buffers_starved_total", "sluice_cq_overflow_total", "sluice_access_log_dropped_total",
     "sluice_log_dropped_total", "sluice_metrics_series_dropped_total",
     "sluice_connections_refused_total", "sluice_control_tick_late_seconds",
+    # These by resilience_test.py.
+    "sluice_retries_refused_total", "sluice_hedges_total", "sluice_hedge_wasted_tokens_total",
+    "sluice_queue_length", "sluice_queue_requests_total", "sluice_queue_wait_seconds",
+    "sluice_breaker_state", "sluice_breaker_opened_total", "sluice_cooldowns_total",
+    "sluice_probes_total",
     # These by tls_test.py and tls_upstream_test.py.
     "sluice_tls_handshakes_total", "sluice_upstream_tls_handshakes_total",
 }

@@ -56,6 +56,9 @@ class DeploymentBook {
   // Turns to another configuration. Orders stand by name and survive.
   void follow(const config::Snapshot& snapshot);
 
+  // The next merge is due at once: something has changed that all should know.
+  void hurry() noexcept { is_hurried_ = true; }
+  [[nodiscard]] bool is_hurried() const noexcept { return is_hurried_; }
   // What each shard is to be told, by ShardId; empty when it is not time yet or nothing is new.
   [[nodiscard]] std::vector<upstream::UpdateDeployments> merge(MonoTime now);
 
@@ -102,6 +105,7 @@ class DeploymentBook {
   std::map<std::string, DeploymentOrders, std::less<>> orders_;
   std::vector<upstream::UpdateDeployments> told_;
   MonoTime merged_at_ = MonoTime::min();
+  bool is_hurried_ = false;
   int64_t minute_ = 0;
 };
 

@@ -21,7 +21,9 @@ namespace sluice::exchange {
 
 // One deployment, by the name of its upstream.
 struct Deployment {
-  Deployment(const config::Upstream& upstream, metrics::UpstreamCells& upstream_cells) noexcept;
+  // Sets `has_news` when it has changed by what happened here.
+  Deployment(const config::Upstream& upstream, metrics::UpstreamCells& upstream_cells,
+             bool& has_news) noexcept;
 
   // Takes in how an attempt went that began at `began_at`, and writes what control reads.
   void record(const resilience::Judgement& judgement, bool was_probe, MonoTime now,
@@ -37,6 +39,8 @@ struct Deployment {
 
  private:
   void publish_health() noexcept;
+
+  bool& has_news_;
 };
 
 // One model, by its name.
@@ -64,6 +68,10 @@ class ShardState {
                                        metrics::UpstreamCells& cells);
   [[nodiscard]] ModelFlow& flow(const config::Model& model, metrics::ModelCells& cells);
 
+  // Whether a deployment's health has changed here since the last call.
+  [[nodiscard]] bool take_news() noexcept { return std::exchange(has_news_, false); }
+  [[nodiscard]] bool has_news() const noexcept { return has_news_; }
+
   // Forgets what none of the live generations uses: `is_used` is asked for each.
   template <class IsUsedDeployment, class IsUsedFlow>
   void forget_unused(IsUsedDeployment is_used_deployment, IsUsedFlow is_used_flow) {
@@ -74,6 +82,7 @@ class ShardState {
 
  private:
   uint32_t shards_;
+  bool has_news_ = false;
   absl::flat_hash_map<std::string, std::unique_ptr<Deployment>> deployments_;
   absl::flat_hash_map<std::string, std::unique_ptr<ModelFlow>> flows_;
 };

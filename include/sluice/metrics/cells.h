@@ -93,6 +93,7 @@ struct alignas(128) UpstreamCells {
   Counter tokens;
   Gauge breaker_state;  // resilience::BreakerState.
   Gauge breaker_until_ns;
+  Gauge breaker_successes;
   Gauge breaker_changed_ns;
   Gauge cooldown_until_ns;
   Gauge cooldown_changed_ns;

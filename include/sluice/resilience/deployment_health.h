@@ -21,6 +21,7 @@ struct BreakerChange {
   MonoTime at = MonoTime::min();  // Of the change. Half-open keeps the time of the opening.
   BreakerState state = BreakerState::kClosed;
   MonoTime open_until = MonoTime::min();
+  uint32_t successes = 0;  // Of probes since the opening, as far as known.
   bool operator==(const BreakerChange&) const = default;
 };
 
@@ -115,7 +116,6 @@ class DeploymentHealth {
 
   RecentShare recent_;  // Of requests, the failures.
   uint32_t failures_in_row_ = 0;
-  uint32_t probe_successes_ = 0;  // In a row, since the breaker opened.
 };
 
 }  // namespace sluice::resilience

@@ -68,6 +68,7 @@ struct DeploymentNews {
   MonoTime breaker_at = MonoTime::min();
   MonoTime breaker_until = MonoTime::min();
   uint8_t breaker_state = 0;  // resilience::BreakerState.
+  uint32_t breaker_successes = 0;
   MonoTime cooldown_at = MonoTime::min();
   MonoTime cooldown_until = MonoTime::min();
   MonoTime ejected_until = MonoTime::min();
@@ -102,6 +103,8 @@ using ShardCommand =
 struct SnapshotReleased {
   uint64_t generation = 0;
 };
+// A breaker or cooldown has changed here; the others should hear of it now.
+struct HealthChanged {};
 // Shards to be woken, because a place was handed to them. By the control thread, since a shard's
 // ring may be gone before another shard knows.
 struct PlacesHanded {
@@ -110,6 +113,7 @@ struct PlacesHanded {
 // The last report: nothing is left on the shard, and its loop ends.
 struct ShardDrained {};
 
-using ShardReport = std::variant<std::monostate, SnapshotReleased, PlacesHanded, ShardDrained>;
+using ShardReport =
+    std::variant<std::monostate, SnapshotReleased, HealthChanged, PlacesHanded, ShardDrained>;
 
 }  // namespace sluice::upstream

@@ -74,10 +74,13 @@ access_log:
   file: ${directory}/access.log
 limits:
   body_bytes_max: ${BODY_BYTES_MAX}B
+  attempts: 1    # What the SDK sees is what the server did.
 upstreams:
   - name: sim
     url: ${upstreamUrl}
     private_addresses: true
+    breaker: off    # One server for all tests: what one makes it do must not touch the next.
+    cooldown: {after_429: 0s, max: 0s}
     credential: ${UPSTREAM_KEY}
 ${tlsOfUpstream}models:
 ${models.join('')}  - name: private
