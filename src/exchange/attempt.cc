@@ -143,43 +143,58 @@ Task<Result<void>> Attempt::await_error_body(const OutgoingRequest& request, io:
   if (!stream.received().is_ready()) co_return late("no body of an error in time");
   Result<io::Buffer> received = stream.take_received();
   if (!received) co_return std::unexpected(received.error());
+  keep_head();
   received_ = std::move(*received);
   co_return Result<void>();
+}
+
+void Attempt::keep_head() noexcept {
+  if (received_.is_empty()) head_buffer_ = std::move(received_);
 }
 
 Task<Result<void>> Attempt::await_content(const OutgoingRequest& request, io::Event& gone) {
   BlockRoom room(services_.blocks);
   usage::FirstContent content(room);
   relay::AnswerStart start(head().body, content);
-  start.take(std::move(received_));
+  keep_head();
+  if (received_.is_held()) start.take(std::move(received_));
   net::Stream& stream = lease_->stream;
   io::Timer timer(services_.ring.ready(), services_.ring.timers());
-  timer.set(Deadline::after(sent_at_, request.timeouts.first_token).sooner(request.total));
-  Result<void> step;
-  while (step && !start.is_decided()) {
+  const Deadline first_token =
+      Deadline::after(sent_at_, request.timeouts.first_token).sooner(request.total);
+  Result<bool> awaits = true;
+  while (awaits && *awaits && !start.is_decided()) {
+    timer.set(Deadline::after(services_.ring.now(), request.timeouts.idle).sooner(first_token));
     stream.start_receive();
     co_await io::first_of(&stream.received(), &gone, &timer);
-    step = gone.is_ready() ? cancelled() : take_content(start, request);
+    awaits = gone.is_ready() ? cancelled() : take_content(start, request);
   }
   received_ = start.take_first();
   std::ranges::move(start.more(), more_.begin());
-  co_return step;
+  if (!awaits) co_return std::unexpected(awaits.error());
+  co_return Result<void>();
 }
 
-Result<void> Attempt::take_content(relay::AnswerStart& start,
+Result<bool> Attempt::take_content(relay::AnswerStart& start,
                                    const OutgoingRequest& request) noexcept {
   net::Stream& stream = lease_->stream;
   if (!stream.received().is_ready()) {
-    if (request.total.has_passed(services_.ring.now())) return out_of_time();
-    return fail(ErrorCode::kFirstTokenTimeout, Side::kUpstream, Retry::kYes, "no content in time");
+    const MonoTime now = services_.ring.now();
+    if (request.total.has_passed(now)) return out_of_time();
+    const bool is_late = Deadline::after(sent_at_, request.timeouts.first_token).has_passed(now);
+    return fail(is_late ? ErrorCode::kFirstTokenTimeout : ErrorCode::kUpstreamStalled,
+                Side::kUpstream, Retry::kYes, "no content in time");
   }
   Result<io::Buffer> received = stream.take_received();
   if (!received) return std::unexpected(received.error());
   if (received->is_empty()) {
+    // A body that lasts until the connection ends may have nothing to say; the relay sees the end
+    // once more.
+    if (head().body.kind == http::BodyKind::kUntilClose) return false;
     return fail(ErrorCode::kUpstreamLost, Side::kUpstream, Retry::kYes, "closed before content");
   }
   start.take(std::move(*received));
-  return {};
+  return true;
 }
 
 Task<Result<void>> Attempt::dial(const OutgoingRequest& request, io::Event& gone) {

@@ -90,9 +90,12 @@ class Attempt {
   Task<Result<void>> dial(const OutgoingRequest& request, io::Event& gone);
   // Takes in what has happened while the head was awaited.
   [[nodiscard]] Result<void> take_step(const OutgoingRequest& request, io::Timer& timer) noexcept;
+  // What was received holds the head's text, which must outlive what is received behind it.
+  void keep_head() noexcept;
   // An event stream, until it has said something.
   Task<Result<void>> await_content(const OutgoingRequest& request, io::Event& gone);
-  [[nodiscard]] Result<void> take_content(relay::AnswerStart& start,
+  // False when nothing more comes.
+  [[nodiscard]] Result<bool> take_content(relay::AnswerStart& start,
                                           const OutgoingRequest& request) noexcept;
   // The first bytes of an error's body, where a failure rule looks at them.
   Task<Result<void>> await_error_body(const OutgoingRequest& request, io::Event& gone);
@@ -114,6 +117,7 @@ class Attempt {
   io::Block head_block_;       // The request's head, until it is sent.
   io::Block name_block_;       // See write_name().
   http::HeadBytes collected_;  // The answer's head when it came in pieces.
+  io::Buffer head_buffer_;     // See keep_head().
   io::Buffer received_;        // The last buffer; behind the head it holds the body's beginning.
   std::array<io::Buffer, kMoreMax> more_;
   http::ResponseParser parser_;

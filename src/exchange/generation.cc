@@ -79,20 +79,11 @@ std::array<route::RouteSet, kForwardedEndpoints> find_fits(const config::Snapsho
   return fits;
 }
 
-template <class T>
-T* at_or_null(const std::vector<T*>& items, size_t index) noexcept {
-  return index < items.size() ? items[index] : nullptr;
-}
-
 std::vector<Deployment*> find_deployments(const config::Snapshot& snapshot,
-                                          const metrics::SnapshotCells& cells,
-                                          const upstream::SnapshotPlaces& places,
-                                          ShardState& state) {
+                                          const metrics::SnapshotCells& cells, ShardState& state) {
   std::vector<Deployment*> found;
   for (uint32_t i = 0; i < snapshot.upstreams.size(); ++i) {
-    found.push_back(&state.deployment(snapshot.upstreams[i], cells.upstream(UpstreamId{i}),
-                                      at_or_null(places.upstreams, i),
-                                      at_or_null(places.probes, i)));
+    found.push_back(&state.deployment(snapshot.upstreams[i], cells.upstream(UpstreamId{i})));
   }
   return found;
 }
@@ -110,13 +101,12 @@ Generation::Generation(const config::Snapshot& snapshot, metrics::SnapshotCells 
     : config(snapshot),
       cells(std::move(snapshot_cells)),
       places(std::move(snapshot_places)),
-      deployments(find_deployments(snapshot, cells, places, state)),
+      deployments(find_deployments(snapshot, cells, state)),
       auth(auth::KeyTable(snapshot)),
       router(shard, snapshot.models, snapshot.upstreams, stats_of(deployments)) {
   for (uint32_t i = 0; i < snapshot.models.size(); ++i) {
     const config::Model& model = snapshot.models[i];
-    flows.push_back(&state.flow(model, cells.model(ModelId{i}), at_or_null(places.models, i),
-                                at_or_null(places.queues, i)));
+    flows.push_back(&state.flow(model, cells.model(ModelId{i})));
     fits.push_back(find_fits(snapshot, model));
     std::vector<std::string>& names = model_names.emplace_back();
     for (const config::Route& route : model.routes) {

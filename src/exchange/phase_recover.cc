@@ -33,7 +33,7 @@ Task<std::optional<Answer>> recover(Search& search, std::string_view partial,
   if (!answer) co_return std::nullopt;
   const http::ResponseHead& head = answer->attempt->head();
   // A refusal of the continued request is not what the client's stream can go on with.
-  if (head.status != kOk || !is_event_stream(head) || !answer->seat.is_taken()) {
+  if (head.status != kOk || !is_event_stream(head) || !answer->seat.is_open()) {
     co_return std::nullopt;
   }
   co_return std::move(*answer);

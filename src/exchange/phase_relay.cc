@@ -83,7 +83,7 @@ class FirstTokenNote final : public relay::ContentListener {
 // What the whole answer says about its deployment. One that failed was judged before.
 void end_seat(Search& search, Answer& answer, const relay::RelayResult& result, MonoTime sent_at,
               bool is_event_stream) noexcept {
-  if (!answer.seat.is_taken()) return;
+  if (!answer.seat.is_open()) return;
   const MonoTime now = search.services().ring.now();
   resilience::AttemptEnd end{.error = error_of(result.end), .status = kOk};
   Deployment& deployment = answer.seat.deployment();
@@ -153,7 +153,14 @@ class Watchers {
   http::EventFilter* filter;  // Null when every byte passes as it is.
 };
 
-relay::RelayOptions options_for(const Search& search, const Answer& answer,
+// What comes before the commit is bounded by the attempt; a stream that had too much to say before
+// its first content is not.
+Deadline first_token_deadline(Answer& answer, const http::ResponseHead& head) noexcept {
+  if (!is_event_stream(head)) return Deadline::never();
+  return Deadline::after(answer.attempt->sent_at(), answer.timeouts.first_token);
+}
+
+relay::RelayOptions options_for(const Search& search, Answer& answer,
                                 const http::ResponseHead& head) noexcept {
   const config::Snapshot& config = search.generation().config;
   const bool can_be_pinged = !head.headers.has(http::HeaderName::kContentEncoding);
@@ -162,6 +169,7 @@ relay::RelayOptions options_for(const Search& search, const Answer& answer,
       .is_event_stream = is_event_stream(head),
       .idle_max = answer.timeouts.idle,
       .stall_max = config.timeouts.stall,
+      .first_token_deadline = first_token_deadline(answer, head),
       .total_deadline = answer.total,
       .ping = can_be_pinged ? config.model(answer.model).ping : Duration::zero(),
       .held_bytes_max = config.limits.held_bytes_max,
@@ -182,7 +190,7 @@ class Part {
         more_(answer.attempt->take_more_bytes()) {
     const auto end = std::ranges::find_if_not(more_, &io::Buffer::is_held);
     options.more = {more_.begin(), end};
-    if (options.is_event_stream && answer.seat.is_taken()) options.content_listener = &note_;
+    if (options.is_event_stream && answer.seat.is_open()) options.content_listener = &note_;
     answer.attempt.reset();
   }
   Part(const Part&) = delete;
@@ -255,7 +263,7 @@ Task<void> relay_answer(Search& search, Answer& answer, http::RequestBody& body,
     answer = std::move(*next);
     options.framing = answer.attempt->head().body;
     options.idle_max = answer.timeouts.idle;
-    options.total_deadline = Deadline::never();
+    options.first_token_deadline = options.total_deadline = Deadline::never();
     options.continues = true;
   }
   if (is_tapped) note_tokens(search, answer.route->upstream, watchers.tap.usage());

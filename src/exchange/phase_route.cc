@@ -28,9 +28,11 @@ Refusal refuse(const Search& search) noexcept {
           {.retry_after = is_known ? usable_at - now : Duration::zero()}};
 }
 
-// Says more than "there is none left", which follows it.
+// Says more than what the next model's search would say. That one model does not serve the endpoint
+// says nothing once another one does.
 bool says_more(const std::optional<Refusal>& refusal) noexcept {
-  return refusal && refusal->error.detail != "no candidate";
+  return refusal && refusal->error.detail != "no candidate" &&
+         refusal->error.code != ErrorCode::kUnsupportedEndpoint;
 }
 
 }  // namespace
@@ -42,6 +44,9 @@ Task<Outcome<Seat>> find_seat(Search& search, http::ResponseSink& client) {
     Seat seat = search.take_seat();
     while (!seat.is_taken() && search.obstacle() == Obstacle::kFull && waits++ < kWaitsMax) {
       Outcome<limit::Place> place = co_await wait_in_line(search, client);
+      if (!place && place.error().error.side == Side::kDownstream) {
+        co_return std::unexpected(place.error());  // The client has left.
+      }
       if (!place) {
         last = place.error();
         break;
@@ -50,7 +55,6 @@ Task<Outcome<Seat>> find_seat(Search& search, http::ResponseSink& client) {
       seat = search.take_seat(std::move(*place));
     }
     if (seat.is_taken()) co_return seat;
-    if (last && last->error.side == Side::kDownstream) break;
     if (!says_more(last)) last = refuse(search);
   } while (search.fall_back() || search.begin_another_round());
   co_return std::unexpected(*last);

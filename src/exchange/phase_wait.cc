@@ -13,11 +13,11 @@ Refusal refuse(ErrorCode code, std::string_view why, Duration retry_after) noexc
 }
 
 // A place in the model's line, or nothing when it is full.
-std::optional<limit::Place> take_line_place(Services& services, ModelFlow& flow,
+std::optional<limit::Place> take_line_place(Services& services, PlaceBank* places,
                                             const config::QueueSettings& settings) noexcept {
   if (settings.length_max == 0) return std::nullopt;
-  if (flow.queue_places == nullptr) return limit::Place();
-  return limit::take_place(*flow.queue_places, services.waiting_room.waker());
+  if (places == nullptr) return limit::Place();
+  return limit::take_place(*places, services.waiting_room.waker());
 }
 
 }  // namespace
@@ -26,7 +26,8 @@ Task<Outcome<limit::Place>> wait_in_line(Search& search, http::ResponseSink& cli
   Services& services = search.services();
   ModelFlow& flow = search.flow();
   const config::QueueSettings& settings = search.generation().config.model(search.model()).queue;
-  const std::optional<limit::Place> line_place = take_line_place(services, flow, settings);
+  const std::optional<limit::Place> line_place =
+      take_line_place(services, search.generation().queue_places(search.model()), settings);
   if (!line_place) {
     flow.cells.queue_outcomes[QueueOutcome::kFull].add();
     co_return std::unexpected(refuse(ErrorCode::kQueueFull, "the line is full",

@@ -38,7 +38,7 @@ Search::Search(Services& services, Generation& generation, Endpoint endpoint,
 void Search::turn_to(ModelId model) noexcept {
   model_ = model;
   flow().budget.note_request(services_.ring.now());
-  if (flow().hedge != nullptr) flow().hedge->note_request();
+  if (generation_.config.model(model).hedge) flow().hedge->note_request();
   const config::Model& configured = generation_.config.model(model);
   if (configured.strategy == config::StrategyKind::kAffinity) {
     affinity_key_ = find_affinity_key(configured.affinity, head_, admission_);
@@ -115,19 +115,27 @@ bool Search::fall_back() noexcept {
 }
 
 Seat Search::take_seat(limit::Place place) noexcept {
-  obstacle_ = Obstacle::kNone;
-  route::RouteSet usable = find_usable(nullptr);
+  route::RouteSet usable = find_usable();
   // What can serve nobody needs no place.
   if (usable.empty() && obstacle_ != Obstacle::kFull) return {};
   if (!take_outer_places(place)) {
     obstacle_ = Obstacle::kFull;
     return {};
   }
-  if (place.is_held()) usable = find_usable(place.bank());
-  return take_from(usable, std::move(place));
+  if (place.is_held()) {
+    Seat seat = take_from(find_served(*place.bank()), place);
+    if (seat.is_taken()) return seat;
+    // Its deployment rests by now. The place goes to who can use it, and others may be free.
+    place.release();
+    usable = find_usable();
+  }
+  return take_from(usable, place);
 }
 
-Seat Search::take_other_seat() noexcept { return take_from(find_usable(nullptr), {}); }
+Seat Search::take_other_seat() noexcept {
+  limit::Place none;
+  return take_from(find_usable(), none);
+}
 
 bool Search::try_take(PlaceBank& bank) noexcept {
   return !services_.waiting_room.is_wanted(bank) && bank.try_take();
@@ -149,7 +157,7 @@ bool Search::take_outer_places(limit::Place& served) noexcept {
     lacks_ = Lacks::kProcessPlace;
     return false;
   }
-  if (!take_place(flow().places, settlement_.model_place(), served)) {
+  if (!take_place(generation_.model_places(model_), settlement_.model_place(), served)) {
     lacks_ = Lacks::kModelPlace;
     return false;
   }
@@ -178,17 +186,32 @@ void Search::describe(InLine& waiting) noexcept {
   settlement_.model_place().release();
 }
 
-bool Search::may_use(Deployment& deployment, MonoTime now) noexcept {
+bool Search::may_use(UpstreamId upstream, MonoTime now) noexcept {
+  Deployment& deployment = *generation_.deployments[upstream.value];
   if (deployment.health.is_untroubled()) return true;
   const Admits admits = deployment.health.admits(now);
-  const bool has_probe_place =
-      deployment.probe_places == nullptr || !deployment.probe_places->is_full();
+  const PlaceBank* const probes = generation_.probe_places(upstream);
+  const bool has_probe_place = probes == nullptr || !probes->is_full();
   if (admits == Admits::kYes || (admits == Admits::kProbe && has_probe_place)) return true;
   usable_at_ = std::min(usable_at_, deployment.health.usable_at(now));
   return false;
 }
 
-route::RouteSet Search::find_usable(const PlaceBank* only) noexcept {
+route::RouteSet Search::find_served(const PlaceBank& bank) noexcept {
+  const MonoTime now = services_.ring.now();
+  const config::Model& model = generation_.config.model(model_);
+  route::RouteSet served;
+  open_.for_each([&](uint32_t index) {
+    const UpstreamId upstream = model.routes[index].upstream;
+    if (generation_.deployment_places(upstream) == &bank && may_use(upstream, now)) {
+      served.add(index);
+    }
+  });
+  return served;
+}
+
+route::RouteSet Search::find_usable() noexcept {
+  obstacle_ = Obstacle::kNone;
   const MonoTime now = services_.ring.now();
   const config::Model& model = generation_.config.model(model_);
   route::RouteSet usable;
@@ -196,13 +219,12 @@ route::RouteSet Search::find_usable(const PlaceBank* only) noexcept {
   usable_at_ = MonoTime::max();
   bool some_rest = false;
   open_.for_each([&](uint32_t index) {
-    Deployment& deployment = *generation_.deployments[model.routes[index].upstream.value];
-    PlaceBank* const places = deployment.places;
-    if (!may_use(deployment, now)) {
+    const UpstreamId upstream = model.routes[index].upstream;
+    const PlaceBank* const places = generation_.deployment_places(upstream);
+    if (!may_use(upstream, now)) {
       some_rest = true;
-    } else if (only != nullptr ? places != only
-                               : places != nullptr && (places->is_full() ||
-                                                       services_.waiting_room.is_wanted(*places))) {
+    } else if (places != nullptr &&
+               (places->is_full() || services_.waiting_room.is_wanted(*places))) {
       full_.add(index);
     } else {
       usable.add(index);
@@ -224,26 +246,29 @@ route::Choice Search::choice() noexcept {
           .is_stream = admission_.envelope.stream};
 }
 
-Seat Search::take_from(route::RouteSet usable, limit::Place place) noexcept {
+Seat Search::take_from(route::RouteSet usable, limit::Place& place) noexcept {
   const config::Model& model = generation_.config.model(model_);
   limit::ShardWaker& waker = services_.waiting_room.waker();
   while (!usable.empty()) {
     const std::optional<route::Pick> pick = generation_.router.pick(model_, usable, choice());
     if (!pick) break;
     usable.remove(pick->index);
-    Deployment& deployment = *generation_.deployments[model.routes[pick->index].upstream.value];
+    const UpstreamId upstream = model.routes[pick->index].upstream;
+    Deployment& deployment = *generation_.deployments[upstream.value];
     limit::Place probe;
     const bool is_probe = deployment.health.admits(services_.ring.now()) == Admits::kProbe;
-    if (is_probe && deployment.probe_places != nullptr) {
-      if (!deployment.probe_places->try_take()) continue;
-      probe = limit::Place(*deployment.probe_places, waker);
+    PlaceBank* const probes = generation_.probe_places(upstream);
+    if (is_probe && probes != nullptr) {
+      if (!probes->try_take()) continue;
+      probe = limit::Place(*probes, waker);
     }
-    if (!place.is_held() && deployment.places != nullptr) {
-      if (!try_take(*deployment.places)) {
+    PlaceBank* const places = generation_.deployment_places(upstream);
+    if (!place.is_held() && places != nullptr) {
+      if (!try_take(*places)) {
         full_.add(pick->index);
         continue;
       }
-      place = limit::Place(*deployment.places, waker);
+      place = limit::Place(*places, waker);
     }
     open_.remove(pick->index);
     ++retries.attempts_made;

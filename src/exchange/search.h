@@ -54,7 +54,7 @@ class Search {
   }
   // Whether the next attempt may get another one beside it.
   [[nodiscard]] bool may_hedge() const noexcept {
-    return flow().hedge != nullptr && !is_recovery_ && has_attempts_left();
+    return generation_.config.model(model_).hedge && !is_recovery_ && has_attempts_left();
   }
   // How long to wait before the next attempt, by the model's settings and chance.
   [[nodiscard]] Duration backoff() noexcept;
@@ -97,10 +97,13 @@ class Search {
   // Nobody takes a place that somebody in line waits for.
   [[nodiscard]] bool try_take(PlaceBank& bank) noexcept;
   // The candidates that may be used at this moment; sets obstacle_, full_ and usable_at_ by the
-  // others. With `only`, those that it is a place of.
-  [[nodiscard]] route::RouteSet find_usable(const PlaceBank* only) noexcept;
-  [[nodiscard]] bool may_use(Deployment& deployment, MonoTime now) noexcept;
-  [[nodiscard]] Seat take_from(route::RouteSet usable, limit::Place place) noexcept;
+  // others.
+  [[nodiscard]] route::RouteSet find_usable() noexcept;
+  // The candidates that a place of `bank` is good for.
+  [[nodiscard]] route::RouteSet find_served(const PlaceBank& bank) noexcept;
+  [[nodiscard]] bool may_use(UpstreamId upstream, MonoTime now) noexcept;
+  // Takes `place` only into the seat.
+  [[nodiscard]] Seat take_from(route::RouteSet usable, limit::Place& place) noexcept;
   [[nodiscard]] route::Choice choice() noexcept;
   void begin_round() noexcept;
   void turn_to(ModelId model) noexcept;

@@ -39,6 +39,8 @@ class Seat {
   }
 
   [[nodiscard]] bool is_taken() const noexcept { return deployment_ != nullptr; }
+  // Between open() and end().
+  [[nodiscard]] bool is_open() const noexcept { return is_open_; }
   [[nodiscard]] const config::Route& route() const noexcept { return *route_; }
   [[nodiscard]] uint32_t route_index() const noexcept { return route_index_; }
   [[nodiscard]] ModelId model() const noexcept { return model_; }

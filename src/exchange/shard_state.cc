@@ -71,31 +71,24 @@ ModelFlow::ModelFlow(const config::Model& model, metrics::ModelCells& model_cell
 
 void ModelFlow::follow(const config::Model& model, uint32_t shards) noexcept {
   budget.set_settings(model.retries, shards);
-  if (!model.hedge) {
-    hedge.reset();
-    return;
-  }
+  // Requests of an older configuration may hedge still.
+  if (!model.hedge) return;
   if (hedge == nullptr) hedge = std::make_unique<resilience::HedgePolicy>();
   hedge->set_settings(*model.hedge);
 }
 
-Deployment& ShardState::deployment(const config::Upstream& upstream, metrics::UpstreamCells& cells,
-                                   PlaceBank* places, PlaceBank* probe_places) {
+Deployment& ShardState::deployment(const config::Upstream& upstream,
+                                   metrics::UpstreamCells& cells) {
   auto& kept = deployments_[upstream.name];
   if (kept == nullptr) kept = std::make_unique<Deployment>(upstream, cells, has_news_);
   kept->health.set_settings(upstream.breaker);
-  kept->places = places;
-  kept->probe_places = probe_places;
   return *kept;
 }
 
-ModelFlow& ShardState::flow(const config::Model& model, metrics::ModelCells& cells,
-                            PlaceBank* places, PlaceBank* queue_places) {
+ModelFlow& ShardState::flow(const config::Model& model, metrics::ModelCells& cells) {
   auto& kept = flows_[model.name];
   if (kept == nullptr) kept = std::make_unique<ModelFlow>(model, cells, shards_);
   kept->follow(model, shards_);
-  kept->places = places;
-  kept->queue_places = queue_places;
   return *kept;
 }
 

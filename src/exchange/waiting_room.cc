@@ -14,13 +14,12 @@ template <class Visit>
 void InLine::for_each_bank(Visit visit) const {
   switch (lacks) {
     case Lacks::kProcessPlace: visit(*generation.places.process); return;
-    case Lacks::kModelPlace: visit(*generation.flows[model.value]->places); return;
+    case Lacks::kModelPlace: visit(*generation.model_places(model)); return;
     case Lacks::kDeploymentPlace: break;
   }
   const config::Model& configured = generation.config.model(model);
   candidates.for_each([&](uint32_t index) {
-    const UpstreamId upstream = configured.routes[index].upstream;
-    visit(*generation.deployments[upstream.value]->places);
+    visit(*generation.deployment_places(configured.routes[index].upstream));
   });
 }
 

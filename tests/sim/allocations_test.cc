@@ -42,9 +42,9 @@ class Pause {
 class Allocations : public Stage {
  protected:
   Allocations()
-      : Stage(ShardOptions{.wrap_kernel = [](io::Kernel& kernel) {
-          return std::make_unique<OutsideKernel<Pause>>(kernel);
-        }}) {}
+      : Stage(ShardOptions{.merges = false, .wrap_kernel = [](io::Kernel& kernel) {
+                             return std::make_unique<OutsideKernel<Pause>>(kernel);
+                           }}) {}
 
   // Turns until `is_done()`; the number of allocations within the turns.
   uint64_t count_until(const std::function<bool()>& is_done) {

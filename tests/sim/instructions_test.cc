@@ -74,6 +74,7 @@ class Instructions : public Stage {
                                      "  - {name: m, routes: [{upstream: a}]}\n"
                                      "keys:\n"
                                      "  - {name: bench, secret: sk-bench-0123456789abcdef}\n",
+                           .merges = false,
                            .wrap_kernel = [](io::Kernel& kernel) {
                              return std::make_unique<OutsideKernel<Pause>>(kernel);
                            }}) {}

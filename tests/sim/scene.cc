@@ -116,7 +116,7 @@ ClientPlan Scene::plan_client(size_t number) {
 
 Request Scene::plan_request(const std::string& tag, bool is_pipelined) {
   Request request{.tag = tag};
-  const std::string fields = "host: sluice\r\nx-request-id: " + tag + "\r\n";
+  std::string fields = "host: sluice\r\nx-request-id: " + tag + "\r\n";
   if (chance(80)) {
     const bool is_head = chance(300);
     request.is_head = is_head;
@@ -135,6 +135,7 @@ Request Scene::plan_request(const std::string& tag, bool is_pipelined) {
     if (request.hears_usage) json += ",\"stream_options\":{\"include_usage\":true}";
   }
   json += ",\"messages\":\"" + std::string(prng_.below(chance(100) ? 60'000 : 600), 'p') + "\"}";
+  if (chance(200)) fields += "x-sluice-priority: " + std::to_string(prng_.below(3)) + "\r\n";
   const std::string_view path = is_embedding ? "/v1/embeddings" : "/v1/chat/completions";
   std::string head = "POST " + std::string(path) + " HTTP/1.1\r\n" + fields;
   playbook_[tag] = plan_script(tag, is_event_stream);

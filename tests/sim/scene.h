@@ -43,7 +43,7 @@ class Scene {
 
   void check_client(const Client& client);
   void check_answer(const Client& client, const Request& request, const Answer& answer);
-  void check_body(const Request& request, const Answer& answer);
+  void check_body(const Request& request, Answer answer);
   void check_broken_body(const std::string& tag, const std::string& expected, const Answer& answer);
   void check_records();
 

@@ -10,8 +10,28 @@
 
 #include "test_certificates.h"
 
+namespace {
+
+// Of the world that was made last.
+sluice::support::Prng random_of_world(1);
+
+}  // namespace
+
+// In place of the kernel's generator, so that a seed plays again whatever the program draws.
+extern "C" ssize_t __wrap_getrandom(void* out, size_t length, unsigned int) {
+  for (size_t i = 0; i < length; ++i) {
+    static_cast<unsigned char*>(out)[i] = static_cast<unsigned char>(random_of_world.below(256));
+  }
+  return static_cast<ssize_t>(length);
+}
+
 namespace sluice::sim {
 namespace {
+
+support::SimOptions seed_random(support::SimOptions options) {
+  random_of_world = support::Prng(options.seed);
+  return options;
+}
 
 // Turns in which a cancel that came late may still end.
 constexpr int kLastTurnsMax = 10'000;
@@ -115,7 +135,8 @@ upstream::ShardTls make_tls(const config::Snapshot& snapshot) {
 }  // namespace
 
 ShardWorld::ShardWorld(ShardOptions options)
-    : world_(options.world),
+    : world_(seed_random(options.world)),
+      merges_(options.merges),
       budget_(options.budget_bytes),
       record_ring_(1024, registry_.shard(ShardId{0}).access_log_dropped),
       wrapped_kernel_(options.wrap_kernel ? options.wrap_kernel(world_.kernel()) : nullptr),
@@ -151,6 +172,20 @@ metrics::UpstreamCells& ShardWorld::upstream_cells(std::string_view name) {
   return *registry_.upstreams().all()[0]->by_shard[0];
 }
 
+metrics::ModelCells& ShardWorld::model_cells(std::string_view name) {
+  for (const auto& named : registry_.models().all()) {
+    if (named->name == name) return *named->by_shard[0];
+  }
+  ADD_FAILURE() << "no model " << name;
+  return *registry_.models().all()[0]->by_shard[0];
+}
+
+control::DeploymentOrders& ShardWorld::orders(std::string_view name) {
+  control::DeploymentOrders* const found = book_.orders(name);
+  SLUICE_ASSERT(found != nullptr);
+  return *found;
+}
+
 upstream::AdoptSnapshot ShardWorld::prepare(const std::string& config) {
   const uint64_t generation = ++generations_;
   auto snapshot = load(config, generation);
@@ -164,12 +199,35 @@ upstream::AdoptSnapshot ShardWorld::prepare(const std::string& config) {
   upstream::AdoptSnapshot adoption{.snapshot = snapshot.get(),
                                    .cells = std::move(registry_.bind(models, upstreams)[0]),
                                    .addresses = std::move(addresses),
-                                   .tls = make_tls(*snapshot)};
+                                   .tls = make_tls(*snapshot),
+                                   .places = places_.follow(*snapshot)};
+  book_.follow(*snapshot);
+  remember_banks(adoption.places);
   snapshots_.emplace(generation, std::move(snapshot));
   return adoption;
 }
 
-void ShardWorld::adopt(const std::string& config) { command(prepare(config)); }
+void ShardWorld::remember_banks(const upstream::SnapshotPlaces& places) {
+  banks_.insert(places.process);
+  for (const auto* list : {&places.upstreams, &places.probes, &places.models, &places.queues}) {
+    banks_.insert(list->begin(), list->end());
+  }
+  for (const auto& [key, bank] : places.keys) banks_.insert(bank);
+  banks_.erase(nullptr);
+}
+
+void ShardWorld::adopt(const std::string& config) {
+  command(prepare(config));
+  // A limit may have been raised.
+  command(upstream::LookForPlaces{});
+}
+
+void ShardWorld::merge() {
+  if (!merges_ || worker_ == nullptr) return;
+  for (upstream::UpdateDeployments& update : book_.merge(world_.clock().now())) {
+    command(std::move(update));
+  }
+}
 
 void ShardWorld::command(upstream::ShardCommand command) {
   drain_begun_ |= std::holds_alternative<upstream::BeginDrain>(command);
@@ -189,6 +247,8 @@ void ShardWorld::look() {
 #ifdef SLUICE_FREES_SNAPSHOTS
       spoiled_.clear();
 #endif
+    } else if (std::holds_alternative<upstream::PlacesHanded>(*report)) {
+      command(upstream::LookForPlaces{});
     } else if (std::holds_alternative<upstream::ShardDrained>(*report)) {
       ++drained_;
     }
@@ -202,6 +262,7 @@ bool ShardWorld::run_until(const std::function<bool()>& is_done, uint64_t turns_
   const bool is_shard_done = worker_ == nullptr;
   const auto is_over = [&] {
     look();
+    merge();
     return is_done() || is_drained();
   };
   if (!is_shard_done) {
@@ -242,6 +303,10 @@ void ShardWorld::expect_idle() {
     EXPECT_EQ(cells.in_flight.value(), 0) << named->name;
     EXPECT_EQ(cells.connections_open.value(), cells.connections_idle.value()) << named->name;
   }
+  for (const auto& named : registry_.models().all()) {
+    EXPECT_EQ(named->by_shard[0]->queue_length.value(), 0) << named->name;
+  }
+  for (const PlaceBank* bank : banks_) EXPECT_EQ(bank->in_use(), 0u) << "a place was lost";
   EXPECT_EQ(ring_->buffers().in_use(), 0u);
   EXPECT_EQ(snapshots_.size(), 1u) << "a snapshot that nothing uses was not given back";
   worker_->blocks().drop_cache();

@@ -5,12 +5,15 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include <sluice/base/log.h>
 #include <sluice/config/snapshot.h>
+#include <sluice/control/deployment_book.h>
+#include <sluice/control/place_table.h>
 #include <sluice/metrics/registry.h>
 #include <sluice/server/worker.h>
 #include <sluice/telemetry/record_ring.h>
@@ -31,12 +34,16 @@ struct ShardOptions {
   uint64_t budget_bytes = 256u << 20;
   bool is_secured = false;  // TLS to clients and to all upstreams, as the configuration then says.
   io::BufferLimits buffers{.hot = 64, .most = 256};
+  // Tells the shard what the deployments' cells say of the other shards, as control does.
+  // Allocates.
+  bool merges = true;
   // What the ring is given in place of the simulated kernel, when set.
   std::function<std::unique_ptr<io::Kernel>(io::Kernel&)> wrap_kernel;
 };
 
-// Plays the control thread's part: hands snapshots over, collects reports and access records, and
-// spoils a snapshot in the turn in which the shard gives it back.
+// Plays the control thread's part: hands snapshots over with the process's places, merges what is
+// known of deployments, collects reports and access records, and spoils a snapshot in the turn in
+// which the shard gives it back.
 class ShardWorld {
  public:
   explicit ShardWorld(ShardOptions options);
@@ -50,6 +57,9 @@ class ShardWorld {
   [[nodiscard]] ByteBudget& budget() noexcept { return budget_; }
   [[nodiscard]] metrics::ShardCells& cells() noexcept { return registry_.shard(ShardId{0}); }
   [[nodiscard]] metrics::UpstreamCells& upstream_cells(std::string_view name);
+  [[nodiscard]] metrics::ModelCells& model_cells(std::string_view name);
+  // What an operator or a check decides; told with the next merge.
+  [[nodiscard]] control::DeploymentOrders& orders(std::string_view name);
   // Where clients connect to.
   [[nodiscard]] static net::Address address() { return support::sim_address("10.0.0.1", 8080); }
 
@@ -76,12 +86,18 @@ class ShardWorld {
   void command(upstream::ShardCommand command);
   [[nodiscard]] upstream::AdoptSnapshot prepare(const std::string& config);
   void look();
+  void merge();
+  void remember_banks(const upstream::SnapshotPlaces& places);
   // What must be given back when nothing runs, whether the shard goes on or not.
   void expect_idle();
   void end_shard();
 
   support::SimWorld world_;
   metrics::Registry registry_{1};
+  control::PlaceTable places_{1};
+  control::DeploymentBook book_{registry_};
+  std::set<PlaceBank*> banks_;  // All that the shard was ever given.
+  bool merges_;
   ByteBudget budget_;
   telemetry::RecordRing record_ring_;
   NullLogger log_;

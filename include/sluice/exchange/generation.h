@@ -31,6 +31,23 @@ struct Generation {
   [[nodiscard]] const route::RouteSet& fit(ModelId model, Endpoint endpoint) const noexcept {
     return fits[model.value][static_cast<size_t>(endpoint)];
   }
+  // Where requests of this generation take their places; null where nothing limits them. The same
+  // for all its life: a later configuration may know no such limit, while requests that wait for a
+  // place of it, or hold one, are still here.
+  [[nodiscard]] PlaceBank* deployment_places(UpstreamId upstream) const noexcept {
+    return at_or_null(places.upstreams, upstream.value);
+  }
+  // Null in tests: then any number of probes goes.
+  [[nodiscard]] PlaceBank* probe_places(UpstreamId upstream) const noexcept {
+    return at_or_null(places.probes, upstream.value);
+  }
+  [[nodiscard]] PlaceBank* model_places(ModelId model) const noexcept {
+    return at_or_null(places.models, model.value);
+  }
+  // In line.
+  [[nodiscard]] PlaceBank* queue_places(ModelId model) const noexcept {
+    return at_or_null(places.queues, model.value);
+  }
   // Null for a key without a limit.
   [[nodiscard]] PlaceBank* key_places(KeyId key) const noexcept {
     if (places.keys.empty()) return nullptr;
@@ -64,6 +81,12 @@ struct Generation {
   // By UpstreamId: with what its `headers` insert or keep back.
   std::vector<std::vector<ForwardedHeader>> forwarded_headers;
   uint32_t pins = 0;
+
+ private:
+  [[nodiscard]] static PlaceBank* at_or_null(const std::vector<PlaceBank*>& banks,
+                                             size_t index) noexcept {
+    return index < banks.size() ? banks[index] : nullptr;
+  }
 };
 
 // An exchange's hold on its generation.

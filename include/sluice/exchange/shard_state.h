@@ -7,7 +7,6 @@
 
 #include <absl/container/flat_hash_map.h>
 
-#include <sluice/base/place_bank.h>
 #include <sluice/config/snapshot.h>
 #include <sluice/limit/wait_queue.h>
 #include <sluice/limit/wait_times.h>
@@ -33,13 +32,9 @@ struct Deployment {
   // Writes the means and tokens for control.
   void publish_stats() noexcept;
 
-  [[nodiscard]] bool is_full() const noexcept { return places != nullptr && places->is_full(); }
-
   std::string name;
   route::DeploymentStats stats;
   resilience::DeploymentHealth health;
-  PlaceBank* places = nullptr;        // Null where nothing limits it.
-  PlaceBank* probe_places = nullptr;  // Null in tests: then any number of probes goes.
   metrics::UpstreamCells& cells;
 
  private:
@@ -55,11 +50,9 @@ struct ModelFlow {
 
   std::string name;
   resilience::RetryBudget budget;
-  std::unique_ptr<resilience::HedgePolicy> hedge;  // Null for models that do not hedge.
+  std::unique_ptr<resilience::HedgePolicy> hedge;  // Null until a configuration hedges.
   limit::WaitQueue queue;
   limit::WaitTimes wait_times;
-  PlaceBank* places = nullptr;        // Of the model; null where nothing limits it.
-  PlaceBank* queue_places = nullptr;  // In line; null where nothing limits it.
   metrics::ModelCells& cells;
 };
 
@@ -72,10 +65,8 @@ class ShardState {
 
   // What is remembered of the name, following the settings given; begun anew for a new name.
   [[nodiscard]] Deployment& deployment(const config::Upstream& upstream,
-                                       metrics::UpstreamCells& cells, PlaceBank* places,
-                                       PlaceBank* probe_places);
-  [[nodiscard]] ModelFlow& flow(const config::Model& model, metrics::ModelCells& cells,
-                                PlaceBank* places, PlaceBank* queue_places);
+                                       metrics::UpstreamCells& cells);
+  [[nodiscard]] ModelFlow& flow(const config::Model& model, metrics::ModelCells& cells);
 
   // Whether a deployment's health has changed here since the last call.
   [[nodiscard]] bool take_news() noexcept { return std::exchange(has_news_, false); }
