@@ -104,10 +104,11 @@ Task<Result<void>> run_hedged(Search& search, Answer& answer, const OutgoingRequ
   start(first, std::move(answer), request);
   Racer* winner = nullptr;
   while (first.is_running || second.is_running) {
+    const bool is_decided = first.was_cut || second.was_cut;
     co_await io::first_of(first.is_running ? &first.done : nullptr,
                           second.is_running ? &second.done : nullptr,
-                          first.was_cut || second.was_cut ? nullptr : &client.interrupted(),
-                          second.answer ? nullptr : &timer);
+                          is_decided ? nullptr : &client.interrupted(),
+                          is_decided || second.answer ? nullptr : &timer);
     if (client.interrupted().is_ready()) {
       cut(first);
       cut(second);

@@ -101,12 +101,13 @@ void WaitingRoom::exit(InLine& waiting) {
   });
 }
 
-// The oldest of all queues stands for the oldest that wants this bank: near enough to choose among
-// shards, and never silent while somebody wants it.
+// Those that would be served next stand for those that want this bank: near enough to choose among
+// shards, and never silent while somebody wants it. Not the oldest of all: a tenant that floods one
+// shard has the oldest ones there, and would draw the places of all tenants to it.
 void WaitingRoom::publish(PlaceBank& bank) {
   MonoTime since = MonoTime::max();
   if (wanted_[&bank] > 0) {
-    for (const ModelFlow* flow : flows_) since = std::min(since, flow->queue.oldest());
+    for (ModelFlow* flow : flows_) since = std::min(since, flow->queue.next_since());
   }
   bank.publish_wait(shard_, since);
 }

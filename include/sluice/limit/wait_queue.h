@@ -50,12 +50,7 @@ class WaitQueue {
   // change the queue.
   template <class CanUse>
   [[nodiscard]] Waiting* take_next(CanUse can_use) noexcept {
-    Turn next;
-    for (Line& line : lines_) {
-      if (line.waiting.empty() || !may_go_before(line, next)) continue;
-      Waiting* const first = line.waiting.find_if(can_use);
-      if (first != nullptr && goes_before(line, *first, next)) next = {&line, first};
-    }
+    const Turn next = find_next(can_use);
     if (next.waiting != nullptr) take(*next.line, *next.waiting);
     return next.waiting;
   }
@@ -70,6 +65,11 @@ class WaitQueue {
   [[nodiscard]] uint32_t size() const noexcept { return size_; }
   // Since when the first of all has waited; max() when nobody does.
   [[nodiscard]] MonoTime oldest() const noexcept;
+  // Since when the next one has waited, who need not be the first of all.
+  [[nodiscard]] MonoTime next_since() noexcept {
+    const Turn next = find_next([](const Waiting&) { return true; });
+    return next.waiting == nullptr ? MonoTime::max() : next.waiting->since;
+  }
 
  private:
   struct Class {
@@ -89,6 +89,16 @@ class WaitQueue {
     Waiting* waiting = nullptr;
   };
 
+  template <class CanUse>
+  [[nodiscard]] Turn find_next(CanUse can_use) noexcept {
+    Turn next;
+    for (Line& line : lines_) {
+      if (line.waiting.empty() || !may_go_before(line, next)) continue;
+      Waiting* const first = line.waiting.find_if(can_use);
+      if (first != nullptr && goes_before(line, *first, next)) next = {&line, first};
+    }
+    return next;
+  }
   [[nodiscard]] static int64_t charge(uint64_t tokens, uint32_t weight) noexcept;
   // Whether something of `line` may go before `other`, as far as the line alone tells.
   [[nodiscard]] static bool may_go_before(const Line& line, const Turn& other) noexcept;

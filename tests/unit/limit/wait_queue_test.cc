@@ -409,5 +409,29 @@ TEST(WaitQueue, random_operations_agree_with_the_naive_one) {
   }
 }
 
+// Of a tenant that floods, the oldest waits long; who is next has not.
+TEST(WaitQueue, next_since_is_of_the_one_that_is_served_next) {
+  WaitQueue queue;
+  EXPECT_EQ(queue.next_since(), MonoTime::max());
+  const auto make = [](uint32_t tenant, uint32_t weight, int since_s) {
+    auto waiting = std::make_unique<Waiting>();
+    waiting->tenant = TenantId{tenant};
+    waiting->weight = weight;
+    waiting->tokens = 100;
+    waiting->since = MonoTime(seconds(since_s));
+    return waiting;
+  };
+  const auto flood1 = make(1, 1, 1), flood2 = make(1, 1, 2), other = make(2, 4, 9);
+  queue.add(*flood1);
+  queue.add(*flood2);
+  queue.add(*other);
+  EXPECT_EQ(queue.next_since(), MonoTime(seconds(1)));
+  EXPECT_EQ(queue.take_next(), flood1.get());
+  EXPECT_EQ(queue.next_since(), MonoTime(seconds(9)));
+  EXPECT_EQ(queue.oldest(), MonoTime(seconds(2)));
+  EXPECT_EQ(queue.take_next(), other.get());
+  EXPECT_EQ(queue.take_next(), flood2.get());
+}
+
 }  // namespace
 }  // namespace sluice::limit
