@@ -13,13 +13,16 @@ namespace {
 using support::FaultPlan;
 using support::Prng;
 
+// Else nothing in the streams counts as content, and none can be resumed.
+bool has_text(uint64_t seed) { return seed % 4 != 0; }
+
 ShardOptions options_of(uint64_t seed, Weather weather, uint32_t upstreams, bool is_secured) {
   Prng prng(seed ^ 0x5ca1ab1e);
   const bool is_hostile = weather == Weather::kHostile;
   ShardOptions options{
       .world = {.seed = seed,
                 .faults = is_hostile ? FaultPlan::hostile(prng) : FaultPlan::rough(prng)},
-      .config = scene_config(prng, upstreams, is_hostile, is_secured),
+      .config = scene_config(prng, upstreams, is_hostile, is_secured, has_text(seed)),
       .is_secured = is_secured};
   options.buffers = {.hot = 64, .most = prng.chance(300) ? 64u : 256u};
   if (is_hostile && prng.chance(50))
@@ -44,6 +47,7 @@ std::string chunked(Prng& prng, const std::string& body) {
 Scene::Scene(uint64_t seed, Weather weather, bool is_secured)
     : weather_(weather),
       is_secured_(is_secured),
+      has_text_(has_text(seed)),
       prng_(seed * 2 + 1),
       upstreams_(static_cast<uint32_t>(prng_.between(1, 3))),
       shard_(options_of(seed, weather, upstreams_, is_secured)) {
@@ -77,7 +81,8 @@ void Scene::plan_interventions() {
   support::SimWorld& world = shard_.world();
   for (uint64_t reloads = prng_.below(3); reloads > 0; --reloads) {
     world.after(microseconds(prng_.below(60'000)), [this] {
-      if (!drains_early_) shard_.adopt(scene_config(prng_, upstreams_, is_hostile(), is_secured_));
+      if (!drains_early_)
+        shard_.adopt(scene_config(prng_, upstreams_, is_hostile(), is_secured_, has_text_));
     });
   }
   if (!is_hostile() || !chance(300)) return;
@@ -191,9 +196,12 @@ Script Scene::plan_script(const std::string& tag, bool is_event_stream) {
     const size_t events = chance(100) ? prng_.between(60, 300) : prng_.between(0, 20);
     const char* line_end = chance(100) ? "\r\n" : "\n";
     for (size_t i = 0; i < events; ++i) {
-      script.pieces.push_back(
-          "data: {\"id\":\"" + tag + "\",\"choices\":[{\"n\":" + std::to_string(i) + ",\"t\":\"" +
-          std::string(prng_.below(chance(20) ? 20'000 : 60), 'x') + "\"}]}" + line_end + line_end);
+      const std::string text(prng_.between(1, chance(20) ? 20'000 : 60), 'x');
+      const std::string choice = has_text_
+                                     ? "{\"index\":0,\"delta\":{\"content\":\"" + text + "\"}}"
+                                     : "{\"n\":" + std::to_string(i) + ",\"t\":\"" + text + "\"}";
+      script.pieces.push_back("data: {\"id\":\"" + tag + "\",\"choices\":[" + choice + "]}" +
+                              line_end + line_end);
     }
     script.pieces.push_back(std::string("data: [DONE]") + line_end + line_end);
     script.usage_event = "data: {\"id\":\"" + tag +

@@ -52,6 +52,7 @@ class Scene {
 
   Weather weather_;
   bool is_secured_;  // TLS on both sides of the gateway.
+  bool has_text_;    // Streams bring content.
   support::Prng prng_;
   uint32_t upstreams_;
   ShardWorld shard_;

@@ -16,7 +16,7 @@ inline net::Address upstream_address(uint32_t index) {
 
 // How a model chooses, waits, tries again. In rough worlds waiting is long and lines are longer, so
 // that everybody is served.
-inline std::string scene_routing(support::Prng& prng, bool is_hostile) {
+inline std::string scene_routing(support::Prng& prng, bool is_hostile, bool has_text) {
   const auto pick = [&](uint64_t low, uint64_t high) {
     return std::to_string(prng.between(low, high));
   };
@@ -36,13 +36,14 @@ inline std::string scene_routing(support::Prng& prng, bool is_hostile) {
   if (prng.chance(250)) {
     text += "    hedge: {quantile: 50%, after_min: " + pick(1, 20) + "ms, budget: 100%}\n";
   }
+  if (has_text && prng.chance(200)) text += "    recovery: retry\n";
   if (prng.chance(200)) text += "    ping: " + pick(100, 400) + "ms\n";
   return text;
 }
 
 // In calm and rough worlds the timeouts are too long to matter.
 inline std::string scene_config(support::Prng& prng, uint32_t upstreams, bool is_hostile,
-                                bool is_secured) {
+                                bool is_secured, bool has_text) {
   const auto pick = [&](uint64_t low, uint64_t high) {
     return std::to_string(prng.between(low, high));
   };
@@ -76,7 +77,7 @@ inline std::string scene_config(support::Prng& prng, uint32_t upstreams, bool is
   }
   for (const std::string_view model : {"m", "other"}) {
     text += (model == "m" ? "models:\n" : "") + std::string("  - name: ") + std::string(model) +
-            "\n" + scene_routing(prng, is_hostile);
+            "\n" + scene_routing(prng, is_hostile, has_text);
     if (model == "m" && prng.chance(400)) text += "    fallbacks: [other]\n";
     text += "    routes:\n";
     for (uint32_t i = 0; i < upstreams; ++i) {
