@@ -3,7 +3,7 @@
 namespace sluice::exchange {
 namespace {
 
-// Places that a request waits for one after the other: its deployment's, the model's, the
+// Places that a request waits for one after the other: the model's, its deployment's, the
 // process's. Beyond it others are always faster.
 constexpr int kWaitsMax = 16;
 
@@ -55,6 +55,7 @@ Task<Outcome<Seat>> find_seat(Search& search, http::ResponseSink& client) {
       seat = search.take_seat(std::move(*place));
     }
     if (seat.is_taken()) co_return seat;
+    search.release_kept();
     if (!says_more(last)) last = refuse(search);
   } while (search.fall_back() || search.begin_another_round());
   co_return std::unexpected(*last);

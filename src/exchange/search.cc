@@ -107,6 +107,7 @@ bool Search::fall_back() noexcept {
   while (next_fallback_ < fallbacks.size()) {
     const ModelId next = fallbacks[next_fallback_++];
     if (admission_.key.is_valid() && !config.key(admission_.key).allows(next)) continue;
+    release_kept();
     settlement_.model_place().release();
     turn_to(next);
     return true;
@@ -114,22 +115,42 @@ bool Search::fall_back() noexcept {
   return false;
 }
 
-Seat Search::take_seat(limit::Place place) noexcept {
+// One place after the other, always in the same order, and what is held is kept while the next is
+// waited for: the model's, which concerns nobody else; the deployment's, which is of no use to
+// those who lack the process's as well; the process's. If each gave up what another one needs,
+// requests could pass places around in a ring and nobody would be served.
+Seat Search::take_seat(limit::Place served) noexcept {
   route::RouteSet usable = find_usable();
   // What can serve nobody needs no place.
-  if (usable.empty() && obstacle_ != Obstacle::kFull) return {};
-  if (!take_outer_places(place)) {
-    obstacle_ = Obstacle::kFull;
-    return {};
+  if (usable.empty() && obstacle_ != Obstacle::kFull && !kept_.is_held()) return {};
+  if (!take_place(generation_.model_places(model_), settlement_.model_place(), served)) {
+    return lack(Lacks::kModelPlace);
   }
+  PlaceBank* const process = generation_.places.process;
+  if (served.is_held() && served.bank() != process) kept_ = std::move(served);
+  if (kept_.is_held() && find_served(*kept_.bank()).empty()) {
+    // Its deployment rests by now. The place goes to who can use it, and others may be free.
+    kept_.release();
+    usable = find_usable();
+  }
+  if (usable.empty() && !kept_.is_held()) return {};
+  if (!take_place(process, settlement_.process_place(), served)) {
+    return lack(Lacks::kProcessPlace);
+  }
+  limit::Place place = std::move(kept_);
   if (place.is_held()) {
     Seat seat = take_from(find_served(*place.bank()), place);
     if (seat.is_taken()) return seat;
-    // Its deployment rests by now. The place goes to who can use it, and others may be free.
     place.release();
     usable = find_usable();
   }
   return take_from(usable, place);
+}
+
+Seat Search::lack(Lacks lacks) noexcept {
+  lacks_ = lacks;
+  obstacle_ = Obstacle::kFull;
+  return {};
 }
 
 Seat Search::take_other_seat() noexcept {
@@ -152,18 +173,6 @@ bool Search::take_place(PlaceBank* bank, limit::Place& held, limit::Place& serve
   return true;
 }
 
-bool Search::take_outer_places(limit::Place& served) noexcept {
-  if (!take_place(generation_.places.process, settlement_.process_place(), served)) {
-    lacks_ = Lacks::kProcessPlace;
-    return false;
-  }
-  if (!take_place(generation_.model_places(model_), settlement_.model_place(), served)) {
-    lacks_ = Lacks::kModelPlace;
-    return false;
-  }
-  return true;
-}
-
 Deadline Search::total() const noexcept {
   const config::Snapshot& config = generation_.config;
   const std::vector<config::Route>& routes = config.model(model_).routes;
@@ -174,7 +183,6 @@ Deadline Search::total() const noexcept {
       apply_wishes(configured, admission_.timeouts, config.timeout_header_max).total);
 }
 
-// What is held while waiting for something else would keep others from being served.
 void Search::describe(InLine& waiting) noexcept {
   waiting.lacks = lacks_;
   waiting.candidates = full_;
@@ -182,8 +190,9 @@ void Search::describe(InLine& waiting) noexcept {
   waiting.weight = admission_.weight;
   waiting.priority = admission_.priority;
   waiting.tokens = admission_.expected_tokens;
+  // It would keep other models from being served. See take_seat() for the others.
   settlement_.process_place().release();
-  settlement_.model_place().release();
+  if (lacks_ == Lacks::kModelPlace) kept_.release();
 }
 
 bool Search::may_use(UpstreamId upstream, MonoTime now) noexcept {

@@ -34,9 +34,11 @@ class Search {
     kResting,  // Those that are left rest; see usable_at().
     kFull,     // Those that are left have no place; see describe().
   };
-  // Takes a deployment for the next attempt. `place` is one that was waited for; a deployment's is
-  // for that deployment only. Does not suspend.
-  [[nodiscard]] Seat take_seat(limit::Place place = {}) noexcept;
+  // Takes a deployment for the next attempt. `served` is a place that was waited for; a
+  // deployment's is for that deployment only. Does not suspend.
+  [[nodiscard]] Seat take_seat(limit::Place served = {}) noexcept;
+  // Gives back what was kept for a seat that is not waited for any more.
+  void release_kept() noexcept { kept_.release(); }
   // Takes a second one beside it, for a hedge; not taken when there is none at this moment.
   [[nodiscard]] Seat take_other_seat() noexcept;
   [[nodiscard]] Obstacle obstacle() const noexcept { return obstacle_; }
@@ -91,8 +93,8 @@ class Search {
   resilience::RetryState retries;
 
  private:
-  // Places of the process and of the model, held until the exchange has settled.
-  [[nodiscard]] bool take_outer_places(limit::Place& served) noexcept;
+  [[nodiscard]] Seat lack(Lacks lacks) noexcept;
+  // A place of the process or of the model, held until the exchange has settled.
   [[nodiscard]] bool take_place(PlaceBank* bank, limit::Place& held, limit::Place& served) noexcept;
   // Nobody takes a place that somebody in line waits for.
   [[nodiscard]] bool try_take(PlaceBank& bank) noexcept;
@@ -119,6 +121,7 @@ class Search {
   route::RouteSet open_;
   Obstacle obstacle_ = Obstacle::kNone;
   Lacks lacks_ = Lacks::kDeploymentPlace;
+  limit::Place kept_;     // A deployment's, while the process's is waited for.
   route::RouteSet full_;  // Routes that lack only a place.
   MonoTime usable_at_ = MonoTime::max();
   uint32_t round_began_with_ = 0;  // Attempts made by then.

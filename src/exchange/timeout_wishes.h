@@ -21,7 +21,7 @@ struct TimeoutWishes {
 // Empty when `text` is not valid.
 [[nodiscard]] std::optional<TimeoutWishes> parse_timeout_wishes(std::string_view text) noexcept;
 
-// A wish may shorten a clock, and lengthen it or one that is off up to `cap`.
+// A wish may shorten a clock, as any does one that is off, and lengthen it up to `cap`.
 [[nodiscard]] config::UpstreamTimeouts apply_wishes(const config::UpstreamTimeouts& configured,
                                                     const TimeoutWishes& wishes,
                                                     Duration cap) noexcept;

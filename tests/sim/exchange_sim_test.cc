@@ -40,7 +40,7 @@ Played play_seeds(Weather weather, uint64_t seeds, bool is_secured = false) {
 }
 
 TEST(ExchangeSim, rough_worlds_answer_every_request_whole_and_in_order) {
-  const Played played = play_seeds(Weather::kRough, 1500);
+  const Played played = play_seeds(Weather::kRough, 1600);
   EXPECT_GT(played.answered, 0u);
   EXPECT_EQ(played.broken, 0u);
 }

@@ -249,6 +249,8 @@ void ShardWorld::look() {
 #endif
     } else if (std::holds_alternative<upstream::PlacesHanded>(*report)) {
       command(upstream::LookForPlaces{});
+    } else if (std::holds_alternative<upstream::HealthChanged>(*report)) {
+      book_.hurry();
     } else if (std::holds_alternative<upstream::ShardDrained>(*report)) {
       ++drained_;
     }

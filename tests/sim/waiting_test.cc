@@ -219,6 +219,20 @@ TEST_F(Waiting, d038_limits_of_model_and_process_hold_together) {
   close_all(asked);
 }
 
+// Nobody is refused because others pass their places around.
+TEST_F(Waiting, d038_d123_small_limits_of_all_kinds_serve_everybody) {
+  start("concurrency_max: 1",
+        "models:\n  - {name: m, routes: [{upstream: a}, {upstream: b}], concurrency_max: 2}\n"
+        "  - {name: n, routes: [{upstream: b}, {upstream: c}], concurrency_max: 1}\n",
+        "limits: {concurrency_max: 2}\n");
+  for (Server& server : servers) server.answer = answer("{}");
+  std::vector<StageClient*> asked;
+  for (int i = 0; i < 200; ++i) asked.push_back(&ask(i % 3 == 0 ? "n" : "m"));
+  ASSERT_TRUE(run_until([&] { return count_done(asked) == asked.size(); }));
+  for (const Server& server : servers) EXPECT_LE(server.held_most, 1u);
+  close_all(asked);
+}
+
 constexpr const char* kKeys =
     "keys:\n"
     "  - {name: one, secret: sk-one-0123456789abcdef, tenant: one, weight: 1, priority_max: 2,"
