@@ -7,6 +7,7 @@
 
 #include <fmt/format.h>
 
+#include <sluice/base/units.h>
 #include <sluice/control/run_to_end.h>
 
 namespace sluice::control {
@@ -15,7 +16,7 @@ ControlThread::ControlThread(ControlParts parts)
     : parts_(std::move(parts)),
       publisher_(parts_.registry),
       places_(static_cast<uint32_t>(parts_.ports.size())),
-      deployments_(parts_.registry),
+      deployments_(parts_.registry, parts_.log),
       addresses_(parts_.ring, parts_.resolver, parts_.log),
       tickets_(parts_.ring.now()),
       certificates_(parts_.log),
@@ -242,6 +243,44 @@ void ControlThread::on_signal(uint32_t signal) {
 
 // --- operations --------------------------------------------------------------------------------
 
+UpstreamState ControlThread::upstream_state(UpstreamId upstream) const {
+  const PlaceBank* places =
+      upstream.value < upstream_places_.size() ? upstream_places_[upstream.value] : nullptr;
+  return {.deployment = deployments_.view(upstream),
+          .now = parts_.ring.now(),
+          .places_in_use = places == nullptr || places->most() == 0 ? 0 : places->in_use()};
+}
+
+bool ControlThread::order(std::string_view upstream, UpstreamOrder order, Duration length,
+                          std::string_view asked_by) {
+  DeploymentOrders* orders = deployments_.orders(upstream);
+  if (orders == nullptr) return false;
+  std::string what;
+  switch (order) {
+    case UpstreamOrder::kCooldown:
+      what = "cooldown of " + format_duration(length);
+      (void)deployments_.cool(upstream, parts_.ring.now(), length);
+      break;
+    case UpstreamOrder::kClear:
+      what = "clearing of its cooldown, breaker and ejection";
+      (void)deployments_.clear(upstream, parts_.ring.now());
+      break;
+    case UpstreamOrder::kDrain:
+      what = "drain";
+      orders->is_drained = true;
+      break;
+    case UpstreamOrder::kUndrain:
+      what = "end of its drain";
+      orders->is_drained = false;
+      break;
+  }
+  parts_.log.write(LogLevel::kInfo, "upstream",
+                   fmt::format("{}: {} asked by {}", upstream, what, asked_by));
+  deployments_.hurry();
+  merge_deployments();
+  return true;
+}
+
 bool ControlThread::begin_drain(std::string_view asked_by) {
   const Duration timeout = snapshot().drain_timeout;
   const auto command = drain_.begin(parts_.ring.now(), timeout);
@@ -363,6 +402,7 @@ void ControlThread::put_in_force(std::unique_ptr<config::Snapshot> snapshot, Pre
   certificates_.replace(tls.lives, parts_.ring.clock().wall());
   *adoptions = publisher_.publish(std::move(snapshot), addresses);
   const upstream::SnapshotPlaces places = places_.follow(publisher_.present());
+  upstream_places_ = places.upstreams;
   deployments_.follow(publisher_.present());
   for (size_t i = 0; i < adoptions->size(); ++i) {
     (*adoptions)[i].places = places;

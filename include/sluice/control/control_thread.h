@@ -74,6 +74,10 @@ class ControlThread final : public Operations, public io::TurnHook {
   [[nodiscard]] bool is_draining() const override { return drain_.has_begun(); }
   [[nodiscard]] const config::Snapshot& snapshot() const override { return publisher_.present(); }
 
+  [[nodiscard]] UpstreamState upstream_state(UpstreamId upstream) const override;
+  bool order(std::string_view upstream, UpstreamOrder order, Duration length,
+             std::string_view asked_by) override;
+
   // io::TurnHook: reports of the shards, and what lanes have finished.
   [[nodiscard]] bool has_work() const noexcept override;
   void run() override;
@@ -122,6 +126,7 @@ class ControlThread final : public Operations, public io::TurnHook {
   ControlParts parts_;
   Publisher publisher_;
   PlaceTable places_;
+  std::vector<PlaceBank*> upstream_places_;  // By UpstreamId; null without a limit.
   DeploymentBook deployments_;
   AddressBook addresses_;
   TicketRotation tickets_;
