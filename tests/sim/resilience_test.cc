@@ -369,6 +369,25 @@ TEST_F(Resilience, d039_d060_only_what_is_meant_for_the_upstream_reaches_it) {
   shard.expect_clean_end();
 }
 
+TEST_F(Resilience, d092_connections_are_used_again_and_no_more_are_kept_than_may_be) {
+  start("pool: {idle_max: 4, idle_timeout: 5s}", kOneRoute);
+  answer_all(answer("{}"));
+  for (int i = 0; i < 1000; ++i) ASSERT_EQ(get().status, 200);
+  const metrics::UpstreamCells& cells = shard.upstream_cells("a");
+  EXPECT_LE(cells.connections_opened.value(), 10u) << "99 of 100 go over a kept one";
+  answer_all("");
+  std::vector<StageClient*> asked;
+  for (int i = 0; i < 20; ++i) asked.push_back(&ask());
+  ASSERT_TRUE(run_for(milliseconds(20)));
+  servers[0].finish_all(answer("{}"));
+  ASSERT_TRUE(run_for(milliseconds(20)));
+  EXPECT_EQ(cells.connections_idle.value(), 4);
+  ASSERT_TRUE(run_for(seconds(6)));
+  EXPECT_EQ(cells.connections_idle.value(), 0);
+  for (StageClient* c : asked) c->close();
+  shard.expect_clean_end();
+}
+
 // Whoever fails fast must not look fast.
 TEST_F(Resilience, an_answer_that_is_a_failure_says_nothing_of_a_deployments_speed) {
   start("breaker: off",
