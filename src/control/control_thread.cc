@@ -17,6 +17,8 @@ ControlThread::ControlThread(ControlParts parts)
       publisher_(parts_.registry),
       places_(static_cast<uint32_t>(parts_.ports.size())),
       deployments_(parts_.registry, parts_.log),
+      health_(parts_.ring, parts_.registry, deployments_, parts_.log),
+      outliers_(parts_.registry, deployments_, parts_.log),
       addresses_(parts_.ring, parts_.resolver, parts_.log),
       tickets_(parts_.ring.now()),
       certificates_(parts_.log),
@@ -32,12 +34,13 @@ ControlThread::~ControlThread() {
   parts_.ring.clear_hook();
   // Of a start that failed; else end_own_tasks() was there first.
   if (addresses_.is_busy()) run_to_end(parts_.ring, addresses_.end());
+  if (!health_.is_quiet()) run_to_end(parts_.ring, health_.end());
 }
 
 std::expected<std::vector<upstream::AdoptSnapshot>, std::string> ControlThread::publish_first(
     std::unique_ptr<config::Snapshot> snapshot, TlsFiles files) {
   // Blocks, as it may: nobody is served yet.
-  auto contexts = make_tls_profiles(files, parts_.ports.size(), authorities_);
+  auto contexts = make_tls_profiles(files, parts_.ports.size() + 1, authorities_);
   if (!contexts) return std::unexpected(std::move(contexts.error()));
   PreparedTls tls{*std::move(contexts), std::move(files.lives)};
   std::vector<upstream::AdoptSnapshot> adoptions;
@@ -70,6 +73,7 @@ int ControlThread::serve() {
 
 Task<void> ControlThread::end_own_tasks() {
   signals_over_.trigger();
+  co_await health_.end();
   co_await addresses_.end();
   io::Timer patience(parts_.ring.ready(), parts_.ring.timers());
   patience.set(Deadline{parts_.ring.now() + kEndTime});
@@ -138,6 +142,7 @@ Task<void> ControlThread::tick() {
     advance_drain();
     if (drain_.is_over()) break;
     refresh_addresses();
+    watch_deployments();
     merge_deployments();
     watch_certificates();
 
@@ -174,6 +179,7 @@ void ControlThread::refresh_addresses() {
   if (is_behind() || drain_.has_begun()) return;
   turn_ticket_keys();
   for (upstream::UpdateAddresses& change : addresses_.take_changes(snapshot())) {
+    health_.set_addresses(snapshot().upstream(change.upstream).name, change.addresses);
     send_to_all(change);
   }
   if (!is_reloading_) addresses_.refresh(snapshot());
@@ -182,6 +188,12 @@ void ControlThread::refresh_addresses() {
 bool ControlThread::is_behind() const noexcept {
   return std::any_of(parts_.ports.begin(), parts_.ports.end(),
                      [](const ShardPort& port) { return port.has_waiting(); });
+}
+
+void ControlThread::watch_deployments() {
+  if (drain_.has_begun()) return;
+  health_.tick();
+  outliers_.tick(snapshot(), parts_.ring.now());
 }
 
 void ControlThread::merge_deployments() {
@@ -364,7 +376,7 @@ Task<ReloadOutcome> ControlThread::load_and_publish() {
                            LoadJob{.path = &parts_.config_path,
                                    .environment = &parts_.environment,
                                    .now = parts_.ring.clock().wall(),
-                                   .shards = parts_.ports.size(),
+                                   .shards = parts_.ports.size() + 1,
                                    .authorities = &authorities_});
   if (!loaded) co_return refuse(ReloadResult::kBusy, "reading files is behind; try again");
 
@@ -404,6 +416,7 @@ void ControlThread::put_in_force(std::unique_ptr<config::Snapshot> snapshot, Pre
   const upstream::SnapshotPlaces places = places_.follow(publisher_.present());
   upstream_places_ = places.upstreams;
   deployments_.follow(publisher_.present());
+  health_.follow(publisher_.present(), addresses, std::move(tls.shards.back().clients));
   for (size_t i = 0; i < adoptions->size(); ++i) {
     (*adoptions)[i].places = places;
     upstream::ShardTls& contexts = (*adoptions)[i].tls;

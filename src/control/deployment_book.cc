@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 
 #include <sluice/base/units.h>
+#include <sluice/control/attempt_counts.h>
 
 namespace sluice::control {
 namespace {
@@ -50,12 +51,6 @@ class Mean {
   int count_ = 0;
 };
 
-bool is_failure(metrics::AttemptOutcome outcome) noexcept {
-  using metrics::AttemptOutcome;
-  return outcome != AttemptOutcome::kOk && outcome != AttemptOutcome::kClientError &&
-         outcome != AttemptOutcome::kCancelled;
-}
-
 }  // namespace
 
 void DeploymentBook::follow(const config::Snapshot& snapshot) {
@@ -83,12 +78,9 @@ DeploymentBook::Reading DeploymentBook::read(const metrics::UpstreamCells& cells
   reading.first_token = Duration(cells.first_token_ns.value());
   reading.whole = Duration(cells.whole_ns.value());
   reading.tokens = cells.tokens.value();
-  for (size_t i = 0; i < metrics::kAttemptOutcomeNames.size(); ++i) {
-    const auto outcome = static_cast<metrics::AttemptOutcome>(i);
-    const uint64_t count = cells.attempts.at(i).value();
-    if (outcome != metrics::AttemptOutcome::kCancelled) reading.attempts += count;
-    if (is_failure(outcome)) reading.failures += count;
-  }
+  const AttemptCounts counts = count_attempts(cells);
+  reading.attempts = counts.all;
+  reading.failures = counts.failures;
   // The stamp first: what it stamps is then at least as new; a newer value under an older stamp
   // changes nothing at those who know that stamp, and comes again with its own.
   reading.changes.breaker_at = time_of(cells.breaker_changed_ns.observe());

@@ -143,6 +143,30 @@ void print_breakers(const Registry& registry, const ScrapeSample&, Samples& samp
   }
 }
 
+void print_upstreams_up(const Registry& registry, const ScrapeSample&, Samples& samples) {
+  for (const auto& upstream : registry.upstream_watches().all()) {
+    if (!upstream->is_bound) continue;
+    samples.add({upstream->name}, 1 - upstream->by_shard.front()->is_down.value());
+  }
+}
+
+void print_health_checks(const Registry& registry, const ScrapeSample&, Samples& samples) {
+  for (const auto& upstream : registry.upstream_watches().all()) {
+    if (!upstream->is_bound) continue;
+    for (size_t i = 0; i < kHealthOutcomeNames.size(); ++i) {
+      samples.add({upstream->name, kHealthOutcomeNames[i]},
+                  upstream->by_shard.front()->health_checks.at(i).value());
+    }
+  }
+}
+
+void print_ejections(const Registry& registry, const ScrapeSample&, Samples& samples) {
+  for (const auto& upstream : registry.upstream_watches().all()) {
+    if (!upstream->is_bound) continue;
+    samples.add({upstream->name}, upstream->by_shard.front()->ejections.value());
+  }
+}
+
 template <auto Member, const auto& kNames>
 void print_upstream_set(const Registry& registry, const ScrapeSample&, Samples& samples) {
   for (const auto& upstream : registry.upstreams().all()) {
@@ -304,6 +328,12 @@ constexpr Family kResilienceFamilies[] = {
      print_upstream_counter<&UpstreamCells::cooldowns>},
     {"sluice_probes_total", "counter", "upstream", "Requests let through a half-open breaker.",
      print_upstream_counter<&UpstreamCells::probes>},
+    {"sluice_health_checks_total", "counter", "upstream,outcome", "Active checks by their end.",
+     print_health_checks},
+    {"sluice_upstream_up", "gauge", "upstream", "0 while active checks say that it is down.",
+     print_upstreams_up},
+    {"sluice_ejections_total", "counter", "upstream",
+     "Rests begun because it failed more often than the others.", print_ejections},
 };
 
 constexpr Family kProcessFamilies[] = {

@@ -14,8 +14,10 @@
 #include <sluice/control/certificate_watch.h>
 #include <sluice/control/deployment_book.h>
 #include <sluice/control/drain.h>
+#include <sluice/control/health_watch.h>
 #include <sluice/control/log_work.h>
 #include <sluice/control/operations.h>
+#include <sluice/control/outlier_watch.h>
 #include <sluice/control/place_table.h>
 #include <sluice/control/publisher.h>
 #include <sluice/control/shard_port.h>
@@ -115,6 +117,7 @@ class ControlThread final : public Operations, public io::TurnHook {
   void watch_certificates();
   // Whether something waits for room in a shard's mailbox.
   [[nodiscard]] bool is_behind() const noexcept;
+  void watch_deployments();
   void merge_deployments();
   void pass_on(const upstream::PlacesHanded& handed);
   void advance_drain();
@@ -128,6 +131,8 @@ class ControlThread final : public Operations, public io::TurnHook {
   PlaceTable places_;
   std::vector<PlaceBank*> upstream_places_;  // By UpstreamId; null without a limit.
   DeploymentBook deployments_;
+  HealthWatch health_;
+  OutlierWatch outliers_;
   AddressBook addresses_;
   TicketRotation tickets_;
   net::SystemAuthorities authorities_;  // Used on the config lane, by one job at a time.

@@ -20,7 +20,7 @@ namespace sluice::control {
 
 // What stays of the files once the contexts are made; the private keys do not.
 struct PreparedTls {
-  std::vector<upstream::ShardTls> shards;  // By ShardId.
+  std::vector<upstream::ShardTls> shards;  // By ShardId; the last is the control thread's own.
   std::vector<CertificateLife> lives;
 };
 

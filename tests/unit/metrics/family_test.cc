@@ -26,6 +26,7 @@ struct Scenario {
   ShardCells& shard() { return registry.shard(ShardId{0}); }
   ModelCells& model() { return cells.model(ModelId{0}); }
   UpstreamCells& upstream() { return cells.upstream(UpstreamId{0}); }
+  UpstreamWatchCells& watch() { return registry.upstream_watch("u"); }
   ControlCells& control() { return registry.control(); }
 };
 
@@ -92,6 +93,10 @@ Moves other_moves() {
       {"sluice_breaker_state", [](auto& s) { s.upstream().breaker_state.set(2); }},
       {"sluice_breaker_opened_total", [](auto& s) { s.upstream().breaker_opened.add(); }},
       {"sluice_cooldowns_total", [](auto& s) { s.upstream().cooldowns.add(); }},
+      {"sluice_health_checks_total",
+       [](auto& s) { s.watch().health_checks[HealthOutcome::kTimeout].add(); }},
+      {"sluice_upstream_up", [](auto& s) { s.watch().is_down.set(1); }},
+      {"sluice_ejections_total", [](auto& s) { s.watch().ejections.add(); }},
       {"sluice_probes_total", [](auto& s) { s.upstream().probes.add(); }},
       {"sluice_bytes_received_total",
        [](auto& s) { s.shard().bytes_received[PeerSide::kUpstream].add(3); }},
