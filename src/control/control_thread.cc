@@ -19,6 +19,8 @@ ControlThread::ControlThread(ControlParts parts)
       deployments_(parts_.registry, parts_.log),
       health_(parts_.ring, parts_.registry, deployments_, parts_.log),
       outliers_(parts_.registry, deployments_, parts_.log),
+      discovery_(parts_.ring, parts_.config_lane, parts_.returns, parts_.resolver, parts_.registry,
+                 parts_.log),
       addresses_(parts_.ring, parts_.resolver, parts_.log),
       tickets_(parts_.ring.now()),
       certificates_(parts_.log),
@@ -35,6 +37,7 @@ ControlThread::~ControlThread() {
   // Of a start that failed; else end_own_tasks() was there first.
   if (addresses_.is_busy()) run_to_end(parts_.ring, addresses_.end());
   if (!health_.is_quiet()) run_to_end(parts_.ring, health_.end());
+  if (!discovery_.is_quiet()) run_to_end(parts_.ring, discovery_.end());
 }
 
 std::expected<std::vector<upstream::AdoptSnapshot>, std::string> ControlThread::publish_first(
@@ -75,6 +78,7 @@ Task<void> ControlThread::end_own_tasks() {
   signals_over_.trigger();
   co_await health_.end();
   co_await addresses_.end();
+  co_await discovery_.end();
   io::Timer patience(parts_.ring.ready(), parts_.ring.timers());
   patience.set(Deadline{parts_.ring.now() + kEndTime});
   while (gate_.inside() > 0 && !patience.is_ready()) {
@@ -194,6 +198,10 @@ void ControlThread::watch_deployments() {
   if (drain_.has_begun()) return;
   health_.tick();
   outliers_.tick(snapshot(), parts_.ring.now());
+  discovery_.tick();
+  if (discovery_.is_load_due() && !is_reloading_ && publisher_.has_room()) {
+    io::start_detached(reload_found());
+  }
 }
 
 void ControlThread::merge_deployments() {
@@ -314,6 +322,12 @@ Task<void> ControlThread::reload_on_signal() {
   } while (reload_again_ && !drain_.has_begun());
 }
 
+// What the file says by now comes with it, as with any reload.
+Task<void> ControlThread::reload_found() {
+  const shard::Gate::Pass pass = gate_.enter();
+  co_await reload("discovery");
+}
+
 Task<ReloadOutcome> ControlThread::reload(std::string_view asked_by) {
   const shard::Gate::Pass pass = gate_.enter();
   ReloadOutcome outcome{.result = ReloadResult::kBusy};
@@ -338,9 +352,10 @@ struct LoadJob {
   WallTime now;
   size_t shards;
   net::SystemAuthorities* authorities;
+  config::Members members;
 
   LoadedWithTls operator()() const {
-    return load_with_tls(*path, *environment, now, shards, *authorities);
+    return load_with_tls(*path, *environment, now, shards, *authorities, members);
   }
 };
 
@@ -377,7 +392,8 @@ Task<ReloadOutcome> ControlThread::load_and_publish() {
                                    .environment = &parts_.environment,
                                    .now = parts_.ring.clock().wall(),
                                    .shards = parts_.ports.size() + 1,
-                                   .authorities = &authorities_});
+                                   .authorities = &authorities_,
+                                   .members = discovery_.begin_load()});
   if (!loaded) co_return refuse(ReloadResult::kBusy, "reading files is behind; try again");
 
   ReloadOutcome outcome;
@@ -416,6 +432,7 @@ void ControlThread::put_in_force(std::unique_ptr<config::Snapshot> snapshot, Pre
   const upstream::SnapshotPlaces places = places_.follow(publisher_.present());
   upstream_places_ = places.upstreams;
   deployments_.follow(publisher_.present());
+  discovery_.follow(publisher_.present());
   health_.follow(publisher_.present(), addresses, std::move(tls.shards.back().clients));
   for (size_t i = 0; i < adoptions->size(); ++i) {
     (*adoptions)[i].places = places;

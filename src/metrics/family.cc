@@ -160,6 +160,14 @@ void print_health_checks(const Registry& registry, const ScrapeSample&, Samples&
   }
 }
 
+template <auto Member>
+void print_groups(const Registry& registry, const ScrapeSample&, Samples& samples) {
+  for (const auto& group : registry.groups().all()) {
+    if (!group->is_bound) continue;
+    samples.add({group->name}, (*group->by_shard.front().*Member).value());
+  }
+}
+
 void print_ejections(const Registry& registry, const ScrapeSample&, Samples& samples) {
   for (const auto& upstream : registry.upstream_watches().all()) {
     if (!upstream->is_bound) continue;
@@ -334,6 +342,11 @@ constexpr Family kResilienceFamilies[] = {
      print_upstreams_up},
     {"sluice_ejections_total", "counter", "upstream",
      "Rests begun because it failed more often than the others.", print_ejections},
+    {"sluice_discovery_members", "gauge", "group", "Servers that were found for an upstream.",
+     print_groups<&GroupCells::members>},
+    {"sluice_discovery_failures_total", "counter", "group",
+     "Questions that the source of an upstream's servers did not answer well.",
+     print_groups<&GroupCells::failures>},
 };
 
 constexpr Family kProcessFamilies[] = {

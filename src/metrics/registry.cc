@@ -37,6 +37,7 @@ NamedCells<Cells>& NameTable<Cells>::add(std::string_view name) {
 template class NameTable<ModelCells>;
 template class NameTable<UpstreamCells>;
 template class NameTable<UpstreamWatchCells>;
+template class NameTable<GroupCells>;
 
 Registry::Registry(uint32_t shards) : models_(shards), upstreams_(shards) {
   SLUICE_ASSERT(shards > 0);

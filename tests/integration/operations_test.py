@@ -11,6 +11,7 @@ import time
 import unittest
 
 from support import PATIENCE_S, Gateway, Upstream, ask
+from tls_support import Authority
 
 SLUICECTL = sys.argv[1]
 
@@ -18,13 +19,13 @@ SLUICECTL = sys.argv[1]
 class Server:
     """Answers completions with its name, and /health as it is told to."""
 
-    def __init__(self, name):
+    def __init__(self, name, tls=None):
         self.name = name
         self.health = 200
         self.checks = 0
         self.requests = 0
         self.status = 200
-        self.upstream = Upstream(self.serve)
+        self.upstream = Upstream(self.serve, tls)
 
     def serve(self, connection):
         while True:
@@ -43,7 +44,8 @@ def settings(servers, upstream_extra="", extra=""):
         text += (f"  - name: {server.name}\n    url: {server.upstream.url}\n"
                  f"    private_addresses: true\n{upstream_extra}")
     routes = ", ".join(f"{{upstream: {server.name}}}" for server in servers)
-    return text + f"models:\n  - name: m\n    strategy: round_robin\n    routes: [{routes}]\n{extra}"
+    model = f"  - name: m\n    strategy: round_robin\n    routes: [{routes}]\n"
+    return f"{text}models:\n{model}{extra}"
 
 
 HEALTH = ("    health: {interval: 100ms, timeout: 100ms, unhealthy_after: 2, healthy_after: 2}\n")
@@ -75,7 +77,6 @@ class Operations(unittest.TestCase):
         began = time.monotonic()
         while not holds():
             self.assertLess(time.monotonic() - began, PATIENCE_S)
-            time.sleep(0.01)
         return time.monotonic() - began
 
     def served_by(self, gateway, count=8, statuses=(200,)):
@@ -120,6 +121,26 @@ class Operations(unittest.TestCase):
         self.control(gateway, "reload")
         self.wait_until(lambda: self.states(gateway)["b"]["state"] == "up")
         gateway.wait_for(rb"b: is not checked any more")
+        gateway.signal()
+        self.assertEqual(gateway.wait(), 0)
+
+    def test_a_server_behind_tls_is_checked_through_it(self):
+        authority = Authority()
+        trusted, strange = authority.issue(), Authority("strange").issue()
+        self.servers = [Server("a", Authority.serving(trusted)),
+                        Server("b", Authority.serving(strange))]
+        for server in self.servers:
+            self.addCleanup(server.upstream.close)
+        gateway = self.start(HEALTH + f"    tls: {{ca: {authority.pem}}}\n")
+        self.wait_until(lambda: self.states(gateway)["b"]["state"] == "down")
+        self.wait_until(lambda: self.servers[0].checks >= 3)
+        self.assertEqual(self.states(gateway)["a"]["state"], "up")
+        self.assertEqual(self.served_by(gateway), {"a"})
+        self.assertGreater(
+            gateway.metrics()['sluice_health_checks_total{upstream="b",outcome="unreachable"}'], 1)
+        self.control(gateway, "reload")
+        checks = self.servers[0].checks
+        self.wait_until(lambda: self.servers[0].checks > checks + 2)
         gateway.signal()
         self.assertEqual(gateway.wait(), 0)
 

@@ -13,6 +13,7 @@
 #include <sluice/control/address_book.h>
 #include <sluice/control/certificate_watch.h>
 #include <sluice/control/deployment_book.h>
+#include <sluice/control/discovery.h>
 #include <sluice/control/drain.h>
 #include <sluice/control/health_watch.h>
 #include <sluice/control/log_work.h>
@@ -101,6 +102,8 @@ class ControlThread final : public Operations, public io::TurnHook {
   Task<void> prepare_first(std::unique_ptr<config::Snapshot> snapshot, PreparedTls tls,
                            std::vector<upstream::AdoptSnapshot>* adoptions);
   Task<ReloadOutcome> load_and_publish();
+  // Loads the servers that discovery has found.
+  Task<void> reload_found();
   // Reloads until no signal has come meanwhile.
   Task<void> reload_on_signal();
   void report(const ReloadOutcome& outcome, std::string_view asked_by);
@@ -133,6 +136,7 @@ class ControlThread final : public Operations, public io::TurnHook {
   DeploymentBook deployments_;
   HealthWatch health_;
   OutlierWatch outliers_;
+  Discovery discovery_;
   AddressBook addresses_;
   TicketRotation tickets_;
   net::SystemAuthorities authorities_;  // Used on the config lane, by one job at a time.

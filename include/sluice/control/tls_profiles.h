@@ -34,7 +34,8 @@ struct LoadedWithTls {
 // load_with_files() and make_tls_profiles(). Blocks on the disk.
 [[nodiscard]] LoadedWithTls load_with_tls(const std::string& path,
                                           const config::Environment& environment, WallTime now,
-                                          size_t shards, net::SystemAuthorities& system);
+                                          size_t shards, net::SystemAuthorities& system,
+                                          const config::Members& members = {});
 
 // A ticket can be resumed for one to two periods, and a key that leaks tells no more than that.
 class TicketRotation {

@@ -109,6 +109,12 @@ struct alignas(128) UpstreamWatchCells {
   Counter ejections;
 };
 
+// What the control thread counts for one group of found servers.
+struct alignas(128) GroupCells {
+  Gauge members;
+  Counter failures;
+};
+
 // What the control thread counts.
 struct alignas(128) ControlCells {
   Gauge config_generation;

@@ -68,6 +68,11 @@ class Registry {
     return *upstream_watches_.find(name).by_shard.front();
   }
 
+  // Of a configured item that stands for several servers; shown from the first call on.
+  [[nodiscard]] GroupCells& group(std::string_view name) {
+    return *groups_.bind(name).by_shard.front();
+  }
+
   // The cells of a snapshot, one element per shard. The names stand in the order of the ids and
   // come from the configuration only, never from a request.
   [[nodiscard]] std::vector<SnapshotCells> bind(std::span<const std::string_view> model_names,
@@ -83,6 +88,7 @@ class Registry {
   [[nodiscard]] const NameTable<UpstreamWatchCells>& upstream_watches() const noexcept {
     return upstream_watches_;
   }
+  [[nodiscard]] const NameTable<GroupCells>& groups() const noexcept { return groups_; }
 
  private:
   std::vector<std::unique_ptr<ShardCells>> shards_;
@@ -90,6 +96,7 @@ class Registry {
   NameTable<ModelCells> models_;
   NameTable<UpstreamCells> upstreams_;
   NameTable<UpstreamWatchCells> upstream_watches_{1};
+  NameTable<GroupCells> groups_{1};
 };
 
 }  // namespace sluice::metrics
