@@ -125,8 +125,8 @@ class Operations(unittest.TestCase):
         self.assertEqual(gateway.wait(), 0)
 
     def test_a_server_behind_tls_is_checked_through_it(self):
-        authority = Authority()
-        trusted, strange = authority.issue(), Authority("strange").issue()
+        authority, stranger = Authority(), Authority("strange")
+        trusted, strange = authority.issue(), stranger.issue()
         self.servers = [Server("a", Authority.serving(trusted)),
                         Server("b", Authority.serving(strange))]
         for server in self.servers:
