@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""A stream whose server breaks goes on with another attempt's answer; the client sees one stream."""
+"""A stream whose server breaks goes on with another attempt; the client sees one stream."""
 
 import json
 import unittest
