@@ -17,7 +17,7 @@ RELOAD_S = 2  # Each makes a generation, and lets go of the one before.
 OTHER_GAUGES = ("sluice_build_info", "sluice_config_", "sluice_tls_", "sluice_breaker_",
                 "sluice_byte_budget_", "process_",
                 "sluice_upstream_connections_open",  # Beside the idle ones, below.
-                "sluice_upstream_connections_idle")
+                "sluice_upstream_connections_idle", "sluice_upstream_up", "sluice_discovery_")
 
 # Model and what its servers do to some of its requests; by these names below.
 SHAPES = {
@@ -35,7 +35,13 @@ WAYS = {
     "appended": ("recovery: append", "?fault=40%:reset-after:3"),
     "fallen-back": ("fallbacks: [plain, status]", "?fault=50%:status:503"),
     "narrow": ("concurrency_max: 6\n    queue: {length_max: 40, wait_max: 200ms}", ""),
+    "thrifty": ("retries: {budget: 1%, budget_min: 1}", "?fault=50%:status:503"),
     "pinged": ("ping: 100ms", "?slow-first=30%:150ms")}
+# Each of these counts something that the above makes happen.
+COUNTERS = ("sluice_retries_total", "sluice_retries_refused_total", "sluice_hedges_total",
+            "sluice_hedge_wasted_tokens_total", "sluice_queue_requests_total",
+            "sluice_queue_wait_seconds_count", "sluice_breaker_opened_total",
+            "sluice_cooldowns_total", "sluice_probes_total")
 LEAVES = ("never", "never", "never", "connected", "in head", "in body", "waiting", "in line",
           "in stream", "standing still")
 
@@ -44,7 +50,7 @@ TIMEOUTS = "timeouts: {connect: 1s, response: 300ms, first_token: 300ms, idle: 2
 
 def config(simulators):
     steady = [each for each in simulators if each.name != "guarded"]
-    upstreams = "".join(stage.upstream(each, TIMEOUTS, "breaker: off", "cooldown: {after_429: 0s}")
+    upstreams = "".join(stage.upstream(each, TIMEOUTS, "breaker: off", "cooldown: {after_429: 1ms}")
                         for each in steady)
     upstreams += stage.upstream(simulators[-1], TIMEOUTS, "concurrency_max: 20",
                                 "breaker: {consecutive: 5, open_for: 200ms}")
@@ -206,6 +212,9 @@ def run(place, is_small):
     case.equal("gauges that are not back at zero", ", ".join(
         f"{name} {value:g}" for name, value in sorted(left.items())) or "none", "none")
     case.equal("requests still open on the servers", open_requests, 0)
+    idle = [name for name in COUNTERS if gateway.total(name) == 0]
+    case.equal("counters that have not moved", ", ".join(idle) or "none", "none",
+               is_timed=True)  # A small run may be too short.
     case.equal("the gateway still runs", gateway.process.poll() is None, True)
     for model_name in ("plain", "hedged", "narrow"):
         answer, _ = asyncio.run(swarm.ask(gateway.port, swarm.request(model_name, stream=True)))

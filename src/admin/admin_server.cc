@@ -25,14 +25,16 @@ const Command* find_command(std::string_view path) {
 
 Task<control::SmallAnswer> AdminService::answer(const control::SmallRequest& request) {
   const Command* command = find_command(request.path);
-  if (command == nullptr) {
+  std::string_view upstream;
+  const UpstreamVerb* verb = find_upstream_verb(request.path, &upstream);
+  if (command == nullptr && verb == nullptr) {
     co_return control::error_answer(404, "unknown_url",
                                     "no such command; docs/admin.md lists them");
   }
-  if (request.method != command->method) {
+  if (request.method != (verb != nullptr ? http::Method::kPost : command->method)) {
     control::SmallAnswer refused = control::error_answer(
         405, "method_not_allowed", "this command takes another method; see the allow header");
-    refused.allow = command->allow;
+    refused.allow = verb != nullptr ? "POST" : command->allow;
     co_return refused;
   }
   // A page in a browser may be made to send a request here through some forwarded socket.
@@ -43,7 +45,12 @@ Task<control::SmallAnswer> AdminService::answer(const control::SmallRequest& req
     co_return control::error_answer(415, "unsupported_media_type",
                                     "send the body as application/json, or send none");
   }
-  control::SmallAnswer answer = co_await command->run(parts_);
+  control::SmallAnswer answer;
+  if (verb != nullptr) {
+    answer = order_upstream(parts_, upstream, verb->order, request.body);
+  } else {
+    answer = co_await command->run(parts_);
+  }
   if (!answer.body.ends_with('\n')) answer.body += '\n';
   co_return answer;
 }

@@ -1,4 +1,5 @@
 #include <array>
+#include <chrono>
 
 #include <sluice/json/writer.h>
 
@@ -30,7 +31,96 @@ Sums sum_cells(const metrics::Registry& registry, std::string_view name) {
   return sums;
 }
 
-void write_upstream(json::Writer& writer, const config::Upstream& upstream, const Sums& sums) {
+using resilience::BreakerState;
+
+// Whether requests go one at a time until one succeeds.
+bool is_probing(const control::UpstreamState& state) noexcept {
+  const control::DeploymentView& view = state.deployment;
+  if (view.breaker.state != BreakerState::kClosed) return view.breaker.open_until <= state.now;
+  return view.cooldown.until != MonoTime::min() && view.cooldown.until <= state.now;
+}
+
+// The first that holds of what keeps requests away.
+std::string_view name_state(const control::UpstreamState& state) noexcept {
+  const control::DeploymentView& view = state.deployment;
+  if (view.orders.is_drained) return "drained";
+  if (view.orders.is_down) return "down";
+  if (view.orders.ejected_until > state.now) return "ejected";
+  if (view.cooldown.until > state.now) return "cooling";
+  if (is_probing(state)) return "half_open";
+  return view.breaker.state == BreakerState::kClosed ? "up" : "breaker_open";
+}
+
+std::string_view name_breaker(const control::UpstreamState& state) noexcept {
+  const resilience::BreakerChange& breaker = state.deployment.breaker;
+  if (breaker.state == BreakerState::kClosed) return "closed";
+  return breaker.open_until <= state.now ? "half_open" : "open";
+}
+
+double round_ms(Duration duration) noexcept {
+  return static_cast<double>(duration / microseconds(100)) / 10;
+}
+
+// Seconds that are left; null when it is over.
+void write_left(json::Writer& writer, MonoTime until, MonoTime now) {
+  if (until <= now) {
+    writer.null();
+  } else {
+    writer.number(static_cast<double>((until - now) / milliseconds(100)) / 10);
+  }
+}
+
+void write_means(json::Writer& writer, const control::DeploymentView& view) {
+  const auto write_mean = [&writer](std::string_view key, Duration mean) {
+    writer.key(key);
+    if (mean == Duration::zero()) {
+      writer.null();
+    } else {
+      writer.number(round_ms(mean));
+    }
+  };
+  write_mean("first_token_ms", view.first_token);
+  write_mean("whole_ms", view.whole);
+  writer.key("error_ratio");
+  if (view.recent_attempts == 0) {
+    writer.null();
+  } else {
+    writer.number(static_cast<double>(1000 * view.recent_failures / view.recent_attempts) / 1000);
+  }
+}
+
+void write_health(json::Writer& writer, const config::Upstream& upstream,
+                  const control::UpstreamState& state) {
+  const control::DeploymentView& view = state.deployment;
+  writer.key("state").string(name_state(state)).key("breaker").string(name_breaker(state));
+  writer.key("breaker_s");
+  write_left(writer, name_breaker(state) == "open" ? view.breaker.open_until : MonoTime::min(),
+             state.now);
+  writer.key("cooldown_s");
+  write_left(writer, view.cooldown.until, state.now);
+  writer.key("ejected_s");
+  write_left(writer, view.orders.ejected_until, state.now);
+  write_means(writer, view);
+  writer.key("minute_tokens").unsigned_integer(view.minute_tokens);
+  writer.key("concurrency_max");
+  if (upstream.concurrency_max == 0) {
+    writer.null();
+  } else {
+    writer.unsigned_integer(upstream.concurrency_max);
+  }
+  writer.key("places_in_use");
+  if (upstream.concurrency_max == 0) {
+    writer.null();
+  } else {
+    writer.unsigned_integer(state.places_in_use);
+  }
+  writer.key("tags").begin_array();
+  for (const std::string& tag : upstream.tags) writer.string(tag);
+  writer.end_array();
+}
+
+void write_upstream(json::Writer& writer, const config::Upstream& upstream, const Sums& sums,
+                    const control::UpstreamState& state) {
   const bool injects = upstream.stream_usage == config::StreamUsage::kInject;
   writer.begin_object()
       .key("name")
@@ -46,9 +136,9 @@ void write_upstream(json::Writer& writer, const config::Upstream& upstream, cons
       .key("connections_open")
       .integer(sums.open)
       .key("connections_idle")
-      .integer(sums.idle)
-      .key("attempts")
-      .begin_object();
+      .integer(sums.idle);
+  write_health(writer, upstream, state);
+  writer.key("attempts").begin_object();
   for (size_t i = 0; i < sums.attempts.size(); ++i) {
     writer.key(metrics::kAttemptOutcomeNames[i]).unsigned_integer(sums.attempts[i]);
   }
@@ -61,8 +151,10 @@ Task<control::SmallAnswer> show_upstreams(const AdminParts& parts) {
   control::SmallAnswer answer;
   json::Writer writer(answer.body);
   writer.begin_object().key("upstreams").begin_array();
-  for (const config::Upstream& upstream : parts.operations.snapshot().upstreams) {
-    write_upstream(writer, upstream, sum_cells(parts.registry, upstream.name));
+  const std::vector<config::Upstream>& upstreams = parts.operations.snapshot().upstreams;
+  for (uint32_t i = 0; i < upstreams.size(); ++i) {
+    write_upstream(writer, upstreams[i], sum_cells(parts.registry, upstreams[i].name),
+                   parts.operations.upstream_state(UpstreamId{i}));
   }
   writer.end_array().end_object();
   co_return answer;

@@ -22,7 +22,20 @@ Task<control::SmallAnswer> show_upstreams(const AdminParts& parts);
 Task<control::SmallAnswer> reload(const AdminParts& parts);
 Task<control::SmallAnswer> drain(const AdminParts& parts);
 
-// Every command there is.
+// What an upstream can be told, by the last part of the path.
+struct UpstreamVerb {
+  std::string_view name;
+  control::UpstreamOrder order;
+};
+// Null for a path that is not /v1/upstreams/<name>/<verb>. `upstream` is then its name.
+[[nodiscard]] const UpstreamVerb* find_upstream_verb(std::string_view path,
+                                                     std::string_view* upstream) noexcept;
+[[nodiscard]] control::SmallAnswer order_upstream(const AdminParts& parts,
+                                                  std::string_view upstream,
+                                                  control::UpstreamOrder order,
+                                                  std::string_view body);
+
+// Every command there is with a path of its own.
 [[nodiscard]] std::span<const Command> commands() noexcept;
 
 }  // namespace sluice::admin

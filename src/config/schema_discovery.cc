@@ -49,6 +49,10 @@ void read_http_source(Walk& walk, const Node& node, Discovery& discovery) {
   if (!text) return;
   const auto endpoint = parse_url(*text);
   if (!endpoint) return walk.error(node, endpoint.error());
+  if (is_https(*text)) {
+    return walk.error(node, "has https, which a list of servers cannot be read by",
+                      "write http://, or let a local program write a `file`");
+  }
   discovery.kind = DiscoveryKind::kHttp;
   discovery.target = std::move(*text);
 }

@@ -7,6 +7,7 @@
 
 #include <fmt/format.h>
 
+#include <sluice/base/units.h>
 #include <sluice/control/run_to_end.h>
 
 namespace sluice::control {
@@ -15,7 +16,11 @@ ControlThread::ControlThread(ControlParts parts)
     : parts_(std::move(parts)),
       publisher_(parts_.registry),
       places_(static_cast<uint32_t>(parts_.ports.size())),
-      deployments_(parts_.registry),
+      deployments_(parts_.registry, parts_.log),
+      health_(parts_.ring, parts_.registry, deployments_, parts_.log),
+      outliers_(parts_.registry, deployments_, parts_.log),
+      discovery_(parts_.ring, parts_.config_lane, parts_.returns, parts_.resolver, parts_.registry,
+                 parts_.log),
       addresses_(parts_.ring, parts_.resolver, parts_.log),
       tickets_(parts_.ring.now()),
       certificates_(parts_.log),
@@ -31,12 +36,14 @@ ControlThread::~ControlThread() {
   parts_.ring.clear_hook();
   // Of a start that failed; else end_own_tasks() was there first.
   if (addresses_.is_busy()) run_to_end(parts_.ring, addresses_.end());
+  if (!health_.is_quiet()) run_to_end(parts_.ring, health_.end());
+  if (!discovery_.is_quiet()) run_to_end(parts_.ring, discovery_.end());
 }
 
 std::expected<std::vector<upstream::AdoptSnapshot>, std::string> ControlThread::publish_first(
     std::unique_ptr<config::Snapshot> snapshot, TlsFiles files) {
   // Blocks, as it may: nobody is served yet.
-  auto contexts = make_tls_profiles(files, parts_.ports.size(), authorities_);
+  auto contexts = make_tls_profiles(files, parts_.ports.size() + 1, authorities_);
   if (!contexts) return std::unexpected(std::move(contexts.error()));
   PreparedTls tls{*std::move(contexts), std::move(files.lives)};
   std::vector<upstream::AdoptSnapshot> adoptions;
@@ -69,7 +76,9 @@ int ControlThread::serve() {
 
 Task<void> ControlThread::end_own_tasks() {
   signals_over_.trigger();
+  co_await health_.end();
   co_await addresses_.end();
+  co_await discovery_.end();
   io::Timer patience(parts_.ring.ready(), parts_.ring.timers());
   patience.set(Deadline{parts_.ring.now() + kEndTime});
   while (gate_.inside() > 0 && !patience.is_ready()) {
@@ -137,6 +146,7 @@ Task<void> ControlThread::tick() {
     advance_drain();
     if (drain_.is_over()) break;
     refresh_addresses();
+    watch_deployments();
     merge_deployments();
     watch_certificates();
 
@@ -173,6 +183,7 @@ void ControlThread::refresh_addresses() {
   if (is_behind() || drain_.has_begun()) return;
   turn_ticket_keys();
   for (upstream::UpdateAddresses& change : addresses_.take_changes(snapshot())) {
+    health_.set_addresses(snapshot().upstream(change.upstream).name, change.addresses);
     send_to_all(change);
   }
   if (!is_reloading_) addresses_.refresh(snapshot());
@@ -181,6 +192,16 @@ void ControlThread::refresh_addresses() {
 bool ControlThread::is_behind() const noexcept {
   return std::any_of(parts_.ports.begin(), parts_.ports.end(),
                      [](const ShardPort& port) { return port.has_waiting(); });
+}
+
+void ControlThread::watch_deployments() {
+  if (drain_.has_begun()) return;
+  health_.tick();
+  outliers_.tick(snapshot(), parts_.ring.now());
+  discovery_.tick();
+  if (discovery_.is_load_due() && !is_reloading_ && publisher_.has_room()) {
+    io::start_detached(reload_found());
+  }
 }
 
 void ControlThread::merge_deployments() {
@@ -242,6 +263,44 @@ void ControlThread::on_signal(uint32_t signal) {
 
 // --- operations --------------------------------------------------------------------------------
 
+UpstreamState ControlThread::upstream_state(UpstreamId upstream) const {
+  const PlaceBank* places =
+      upstream.value < upstream_places_.size() ? upstream_places_[upstream.value] : nullptr;
+  return {.deployment = deployments_.view(upstream),
+          .now = parts_.ring.now(),
+          .places_in_use = places == nullptr || places->most() == 0 ? 0 : places->in_use()};
+}
+
+bool ControlThread::order(std::string_view upstream, UpstreamOrder order, Duration length,
+                          std::string_view asked_by) {
+  DeploymentOrders* orders = deployments_.orders(upstream);
+  if (orders == nullptr) return false;
+  std::string what;
+  switch (order) {
+    case UpstreamOrder::kCooldown:
+      what = "cooldown of " + format_duration(length);
+      (void)deployments_.cool(upstream, parts_.ring.now(), length);
+      break;
+    case UpstreamOrder::kClear:
+      what = "clearing of its cooldown, breaker and ejection";
+      (void)deployments_.clear(upstream, parts_.ring.now());
+      break;
+    case UpstreamOrder::kDrain:
+      what = "drain";
+      orders->is_drained = true;
+      break;
+    case UpstreamOrder::kUndrain:
+      what = "end of its drain";
+      orders->is_drained = false;
+      break;
+  }
+  parts_.log.write(LogLevel::kInfo, "upstream",
+                   fmt::format("{}: {} asked by {}", upstream, what, asked_by));
+  deployments_.hurry();
+  merge_deployments();
+  return true;
+}
+
 bool ControlThread::begin_drain(std::string_view asked_by) {
   const Duration timeout = snapshot().drain_timeout;
   const auto command = drain_.begin(parts_.ring.now(), timeout);
@@ -261,6 +320,12 @@ Task<void> ControlThread::reload_on_signal() {
     reload_again_ = false;
     co_await reload("SIGHUP");
   } while (reload_again_ && !drain_.has_begun());
+}
+
+// What the file says by now comes with it, as with any reload.
+Task<void> ControlThread::reload_found() {
+  const shard::Gate::Pass pass = gate_.enter();
+  co_await reload("discovery");
 }
 
 Task<ReloadOutcome> ControlThread::reload(std::string_view asked_by) {
@@ -287,9 +352,10 @@ struct LoadJob {
   WallTime now;
   size_t shards;
   net::SystemAuthorities* authorities;
+  config::Members members;
 
   LoadedWithTls operator()() const {
-    return load_with_tls(*path, *environment, now, shards, *authorities);
+    return load_with_tls(*path, *environment, now, shards, *authorities, members);
   }
 };
 
@@ -325,8 +391,9 @@ Task<ReloadOutcome> ControlThread::load_and_publish() {
                            LoadJob{.path = &parts_.config_path,
                                    .environment = &parts_.environment,
                                    .now = parts_.ring.clock().wall(),
-                                   .shards = parts_.ports.size(),
-                                   .authorities = &authorities_});
+                                   .shards = parts_.ports.size() + 1,
+                                   .authorities = &authorities_,
+                                   .members = discovery_.begin_load()});
   if (!loaded) co_return refuse(ReloadResult::kBusy, "reading files is behind; try again");
 
   ReloadOutcome outcome;
@@ -363,7 +430,10 @@ void ControlThread::put_in_force(std::unique_ptr<config::Snapshot> snapshot, Pre
   certificates_.replace(tls.lives, parts_.ring.clock().wall());
   *adoptions = publisher_.publish(std::move(snapshot), addresses);
   const upstream::SnapshotPlaces places = places_.follow(publisher_.present());
+  upstream_places_ = places.upstreams;
   deployments_.follow(publisher_.present());
+  discovery_.follow(publisher_.present());
+  health_.follow(publisher_.present(), addresses, std::move(tls.shards.back().clients));
   for (size_t i = 0; i < adoptions->size(); ++i) {
     (*adoptions)[i].places = places;
     upstream::ShardTls& contexts = (*adoptions)[i].tls;

@@ -2,27 +2,28 @@
 
 #include <algorithm>
 
-#include <sluice/resilience/deployment_health.h>
+#include <fmt/format.h>
+
+#include <sluice/base/units.h>
+#include <sluice/control/attempt_counts.h>
 
 namespace sluice::control {
 namespace {
-
-constexpr Duration kWindow = seconds(30);
 
 MonoTime time_of(int64_t ns) noexcept {
   // A cell that was never written.
   return ns == 0 ? MonoTime::min() : MonoTime(Duration(ns));
 }
 
+resilience::BreakerChange breaker_of(const upstream::DeploymentNews& news) noexcept {
+  return {.at = news.breaker_at,
+          .state = static_cast<resilience::BreakerState>(news.breaker_state),
+          .open_until = news.breaker_until,
+          .successes = news.breaker_successes};
+}
+
 // The later of two changes holds, in the order in which shards compare them too.
 void take_later(upstream::DeploymentNews& known, const upstream::DeploymentNews& other) noexcept {
-  const auto breaker_of = [](const upstream::DeploymentNews& news) {
-    return resilience::BreakerChange{
-        .at = news.breaker_at,
-        .state = static_cast<resilience::BreakerState>(news.breaker_state),
-        .open_until = news.breaker_until,
-        .successes = news.breaker_successes};
-  };
   const auto breaker = later_of(breaker_of(known), breaker_of(other));
   known.breaker_at = breaker.at;
   known.breaker_state = static_cast<uint8_t>(breaker.state);
@@ -49,12 +50,6 @@ class Mean {
   Duration sum_{};
   int count_ = 0;
 };
-
-bool is_failure(metrics::AttemptOutcome outcome) noexcept {
-  using metrics::AttemptOutcome;
-  return outcome != AttemptOutcome::kOk && outcome != AttemptOutcome::kClientError &&
-         outcome != AttemptOutcome::kCancelled;
-}
 
 }  // namespace
 
@@ -83,12 +78,9 @@ DeploymentBook::Reading DeploymentBook::read(const metrics::UpstreamCells& cells
   reading.first_token = Duration(cells.first_token_ns.value());
   reading.whole = Duration(cells.whole_ns.value());
   reading.tokens = cells.tokens.value();
-  for (size_t i = 0; i < metrics::kAttemptOutcomeNames.size(); ++i) {
-    const auto outcome = static_cast<metrics::AttemptOutcome>(i);
-    const uint64_t count = cells.attempts.at(i).value();
-    if (outcome != metrics::AttemptOutcome::kCancelled) reading.attempts += count;
-    if (is_failure(outcome)) reading.failures += count;
-  }
+  const AttemptCounts counts = count_attempts(cells);
+  reading.attempts = counts.all;
+  reading.failures = counts.failures;
   // The stamp first: what it stamps is then at least as new; a newer value under an older stamp
   // changes nothing at those who know that stamp, and comes again with its own.
   reading.changes.breaker_at = time_of(cells.breaker_changed_ns.observe());
@@ -98,6 +90,12 @@ DeploymentBook::Reading DeploymentBook::read(const metrics::UpstreamCells& cells
   reading.changes.cooldown_at = time_of(cells.cooldown_changed_ns.observe());
   reading.changes.cooldown_until = time_of(cells.cooldown_until_ns.value());
   return reading;
+}
+
+DeploymentBook::Mark DeploymentBook::base_of(std::deque<Mark>& marks, const Mark& sums) {
+  if (marks.empty() || marks.back().at + kRecent / 10 <= sums.at) marks.push_back(sums);
+  while (marks.size() > 1 && marks[1].at + kRecent <= sums.at) marks.pop_front();
+  return marks.front();
 }
 
 void DeploymentBook::turn_minute(MonoTime now) {
@@ -132,7 +130,8 @@ void DeploymentBook::merge_row(Row& row, MonoTime now, size_t index,
   std::vector<Reading> readings;
   for (const auto& cells : row.cells->by_shard) readings.push_back(read(*cells));
   DeploymentView view{.orders = *row.orders};
-  upstream::DeploymentNews known{.cooldown_at = row.orders->cooldown_at,
+  upstream::DeploymentNews known{.breaker_at = row.orders->breaker_closed_at,
+                                 .cooldown_at = row.orders->cooldown_at,
                                  .cooldown_until = row.orders->cooldown_until,
                                  .ejected_until = row.orders->ejected_until,
                                  .is_down = row.orders->is_down,
@@ -149,17 +148,14 @@ void DeploymentBook::merge_row(Row& row, MonoTime now, size_t index,
     sums.attempts += reading.attempts;
     sums.failures += reading.failures;
   }
-  if (row.window_began.at + kWindow <= now) {
-    row.window_before = row.window_began;
-    row.window_began = sums;
-  }
-  view.recent_attempts = sums.attempts - row.window_before.attempts;
-  view.recent_failures = sums.failures - row.window_before.failures;
+  const Mark base = base_of(row.marks, sums);
+  view.recent_attempts = sums.attempts - base.attempts;
+  view.recent_failures = sums.failures - base.failures;
   view.first_token = first_token.value();
   view.whole = whole.value();
-  view.breaker_state = known.breaker_state;
-  view.breaker_until = known.breaker_until;
-  view.cooldown_until = known.cooldown_until;
+  view.breaker = breaker_of(known);
+  view.cooldown = {known.cooldown_at, known.cooldown_until};
+  log_changes(row.cells->name, row.view, view, now);
   row.view = view;
   for (size_t shard = 0; shard < updates.size(); ++shard) {
     upstream::DeploymentNews news = known;
@@ -181,11 +177,68 @@ DeploymentView DeploymentBook::view(UpstreamId upstream) const {
   return upstream.value < rows_.size() ? rows_[upstream.value].view : DeploymentView{};
 }
 
-DeploymentOrders* DeploymentBook::orders(std::string_view name) {
-  const bool is_present =
-      std::ranges::any_of(rows_, [&](const Row& row) { return row.cells->name == name; });
+DeploymentBook::Row* DeploymentBook::find(std::string_view name) {
   const auto found = orders_.find(name);
-  return is_present && found != orders_.end() ? &found->second : nullptr;
+  if (found == orders_.end()) return nullptr;
+  const auto row = std::ranges::find(rows_, &found->second, &Row::orders);
+  return row == rows_.end() ? nullptr : &*row;
+}
+
+DeploymentOrders* DeploymentBook::orders(std::string_view name) {
+  const Row* row = find(name);
+  return row == nullptr ? nullptr : row->orders;
+}
+
+bool DeploymentBook::cool(std::string_view name, MonoTime now, Duration length) {
+  const Row* row = find(name);
+  if (row == nullptr) return false;
+  row->orders->cooldown_at = std::max(now, row->view.cooldown.at + Duration(1));
+  row->orders->cooldown_until = now + length;
+  hurry();
+  return true;
+}
+
+bool DeploymentBook::clear(std::string_view name, MonoTime now) {
+  const Row* row = find(name);
+  if (row == nullptr) return false;
+  DeploymentOrders& orders = *row->orders;
+  orders.cooldown_at = std::max(now, row->view.cooldown.at + Duration(1));
+  orders.cooldown_until = MonoTime::min();
+  orders.breaker_closed_at = std::max(now, row->view.breaker.at + Duration(1));
+  orders.ejected_until = MonoTime::min();
+  hurry();
+  return true;
+}
+
+void DeploymentBook::log_changes(const std::string& name, const DeploymentView& before,
+                                 const DeploymentView& after, MonoTime now) {
+  using resilience::BreakerState;
+  const auto length_until = [now](MonoTime until) {
+    // Whole tenths of a second, as people read them.
+    const Duration length = std::max(Duration::zero(), until - now + milliseconds(50));
+    return format_duration(length - length % milliseconds(100));
+  };
+  const resilience::BreakerChange& breaker = after.breaker;
+  const bool has_changed = before.breaker.at != breaker.at || before.breaker.state != breaker.state;
+  if (has_changed && breaker.state == BreakerState::kOpen) {
+    log_.write(LogLevel::kWarn, "upstream",
+               fmt::format("{}: breaker opened for {}; {} of {} recent attempts failed", name,
+                           length_until(breaker.open_until), after.recent_failures,
+                           after.recent_attempts));
+  } else if (has_changed && breaker.state == BreakerState::kHalfOpen) {
+    log_.write(LogLevel::kInfo, "upstream",
+               fmt::format("{}: breaker half open; a probe has succeeded", name));
+  } else if (has_changed && before.breaker.state != BreakerState::kClosed) {
+    const bool is_ordered = breaker.at == after.orders.breaker_closed_at;
+    log_.write(LogLevel::kInfo, "upstream",
+               fmt::format("{}: breaker closed, {}", name,
+                           is_ordered ? "as an operator asked" : "after probes that succeeded"));
+  }
+  if (before.cooldown == after.cooldown || after.cooldown.until <= now) return;
+  const bool is_ordered = after.cooldown.at == after.orders.cooldown_at;
+  log_.write(LogLevel::kWarn, "upstream",
+             fmt::format("{}: cooldown for {}, {}", name, length_until(after.cooldown.until),
+                         is_ordered ? "as an operator asked" : "as an answer of it asked"));
 }
 
 }  // namespace sluice::control

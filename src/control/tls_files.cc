@@ -200,8 +200,8 @@ TlsReading read_tls_files(const config::Snapshot& snapshot, const config::Enviro
 }
 
 Loaded load_with_files(const std::string& path, const config::Environment& environment,
-                       WallTime now) {
-  Loaded loaded{.config = config::load_file(path, environment), .tls = {}};
+                       WallTime now, const config::Members& members) {
+  Loaded loaded{.config = config::load_file(path, environment, members), .tls = {}};
   config::LoadOutcome& config = loaded.config;
   if (config.snapshot == nullptr) return loaded;
   TlsReading reading = read_tls_files(*config.snapshot, environment, now);

@@ -20,8 +20,9 @@ std::expected<std::vector<upstream::ShardTls>, std::string> make_tls_profiles(
 }
 
 LoadedWithTls load_with_tls(const std::string& path, const config::Environment& environment,
-                            WallTime now, size_t shards, net::SystemAuthorities& system) {
-  Loaded loaded = load_with_files(path, environment, now);
+                            WallTime now, size_t shards, net::SystemAuthorities& system,
+                            const config::Members& members) {
+  Loaded loaded = load_with_files(path, environment, now, members);
   LoadedWithTls made{std::move(loaded.config), {}};
   if (made.config.snapshot == nullptr) return made;
   auto profiles = make_tls_profiles(loaded.tls, shards, system);

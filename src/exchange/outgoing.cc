@@ -87,6 +87,8 @@ bool prepare_request(Search& search, Answer& answer, OutgoingRequest& out) noexc
   out.priority = admission.priority;
   out.body = json::plan_body(admission.body, admission.envelope, edit);
   out.continued = search.plan_continuation(edit);
+  // The whole answer once more would be taken for the rest (D23).
+  if (search.continues_text() && out.continued == nullptr) return false;
   out.timeouts = answer.timeouts;
   out.total = answer.total;
   out.holds_until_content = holds_until_content(search, answer);

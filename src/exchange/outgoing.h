@@ -12,7 +12,7 @@ namespace sluice::exchange {
 [[nodiscard]] Answer begin_answer(Search& search, Seat seat) noexcept;
 
 // Writes what goes out for `answer`, which views what search and answer own and must not outlive
-// them. False when there is no memory.
+// them. False when there is no memory, or a partial answer cannot be sent along.
 [[nodiscard]] bool prepare_request(Search& search, Answer& answer, OutgoingRequest& out) noexcept;
 
 // How the attempt of `answer` ended. Views what it has received.

@@ -13,6 +13,11 @@ using Obstacle = Search::Obstacle;
 Refusal refuse(const Search& search) noexcept {
   const ErrorDetails details{.model =
                                  search.generation().config.model(search.admission().model).name};
+  const config::Snapshot& config = search.generation().config;
+  if (config.model(search.model()).routes.empty()) {
+    return {{ErrorCode::kNoHealthyUpstream, Side::kSelf, Retry::kNever, "no server was found yet"},
+            {}};
+  }
   if (!search.has_candidates()) {
     return {{ErrorCode::kUnsupportedEndpoint, Side::kDownstream, Retry::kNever, "no capability"},
             details};

@@ -65,8 +65,10 @@ class Search {
   // same once more. The text outlives them.
   void begin_recovery(std::string_view partial) noexcept;
   [[nodiscard]] bool is_recovery() const noexcept { return is_recovery_; }
-  // The body that asks for the rest, with `edit`; null when the same is asked once more. Good until
-  // the next call.
+  // Whether the attempts are to go on behind a partial answer, not to give the whole one again.
+  [[nodiscard]] bool continues_text() const noexcept { return !partial_.empty(); }
+  // The body that asks for the rest, with `edit`; null when the same is asked once more, or when it
+  // cannot be told that the answer goes on. Good until the next call.
   [[nodiscard]] const json::ContinuedPlan* plan_continuation(const json::BodyEdit& edit) noexcept;
 
   void note_failure(const resilience::AttemptEnd& end) noexcept;

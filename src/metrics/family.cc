@@ -143,6 +143,38 @@ void print_breakers(const Registry& registry, const ScrapeSample&, Samples& samp
   }
 }
 
+void print_upstreams_up(const Registry& registry, const ScrapeSample&, Samples& samples) {
+  for (const auto& upstream : registry.upstream_watches().all()) {
+    if (!upstream->is_bound) continue;
+    samples.add({upstream->name}, 1 - upstream->by_shard.front()->is_down.value());
+  }
+}
+
+void print_health_checks(const Registry& registry, const ScrapeSample&, Samples& samples) {
+  for (const auto& upstream : registry.upstream_watches().all()) {
+    if (!upstream->is_bound) continue;
+    for (size_t i = 0; i < kHealthOutcomeNames.size(); ++i) {
+      samples.add({upstream->name, kHealthOutcomeNames[i]},
+                  upstream->by_shard.front()->health_checks.at(i).value());
+    }
+  }
+}
+
+template <auto Member>
+void print_groups(const Registry& registry, const ScrapeSample&, Samples& samples) {
+  for (const auto& group : registry.groups().all()) {
+    if (!group->is_bound) continue;
+    samples.add({group->name}, (*group->by_shard.front().*Member).value());
+  }
+}
+
+void print_ejections(const Registry& registry, const ScrapeSample&, Samples& samples) {
+  for (const auto& upstream : registry.upstream_watches().all()) {
+    if (!upstream->is_bound) continue;
+    samples.add({upstream->name}, upstream->by_shard.front()->ejections.value());
+  }
+}
+
 template <auto Member, const auto& kNames>
 void print_upstream_set(const Registry& registry, const ScrapeSample&, Samples& samples) {
   for (const auto& upstream : registry.upstreams().all()) {
@@ -304,6 +336,17 @@ constexpr Family kResilienceFamilies[] = {
      print_upstream_counter<&UpstreamCells::cooldowns>},
     {"sluice_probes_total", "counter", "upstream", "Requests let through a half-open breaker.",
      print_upstream_counter<&UpstreamCells::probes>},
+    {"sluice_health_checks_total", "counter", "upstream,outcome", "Active checks by their end.",
+     print_health_checks},
+    {"sluice_upstream_up", "gauge", "upstream", "0 while active checks say that it is down.",
+     print_upstreams_up},
+    {"sluice_ejections_total", "counter", "upstream",
+     "Rests begun because it failed more often than the others.", print_ejections},
+    {"sluice_discovery_members", "gauge", "group", "Servers that were found for an upstream.",
+     print_groups<&GroupCells::members>},
+    {"sluice_discovery_failures_total", "counter", "group",
+     "Questions that the source of an upstream's servers did not answer well.",
+     print_groups<&GroupCells::failures>},
 };
 
 constexpr Family kProcessFamilies[] = {

@@ -36,6 +36,8 @@ NamedCells<Cells>& NameTable<Cells>::add(std::string_view name) {
 
 template class NameTable<ModelCells>;
 template class NameTable<UpstreamCells>;
+template class NameTable<UpstreamWatchCells>;
+template class NameTable<GroupCells>;
 
 Registry::Registry(uint32_t shards) : models_(shards), upstreams_(shards) {
   SLUICE_ASSERT(shards > 0);
@@ -61,6 +63,7 @@ std::vector<SnapshotCells> Registry::bind(std::span<const std::string_view> mode
   for (const std::string_view name : model_names) append(models_, &SnapshotCells::models, name);
   for (const std::string_view name : upstream_names) {
     append(upstreams_, &SnapshotCells::upstreams, name);
+    (void)upstream_watches_.bind(name);
   }
   return bound;
 }

@@ -112,6 +112,8 @@ void Stream::SendOp::submit() noexcept {
 void Stream::SendOp::complete(const io::KernelCompletion& completion, io::Buffer) noexcept {
   if (completion.result <= 0) {
     error = completion.result == 0 ? -EPIPE : completion.result;
+    // The kernel has let go of the records, and who does not know yet may try to send once more.
+    if (tls != nullptr) drop_records();
     trigger();
     return;
   }

@@ -144,6 +144,8 @@ void Stream::SendOp::complete_records(size_t taken) noexcept {
   trigger();
 }
 
+void Stream::SendOp::drop_records() noexcept { tls->batch_sent(); }
+
 void Stream::say_last_words() noexcept {
   if (tls_ == nullptr || is_shut_down_ || send_.is_in_flight()) return;
   tls_->end();

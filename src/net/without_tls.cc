@@ -55,5 +55,6 @@ void Stream::decrypt_received() noexcept { SLUICE_ASSERT(false); }
 void Stream::say_last_words() noexcept {}
 void Stream::SendOp::submit_records() noexcept { SLUICE_ASSERT(false); }
 void Stream::SendOp::complete_records(size_t) noexcept { SLUICE_ASSERT(false); }
+void Stream::SendOp::drop_records() noexcept {}
 
 }  // namespace sluice::net

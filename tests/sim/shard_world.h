@@ -95,12 +95,12 @@ class ShardWorld {
   support::SimWorld world_;
   metrics::Registry registry_{1};
   control::PlaceTable places_{1};
-  control::DeploymentBook book_{registry_};
+  NullLogger log_;
+  control::DeploymentBook book_{registry_, log_};
   std::set<PlaceBank*> banks_;  // All that the shard was ever given.
   bool merges_;
   ByteBudget budget_;
   telemetry::RecordRing record_ring_;
-  NullLogger log_;
   server::ControlLink link_;
   std::unique_ptr<io::Kernel> wrapped_kernel_;
   std::unique_ptr<io::Ring> ring_;

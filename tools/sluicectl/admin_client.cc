@@ -86,7 +86,7 @@ std::expected<Answer, std::string> read_answer(std::string_view bytes) {
 }
 
 std::expected<Answer, std::string> ask(const std::string& socket_path, std::string_view method,
-                                       std::string_view path) {
+                                       std::string_view path, std::string_view body) {
   sockaddr_un address{};
   address.sun_family = AF_UNIX;
   if (socket_path.size() >= sizeof address.sun_path) {
@@ -102,8 +102,13 @@ std::expected<Answer, std::string> ask(const std::string& socket_path, std::stri
   if (::connect(socket.fd(), reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0) {
     return std::unexpected(explain_connect(socket_path, errno));
   }
-  const std::string request = std::string(method) + " " + std::string(path) +
-                              " HTTP/1.1\r\nhost: sluice\r\nconnection: close\r\n\r\n";
+  std::string request = std::string(method) + " " + std::string(path) +
+                        " HTTP/1.1\r\nhost: sluice\r\nconnection: close\r\n";
+  if (!body.empty()) {
+    request +=
+        "content-type: application/json\r\ncontent-length: " + std::to_string(body.size()) + "\r\n";
+  }
+  request.append("\r\n").append(body);
   std::string bytes;
   if (!send_all(socket.fd(), request) || !receive_all(socket.fd(), bytes)) {
     return std::unexpected("the connection to " + socket_path +

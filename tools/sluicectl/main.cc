@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <array>
 #include <cstdio>
 #include <string>
@@ -30,13 +31,36 @@ constexpr std::array<Verb, 5> kVerbs = {{
     {"drain", "take no new work, let streams end, then exit", "POST", "/v1/drain", render_drain},
 }};
 
+// What is told to one upstream.
+struct Order {
+  const char* name;
+  const char* purpose;
+  const char* verb;  // The end of the path.
+  bool has_length;
+};
+
+constexpr std::array<Order, 4> kOrders = {{
+    {"cooldown", "give an upstream no requests for a time, such as 30s", "cooldown", true},
+    {"clear", "end an upstream's cooldown, open breaker and ejection", "clear", false},
+    {"drain-upstream", "give an upstream no new requests", "drain", false},
+    {"undrain-upstream", "give a drained upstream requests again", "undrain", false},
+}};
+
 int complain(const std::string& sentence) {
   std::fputs(("sluicectl: " + sentence + "\n").c_str(), stderr);
   return kExitNoAnswer;
 }
 
-int run(const Verb& verb, const std::string& socket_path, bool as_json) {
-  const auto answer = ask(socket_path, verb.method, verb.path);
+// Whether it can stand in a path, or in a JSON string, as it is.
+bool is_plain(const std::string& text) {
+  return !text.empty() && std::ranges::all_of(text, [](char c) {
+    return c > ' ' && c <= '~' && c != '?' && c != '#' && c != '%' && c != '"' && c != '\\';
+  });
+}
+
+int run(const Verb& verb, const std::string& socket_path, bool as_json,
+        const std::string& body = {}) {
+  const auto answer = ask(socket_path, verb.method, verb.path, body);
   if (!answer) return complain(answer.error());
   const bool is_refused = answer->status >= 300;
   if (as_json) {
@@ -53,6 +77,16 @@ int run(const Verb& verb, const std::string& socket_path, bool as_json) {
   return kExitOk;
 }
 
+int run(const Order& order, const std::string& upstream, const std::string& length,
+        const std::string& socket_path, bool as_json) {
+  if (!is_plain(upstream) || (order.has_length && !is_plain(length))) {
+    return complain("no upstream or time can be called that; sluicectl upstreams lists the names");
+  }
+  const std::string path = "/v1/upstreams/" + upstream + "/" + order.verb;
+  const Verb verb{order.name, order.purpose, "POST", path.c_str(), render_order};
+  return run(verb, socket_path, as_json, order.has_length ? "{\"for\":\"" + length + "\"}" : "");
+}
+
 int main(int argc, char** argv) {
   CLI::App command("Speaks to a running Sluice on its admin socket.", "sluicectl");
   command.footer("Exit status: 0 done, 1 refused by Sluice, 2 no answer or a wrong command line.");
@@ -66,6 +100,13 @@ int main(int argc, char** argv) {
   for (size_t i = 0; i < kVerbs.size(); ++i) {
     verbs[i] = command.add_subcommand(kVerbs[i].name, kVerbs[i].purpose);
   }
+  std::string upstream, length;
+  std::array<CLI::App*, kOrders.size()> orders{};
+  for (size_t i = 0; i < kOrders.size(); ++i) {
+    orders[i] = command.add_subcommand(kOrders[i].name, kOrders[i].purpose);
+    orders[i]->add_option("upstream", upstream, "its name")->required();
+    if (kOrders[i].has_length) orders[i]->add_option("time", length, "how long")->required();
+  }
   try {
     command.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
@@ -73,6 +114,9 @@ int main(int argc, char** argv) {
   }
   for (size_t i = 0; i < kVerbs.size(); ++i) {
     if (*verbs[i]) return run(kVerbs[i], socket_path, as_json);
+  }
+  for (size_t i = 0; i < kOrders.size(); ++i) {
+    if (*orders[i]) return run(kOrders[i], upstream, length, socket_path, as_json);
   }
   return kExitNoAnswer;
 }

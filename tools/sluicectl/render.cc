@@ -35,6 +35,20 @@ std::string render_sentences(const JsonValue& list, std::string_view before) {
   return text;
 }
 
+// "3/8", "-" without a limit.
+std::string render_places(const JsonValue& upstream) {
+  const JsonValue& most = upstream["concurrency_max"];
+  if (most.kind != JsonValue::Kind::kNumber) return "-";
+  return upstream["places_in_use"].cell() + "/" + most.cell();
+}
+
+// "-" when there is none.
+std::string render_words(const JsonValue& list) {
+  std::string text;
+  for (const JsonValue& word : list.items) text += (text.empty() ? "" : ",") + word.cell();
+  return text.empty() ? "-" : text;
+}
+
 }  // namespace
 
 std::string render_table(const std::vector<std::vector<std::string>>& rows) {
@@ -82,7 +96,9 @@ std::string render_shards(const JsonValue& answer) {
 
 std::string render_upstreams(const JsonValue& answer) {
   std::vector<std::vector<std::string>> rows = {
-      {"UPSTREAM", "AUTHORITY", "WEIGHT", "USAGE", "IN-FLIGHT", "OPEN", "IDLE"}};
+      {"UPSTREAM", "STATE", "BREAKER", "BREAKER-S", "COOLDOWN-S", "EJECTED-S", "IN-FLIGHT",
+       "PLACES", "FIRST-MS", "WHOLE-MS", "ERRORS", "TOKENS/MIN", "TAGS", "AUTHORITY", "WEIGHT",
+       "USAGE", "OPEN", "IDLE"}};
   const auto& upstreams = answer["upstreams"].items;
   if (!upstreams.empty()) {
     for (const auto& [outcome, count] : upstreams.front()["attempts"].members) {
@@ -93,8 +109,18 @@ std::string render_upstreams(const JsonValue& answer) {
   }
   for (const JsonValue& upstream : upstreams) {
     auto& row = rows.emplace_back();
-    for (const std::string_view member : {"name", "authority", "weight", "stream_usage",
-                                          "in_flight", "connections_open", "connections_idle"}) {
+    for (const std::string_view member :
+         {"name", "state", "breaker", "breaker_s", "cooldown_s", "ejected_s", "in_flight"}) {
+      row.push_back(upstream[member].cell());
+    }
+    row.push_back(render_places(upstream));
+    for (const std::string_view member :
+         {"first_token_ms", "whole_ms", "error_ratio", "minute_tokens"}) {
+      row.push_back(upstream[member].cell());
+    }
+    row.push_back(render_words(upstream["tags"]));
+    for (const std::string_view member :
+         {"authority", "weight", "stream_usage", "connections_open", "connections_idle"}) {
       row.push_back(upstream[member].cell());
     }
     for (const auto& [outcome, count] : upstream["attempts"].members) row.push_back(count.cell());
@@ -112,6 +138,10 @@ std::string render_drain(const JsonValue& answer) {
   const std::string time = answer["drain_timeout"].cell();
   return answer["began_now"].is_true() ? "draining; open streams have " + time + " to end\n"
                                        : "was draining already\n";
+}
+
+std::string render_order(const JsonValue& answer) {
+  return "told " + answer["upstream"].cell() + "; sluicectl upstreams shows its state\n";
 }
 
 std::string render_refusal(const JsonValue& answer) {

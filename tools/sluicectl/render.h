@@ -17,6 +17,7 @@ namespace sluice::sluicectl {
 [[nodiscard]] std::string render_upstreams(const JsonValue& answer);
 [[nodiscard]] std::string render_reload(const JsonValue& answer);
 [[nodiscard]] std::string render_drain(const JsonValue& answer);
+[[nodiscard]] std::string render_order(const JsonValue& answer);
 
 // For one that was refused: the message, then all problems.
 [[nodiscard]] std::string render_refusal(const JsonValue& answer);

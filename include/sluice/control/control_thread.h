@@ -13,9 +13,12 @@
 #include <sluice/control/address_book.h>
 #include <sluice/control/certificate_watch.h>
 #include <sluice/control/deployment_book.h>
+#include <sluice/control/discovery.h>
 #include <sluice/control/drain.h>
+#include <sluice/control/health_watch.h>
 #include <sluice/control/log_work.h>
 #include <sluice/control/operations.h>
+#include <sluice/control/outlier_watch.h>
 #include <sluice/control/place_table.h>
 #include <sluice/control/publisher.h>
 #include <sluice/control/shard_port.h>
@@ -74,6 +77,10 @@ class ControlThread final : public Operations, public io::TurnHook {
   [[nodiscard]] bool is_draining() const override { return drain_.has_begun(); }
   [[nodiscard]] const config::Snapshot& snapshot() const override { return publisher_.present(); }
 
+  [[nodiscard]] UpstreamState upstream_state(UpstreamId upstream) const override;
+  bool order(std::string_view upstream, UpstreamOrder order, Duration length,
+             std::string_view asked_by) override;
+
   // io::TurnHook: reports of the shards, and what lanes have finished.
   [[nodiscard]] bool has_work() const noexcept override;
   void run() override;
@@ -95,6 +102,8 @@ class ControlThread final : public Operations, public io::TurnHook {
   Task<void> prepare_first(std::unique_ptr<config::Snapshot> snapshot, PreparedTls tls,
                            std::vector<upstream::AdoptSnapshot>* adoptions);
   Task<ReloadOutcome> load_and_publish();
+  // Loads the servers that discovery has found.
+  Task<void> reload_found();
   // Reloads until no signal has come meanwhile.
   Task<void> reload_on_signal();
   void report(const ReloadOutcome& outcome, std::string_view asked_by);
@@ -111,6 +120,7 @@ class ControlThread final : public Operations, public io::TurnHook {
   void watch_certificates();
   // Whether something waits for room in a shard's mailbox.
   [[nodiscard]] bool is_behind() const noexcept;
+  void watch_deployments();
   void merge_deployments();
   void pass_on(const upstream::PlacesHanded& handed);
   void advance_drain();
@@ -122,7 +132,11 @@ class ControlThread final : public Operations, public io::TurnHook {
   ControlParts parts_;
   Publisher publisher_;
   PlaceTable places_;
+  std::vector<PlaceBank*> upstream_places_;  // By UpstreamId; null without a limit.
   DeploymentBook deployments_;
+  HealthWatch health_;
+  OutlierWatch outliers_;
+  Discovery discovery_;
   AddressBook addresses_;
   TicketRotation tickets_;
   net::SystemAuthorities authorities_;  // Used on the config lane, by one job at a time.

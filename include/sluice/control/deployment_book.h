@@ -1,6 +1,7 @@
 // What is known of every deployment over all shards, and what each shard is told of it.
 #pragma once
 
+#include <deque>
 #include <map>
 #include <optional>
 #include <string>
@@ -8,8 +9,10 @@
 #include <vector>
 
 #include <sluice/base/clock.h>
+#include <sluice/base/log.h>
 #include <sluice/config/snapshot.h>
 #include <sluice/metrics/registry.h>
+#include <sluice/resilience/deployment_health.h>
 #include <sluice/upstream/shard_messages.h>
 
 namespace sluice::control {
@@ -18,6 +21,7 @@ namespace sluice::control {
 struct DeploymentOrders {
   MonoTime cooldown_at = MonoTime::min();
   MonoTime cooldown_until = MonoTime::min();
+  MonoTime breaker_closed_at = MonoTime::min();
   MonoTime ejected_until = MonoTime::min();
   bool is_down = false;
   bool is_drained = false;
@@ -33,15 +37,15 @@ struct DeploymentView {
   // Of the attempts in the last window, those that failed by the deployment's own fault.
   uint64_t recent_attempts = 0;
   uint64_t recent_failures = 0;
-  uint8_t breaker_state = 0;  // resilience::BreakerState.
-  MonoTime breaker_until = MonoTime::min();
-  MonoTime cooldown_until = MonoTime::min();
+  // The last changes, wherever they happened.
+  resilience::BreakerChange breaker;
+  resilience::CooldownChange cooldown;
   DeploymentOrders orders;
 };
 
 // Reads the shards' cells, which may be one tick old, and never waits for a shard. Each shard
 // counts for itself what it knows and is told the sum of the others, so nothing is counted twice.
-// Of breakers and cooldowns the last change anywhere holds everywhere.
+// Of breakers and cooldowns the last change anywhere holds everywhere, and is logged once.
 //
 // Control thread only.
 class DeploymentBook {
@@ -49,7 +53,11 @@ class DeploymentBook {
   // How far apart merges are: shards judge by what is at most this old, and a tick.
   static constexpr Duration kPeriod = milliseconds(100);
 
-  explicit DeploymentBook(const metrics::Registry& registry) noexcept : registry_(registry) {}
+  // How far back the counts of a DeploymentView reach, to a tenth more.
+  static constexpr Duration kRecent = seconds(30);
+
+  DeploymentBook(const metrics::Registry& registry, Logger& log) noexcept
+      : registry_(registry), log_(log) {}
   DeploymentBook(const DeploymentBook&) = delete;
   DeploymentBook& operator=(const DeploymentBook&) = delete;
 
@@ -67,6 +75,12 @@ class DeploymentBook {
   // To be changed by whoever decides; told with the next merge. Null for a name not configured.
   [[nodiscard]] DeploymentOrders* orders(std::string_view name);
 
+  // An operator's rest for a deployment, in place of any that it has. False for a name not
+  // configured, also below.
+  [[nodiscard]] bool cool(std::string_view name, MonoTime now, Duration length);
+  // Ends what keeps requests away for a time: a cooldown, an open breaker, an ejection.
+  [[nodiscard]] bool clear(std::string_view name, MonoTime now);
+
  private:
   // One shard's cells, read once.
   struct Reading {
@@ -78,7 +92,7 @@ class DeploymentBook {
     uint64_t failures = 0;
     upstream::DeploymentNews changes;  // The stamped fields only.
   };
-  // Sums at the beginning of a period of the window.
+  // Sums at one moment.
   struct Mark {
     MonoTime at;
     uint64_t attempts = 0;
@@ -88,17 +102,22 @@ class DeploymentBook {
     const metrics::NamedCells<metrics::UpstreamCells>* cells = nullptr;
     DeploymentOrders* orders = nullptr;
     std::vector<uint64_t> tokens_before;  // By shard: at the beginning of this minute.
-    Mark window_before;                   // Of the window before the running one.
-    Mark window_began;
+    std::deque<Mark> marks;               // A tenth of kRecent apart; the first is the base.
     DeploymentView view;
   };
 
   void merge_row(Row& row, MonoTime now, size_t index,
                  std::vector<upstream::UpdateDeployments>& updates);
   [[nodiscard]] static Reading read(const metrics::UpstreamCells& cells);
+  // Keeps the marks, and returns the one that recent counts begin at.
+  [[nodiscard]] static Mark base_of(std::deque<Mark>& marks, const Mark& sums);
+  void log_changes(const std::string& name, const DeploymentView& before,
+                   const DeploymentView& after, MonoTime now);
+  [[nodiscard]] Row* find(std::string_view name);
   void turn_minute(MonoTime now);
 
   const metrics::Registry& registry_;
+  Logger& log_;
   uint64_t generation_ = 0;
   std::vector<Row> rows_;  // By UpstreamId.
   // By name; as many as were ever configured.

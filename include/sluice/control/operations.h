@@ -7,6 +7,7 @@
 #include <vector>
 
 #include <sluice/config/snapshot.h>
+#include <sluice/control/deployment_book.h>
 #include <sluice/io/task.h>
 
 namespace sluice::control {
@@ -25,6 +26,20 @@ struct ReloadOutcome {
   std::vector<std::string> warnings;
 };
 
+enum class UpstreamOrder : uint8_t {
+  kCooldown,  // Rests for the time given.
+  kClear,     // Ends a cooldown, an open breaker and an ejection.
+  kDrain,     // Gets no new request; what runs there goes on.
+  kUndrain,
+};
+
+// One upstream as it is now.
+struct UpstreamState {
+  DeploymentView deployment;
+  MonoTime now = MonoTime::min();  // What its times are to be compared with.
+  uint32_t places_in_use = 0;      // Of `concurrency_max`; zero when that is no limit.
+};
+
 // Implemented by ControlThread. Control thread only.
 class Operations {
  public:
@@ -37,6 +52,11 @@ class Operations {
   [[nodiscard]] virtual bool is_draining() const = 0;
   // The configuration in force.
   [[nodiscard]] virtual const config::Snapshot& snapshot() const = 0;
+  // At most one tick old.
+  [[nodiscard]] virtual UpstreamState upstream_state(UpstreamId upstream) const = 0;
+  // All shards are told at once. `length` is for kCooldown. False for a name not configured.
+  [[nodiscard]] virtual bool order(std::string_view upstream, UpstreamOrder order, Duration length,
+                                   std::string_view asked_by) = 0;
 };
 
 }  // namespace sluice::control

@@ -48,6 +48,7 @@ struct Loaded {
 
 // Blocks on the disk.
 [[nodiscard]] Loaded load_with_files(const std::string& path,
-                                     const config::Environment& environment, WallTime now);
+                                     const config::Environment& environment, WallTime now,
+                                     const config::Members& members = {});
 
 }  // namespace sluice::control

@@ -20,7 +20,7 @@ namespace sluice::control {
 
 // What stays of the files once the contexts are made; the private keys do not.
 struct PreparedTls {
-  std::vector<upstream::ShardTls> shards;  // By ShardId.
+  std::vector<upstream::ShardTls> shards;  // By ShardId; the last is the control thread's own.
   std::vector<CertificateLife> lives;
 };
 
@@ -34,7 +34,8 @@ struct LoadedWithTls {
 // load_with_files() and make_tls_profiles(). Blocks on the disk.
 [[nodiscard]] LoadedWithTls load_with_tls(const std::string& path,
                                           const config::Environment& environment, WallTime now,
-                                          size_t shards, net::SystemAuthorities& system);
+                                          size_t shards, net::SystemAuthorities& system,
+                                          const config::Members& members = {});
 
 // A ticket can be resumed for one to two periods, and a key that leaks tells no more than that.
 class TicketRotation {

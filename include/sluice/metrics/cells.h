@@ -102,6 +102,19 @@ struct alignas(128) UpstreamCells {
   Counter probes;  // Requests let through a half-open breaker.
 };
 
+// What the control thread counts for one upstream.
+struct alignas(128) UpstreamWatchCells {
+  CounterSet<HealthOutcome, kHealthOutcomeNames.size()> health_checks;
+  Gauge is_down;  // 0 or 1, by these checks.
+  Counter ejections;
+};
+
+// What the control thread counts for one group of found servers.
+struct alignas(128) GroupCells {
+  Gauge members;
+  Counter failures;
+};
+
 // What the control thread counts.
 struct alignas(128) ControlCells {
   Gauge config_generation;

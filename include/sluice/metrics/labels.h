@@ -85,6 +85,16 @@ inline constexpr std::array<std::string_view, 4> kTlsOutcomeNames = {"full", "re
 enum class PeerSide : uint8_t { kDownstream, kUpstream };
 inline constexpr std::array<std::string_view, 2> kPeerSideNames = {"downstream", "upstream"};
 
+// How an active check of an upstream came out.
+enum class HealthOutcome : uint8_t {
+  kPassed,
+  kRefused,      // Answered, but not with 2xx.
+  kUnreachable,  // No connection, or it was lost.
+  kTimeout,
+};
+inline constexpr std::array<std::string_view, 4> kHealthOutcomeNames = {"passed", "refused",
+                                                                        "unreachable", "timeout"};
+
 enum class ReloadResult : uint8_t { kSuccess, kFailure };
 inline constexpr std::array<std::string_view, 2> kReloadResultNames = {"success", "failure"};
 

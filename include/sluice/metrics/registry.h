@@ -63,6 +63,15 @@ class Registry {
 
   [[nodiscard]] ShardCells& shard(ShardId id) noexcept { return *shards_[id.value]; }
   [[nodiscard]] ControlCells& control() noexcept { return control_; }
+  // Of a name that was bound; else those of "other".
+  [[nodiscard]] UpstreamWatchCells& upstream_watch(std::string_view name) noexcept {
+    return *upstream_watches_.find(name).by_shard.front();
+  }
+
+  // Of a configured item that stands for several servers; shown from the first call on.
+  [[nodiscard]] GroupCells& group(std::string_view name) {
+    return *groups_.bind(name).by_shard.front();
+  }
 
   // The cells of a snapshot, one element per shard. The names stand in the order of the ids and
   // come from the configuration only, never from a request.
@@ -75,12 +84,19 @@ class Registry {
   [[nodiscard]] const ControlCells& control() const noexcept { return control_; }
   [[nodiscard]] const NameTable<ModelCells>& models() const noexcept { return models_; }
   [[nodiscard]] const NameTable<UpstreamCells>& upstreams() const noexcept { return upstreams_; }
+  // Of the control thread alone, so of one "shard".
+  [[nodiscard]] const NameTable<UpstreamWatchCells>& upstream_watches() const noexcept {
+    return upstream_watches_;
+  }
+  [[nodiscard]] const NameTable<GroupCells>& groups() const noexcept { return groups_; }
 
  private:
   std::vector<std::unique_ptr<ShardCells>> shards_;
   ControlCells control_;
   NameTable<ModelCells> models_;
   NameTable<UpstreamCells> upstreams_;
+  NameTable<UpstreamWatchCells> upstream_watches_{1};
+  NameTable<GroupCells> groups_{1};
 };
 
 }  // namespace sluice::metrics

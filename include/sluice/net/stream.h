@@ -153,6 +153,7 @@ class Stream {
     // The same for TLS: a batch of records is made of slices and goes out, then the next.
     void submit_records() noexcept;
     void complete_records(size_t taken) noexcept;
+    void drop_records() noexcept;
     [[nodiscard]] bool encrypt_record() noexcept;
     int fd_ = -1;
     uint32_t first_ = 0;  // Slices before it have been sent, or encrypted, whole.

@@ -26,7 +26,23 @@ class FakeOperations final : public control::Operations {
   bool begin_drain(std::string_view) override { return !std::exchange(draining, true); }
   [[nodiscard]] bool is_draining() const override { return draining; }
   [[nodiscard]] const config::Snapshot& snapshot() const override { return snapshot_; }
+  [[nodiscard]] control::UpstreamState upstream_state(UpstreamId) const override { return state; }
+  bool order(std::string_view upstream, control::UpstreamOrder order, Duration length,
+             std::string_view asked_by) override {
+    if (upstream != "one" && upstream != "group/[::1]:80") return false;
+    orders.push_back({std::string(upstream), order, length, std::string(asked_by)});
+    return true;
+  }
 
+  struct Order {
+    std::string upstream;
+    control::UpstreamOrder order;
+    Duration length;
+    std::string asked_by;
+    bool operator==(const Order&) const = default;
+  };
+  std::vector<Order> orders;
+  control::UpstreamState state;
   control::ReloadOutcome outcome{.generation = 5};
   int reloads = 0;
   bool draining = false;
@@ -98,9 +114,82 @@ TEST_F(AdminTest, upstreams_sum_all_shards_and_tell_no_secret) {
   EXPECT_TRUE(
       body.contains("{\"name\":\"one\",\"authority\":\"host:81\",\"weight\":3,"
                     "\"stream_usage\":\"inject\",\"in_flight\":1,\"connections_open\":4,"
-                    "\"connections_idle\":2,\"attempts\":{\"ok\":10,"))
+                    "\"connections_idle\":2,\"state\":\"up\","))
       << body;
+  EXPECT_TRUE(body.contains("\"attempts\":{\"ok\":10,")) << body;
   EXPECT_FALSE(body.contains("hidden"));
+}
+
+TEST_F(AdminTest, upstreams_show_what_keeps_requests_away_and_for_how_long) {
+  const MonoTime now{seconds(100)};
+  control::DeploymentView& view = operations_.state.deployment;
+  operations_.state.now = now;
+  view.first_token = microseconds(12'340);
+  view.recent_attempts = 8;
+  view.recent_failures = 2;
+  view.minute_tokens = 77;
+  view.breaker = {.at = now - seconds(3),
+                  .state = resilience::BreakerState::kOpen,
+                  .open_until = now + milliseconds(2500)};
+  std::string body = get("/v1/upstreams").body;
+  EXPECT_TRUE(
+      body.contains("\"state\":\"breaker_open\",\"breaker\":\"open\",\"breaker_s\":2.5,"
+                    "\"cooldown_s\":null,\"ejected_s\":null,\"first_token_ms\":12.3,"
+                    "\"whole_ms\":null,\"error_ratio\":0.25,\"minute_tokens\":77,"
+                    "\"concurrency_max\":null,\"places_in_use\":null,\"tags\":[],"))
+      << body;
+  view.breaker.open_until = now;
+  EXPECT_TRUE(get("/v1/upstreams").body.contains("\"state\":\"half_open\""));
+  view.cooldown = {now, now + seconds(30)};
+  body = get("/v1/upstreams").body;
+  EXPECT_TRUE(body.contains("\"state\":\"cooling\"")) << body;
+  EXPECT_TRUE(body.contains("\"cooldown_s\":30,")) << body;
+  view.orders.ejected_until = now + seconds(1);
+  EXPECT_TRUE(get("/v1/upstreams").body.contains("\"state\":\"ejected\""));
+  view.orders.is_down = true;
+  EXPECT_TRUE(get("/v1/upstreams").body.contains("\"state\":\"down\""));
+  view.orders.is_drained = true;
+  EXPECT_TRUE(get("/v1/upstreams").body.contains("\"state\":\"drained\""));
+}
+
+TEST_F(AdminTest, upstream_is_cooled_cleared_drained_and_undrained) {
+  EXPECT_EQ(send({.method = http::Method::kPost,
+                  .path = "/v1/upstreams/one/cooldown",
+                  .content_type = "application/json",
+                  .body = " { \"for\" : \"1m30s\" } "})
+                .body,
+            "{\"upstream\":\"one\"}\n");
+  EXPECT_EQ(post("/v1/upstreams/one/clear").status, 200);
+  EXPECT_EQ(post("/v1/upstreams/group/[::1]:80/drain").status, 200);
+  EXPECT_EQ(post("/v1/upstreams/one/undrain").status, 200);
+  using control::UpstreamOrder;
+  const std::string by = "the admin socket";
+  const std::vector<FakeOperations::Order> expected = {
+      {"one", UpstreamOrder::kCooldown, seconds(90), by},
+      {"one", UpstreamOrder::kClear, {}, by},
+      {"group/[::1]:80", UpstreamOrder::kDrain, {}, by},
+      {"one", UpstreamOrder::kUndrain, {}, by}};
+  EXPECT_EQ(operations_.orders, expected);
+}
+
+TEST_F(AdminTest, order_that_cannot_be_carried_out_says_why) {
+  const control::SmallAnswer unknown = post("/v1/upstreams/two/drain");
+  EXPECT_EQ(unknown.status, 404);
+  EXPECT_TRUE(unknown.body.contains("\"code\":\"unknown_upstream\"")) << unknown.body;
+  EXPECT_EQ(post("/v1/upstreams//drain").status, 404);
+  EXPECT_EQ(get("/v1/upstreams/one/drain").allow, "POST");
+  for (const char* body :
+       {"", "{}", "{\"for\":30}", "{\"for\":\"30\"}", "{\"for\":\"0s\"}", "{\"for\":\"25h\"}",
+        "{\"for\":\"1s\"", "{\"for\":\"1s\"}x", "{\"for\":\"1s\",\"a\":1}"}) {
+    EXPECT_EQ(send({.method = http::Method::kPost,
+                    .path = "/v1/upstreams/one/cooldown",
+                    .content_type = "application/json",
+                    .body = body})
+                  .status,
+              400)
+        << body;
+  }
+  EXPECT_TRUE(operations_.orders.empty());
 }
 
 TEST_F(AdminTest, reload_that_is_applied_is_200) {

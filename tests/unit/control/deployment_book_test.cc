@@ -46,7 +46,8 @@ class DeploymentBookTest : public testing::Test {
   }
 
   metrics::Registry registry_{3};
-  DeploymentBook book_{registry_};
+  NullLogger log_;
+  DeploymentBook book_{registry_, log_};
   uint64_t generation_ = 0;
   MonoTime now_ = kStart;
 };

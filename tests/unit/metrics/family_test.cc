@@ -26,7 +26,9 @@ struct Scenario {
   ShardCells& shard() { return registry.shard(ShardId{0}); }
   ModelCells& model() { return cells.model(ModelId{0}); }
   UpstreamCells& upstream() { return cells.upstream(UpstreamId{0}); }
+  UpstreamWatchCells& watch() { return registry.upstream_watch("u"); }
   ControlCells& control() { return registry.control(); }
+  GroupCells& group = registry.group("fleet");
 };
 
 using Move = std::function<void(Scenario&)>;
@@ -92,6 +94,12 @@ Moves other_moves() {
       {"sluice_breaker_state", [](auto& s) { s.upstream().breaker_state.set(2); }},
       {"sluice_breaker_opened_total", [](auto& s) { s.upstream().breaker_opened.add(); }},
       {"sluice_cooldowns_total", [](auto& s) { s.upstream().cooldowns.add(); }},
+      {"sluice_health_checks_total",
+       [](auto& s) { s.watch().health_checks[HealthOutcome::kTimeout].add(); }},
+      {"sluice_upstream_up", [](auto& s) { s.watch().is_down.set(1); }},
+      {"sluice_ejections_total", [](auto& s) { s.watch().ejections.add(); }},
+      {"sluice_discovery_members", [](auto& s) { s.group.members.set(3); }},
+      {"sluice_discovery_failures_total", [](auto& s) { s.group.failures.add(); }},
       {"sluice_probes_total", [](auto& s) { s.upstream().probes.add(); }},
       {"sluice_bytes_received_total",
        [](auto& s) { s.shard().bytes_received[PeerSide::kUpstream].add(3); }},
@@ -171,7 +179,7 @@ TEST(Family, d073_every_family_has_a_scenario) {
 TEST(Family, d067_no_label_carries_who_called) {
   const std::set<std::string_view> allowed = {"model",  "upstream", "code",  "endpoint", "reason",
                                               "type",   "source",   "phase", "outcome",  "side",
-                                              "result", "version",  "file",  "kind"};
+                                              "result", "version",  "file",  "kind",     "group"};
   for (const Family& family : families()) {
     std::string_view rest = family.labels;
     while (!rest.empty()) {

@@ -241,6 +241,24 @@ TEST_F(TlsTest, an_announced_end_is_orderly_and_a_bare_one_is_not) {
   EXPECT_EQ(received.error().detail, "TLS: cut off without close_notify");
 }
 
+// A client that resets while it is told "100 Continue" is answered once more by who does not know.
+TEST_F(TlsTest, a_send_that_failed_may_be_followed_by_another) {
+  Ends& ends = secured();
+  const std::string_view text = "HTTP/1.1 100 Continue";
+  ends.server->start_send({&text, 1});
+  ASSERT_TRUE(run_until([&] { return ends.server->sent().is_ready(); }));
+  ASSERT_TRUE(ends.server->take_sent().has_value());
+  close(ends.client);  // With unread bytes: a reset.
+  ASSERT_TRUE(world_.run_for(ring_, milliseconds(5)));
+  bool has_failed = false;
+  for (int i = 0; i < 4; ++i) {
+    ends.server->start_send({&text, 1});
+    ASSERT_TRUE(run_until([&] { return ends.server->sent().is_ready(); }));
+    has_failed = !ends.server->take_sent() || has_failed;
+  }
+  EXPECT_TRUE(has_failed);
+}
+
 TEST_F(TlsTest, a_certificate_for_another_name_is_refused) {
   client_settings_.server_name = "other.test";
   EXPECT_EQ(refusal_seen_by_client(), "TLS: the certificate is for another name");

@@ -42,17 +42,23 @@ TEST(SluicectlRender, columns_are_aligned_by_their_kind) {
 
 TEST(SluicectlRender, empty_table_is_its_titles) {
   EXPECT_EQ(render_shards(parsed("{\"shards\":[]}")).find("SHARD  CPU"), 0u);
-  EXPECT_EQ(render_upstreams(parsed("{\"upstreams\":[]}")).find("UPSTREAM  AUTHORITY"), 0u);
+  EXPECT_EQ(render_upstreams(parsed("{\"upstreams\":[]}")).find("UPSTREAM  STATE  BREAKER"), 0u);
 }
 
 TEST(SluicectlRender, upstreams_have_a_column_for_each_outcome) {
   const std::string text = render_upstreams(
       parsed("{\"upstreams\":[{\"name\":\"a\",\"authority\":\"h:1\",\"weight\":2,"
              "\"stream_usage\":\"inject\",\"in_flight\":1,\"connections_open\":4,"
+             "\"state\":\"cooling\",\"breaker\":\"closed\",\"breaker_s\":null,\"cooldown_s\":2.5,"
+             "\"tags\":[\"x\",\"y\"],\"concurrency_max\":8,\"places_in_use\":3,"
              "\"connections_idle\":3,\"attempts\":{\"ok\":10,\"connect_error\":6}}]}"));
   EXPECT_EQ(text,
-            "UPSTREAM  AUTHORITY  WEIGHT  USAGE   IN-FLIGHT  OPEN  IDLE  OK  CONNECT-ERROR\n"
-            "a         h:1             2  inject          1     4     3  10              6\n");
+            "UPSTREAM  STATE    BREAKER  BREAKER-S  COOLDOWN-S  EJECTED-S  IN-FLIGHT  PLACES  "
+            "FIRST-MS  WHOLE-MS  ERRORS  TOKENS/MIN  TAGS  AUTHORITY  WEIGHT  USAGE   OPEN  IDLE  "
+            "OK  CONNECT-ERROR\n"
+            "a         cooling  closed           -         2.5          -          1  3/8     "
+            "       -         -       -           -  x,y   h:1             2  inject     4     3  "
+            "10              6\n");
 }
 
 TEST(SluicectlRender, single_answers_are_sentences) {
@@ -64,6 +70,8 @@ TEST(SluicectlRender, single_answers_are_sentences) {
   EXPECT_EQ(render_drain(parsed("{\"began_now\":true,\"drain_timeout\":\"30s\"}")),
             "draining; open streams have 30s to end\n");
   EXPECT_EQ(render_drain(parsed("{\"began_now\":false}")), "was draining already\n");
+  EXPECT_EQ(render_order(parsed("{\"upstream\":\"a\"}")),
+            "told a; sluicectl upstreams shows its state\n");
   EXPECT_EQ(render_refusal(parsed("{\"error\":{\"message\":\"no\"},\"problems\":[\"p\",\"q\"]}")),
             "refused: no\np\nq\n");
 }
