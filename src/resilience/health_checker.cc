@@ -1,14 +1,15 @@
 #include <sluice/resilience/health_checker.h>
 
 #include <sluice/base/assert.h>
+#include <sluice/base/product.h>
 
 namespace sluice::resilience {
 namespace {
 
 // Uniform from zero to `most`.
 Duration random_below(Duration most, uint64_t random) noexcept {
-  const auto choices = static_cast<unsigned __int128>(most.count()) + 1;
-  return Duration(static_cast<int64_t>(choices * random >> 64));
+  return Duration(
+      static_cast<int64_t>(multiply(static_cast<uint64_t>(most.count()) + 1, random).high));
 }
 
 }  // namespace

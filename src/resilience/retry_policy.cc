@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include <sluice/base/assert.h>
+#include <sluice/base/product.h>
 
 namespace sluice::resilience {
 namespace {
@@ -30,8 +31,8 @@ Duration backoff_before(uint32_t retry, const config::RetrySettings& settings,
   }
   if (most <= Duration::zero()) return Duration::zero();
   // The upper half of a product of 128 bits spreads 64 random bits evenly over the range.
-  const auto choices = static_cast<unsigned __int128>(most.count()) + 1;
-  return Duration(static_cast<int64_t>(choices * random >> 64));
+  return Duration(
+      static_cast<int64_t>(multiply(static_cast<uint64_t>(most.count()) + 1, random).high));
 }
 
 void RetryBudget::set_settings(const config::RetrySettings& settings, uint32_t shards) noexcept {

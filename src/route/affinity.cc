@@ -1,6 +1,6 @@
 #include <cmath>
 
-#include <sluice/route/product.h>
+#include <sluice/base/product.h>
 #include <sluice/route/strategies.h>
 
 namespace sluice::route {

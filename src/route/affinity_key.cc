@@ -2,7 +2,7 @@
 
 #include <cstring>
 
-#include <sluice/route/product.h>
+#include <sluice/base/product.h>
 
 namespace sluice::route {
 namespace {

@@ -7,8 +7,8 @@
 #include <span>
 
 #include <sluice/base/clock.h>
+#include <sluice/base/product.h>
 #include <sluice/route/deployment_stats.h>
-#include <sluice/route/product.h>
 #include <sluice/route/route_set.h>
 
 namespace sluice::route {

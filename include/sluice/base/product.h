@@ -3,7 +3,7 @@
 
 #include <cstdint>
 
-namespace sluice::route {
+namespace sluice {
 
 struct Product {
   uint64_t high = 0;
@@ -16,4 +16,4 @@ struct Product {
   return {static_cast<uint64_t>(product >> 64), static_cast<uint64_t>(product)};
 }
 
-}  // namespace sluice::route
+}  // namespace sluice
