@@ -73,6 +73,26 @@ class Forwarding(unittest.TestCase):
                     self.assertIn(f"host: 127.0.0.1:{upstream.port}\r\n", head.lower())
                 upstream.url = base
 
+    def test_d058_a_models_name_never_becomes_a_part_of_the_path(self):
+        name = "../../x?y#z%2F"
+        with Upstream(echo) as upstream:
+            settings = config(upstream).replace("- name: m\n", "- name: '*'\n")
+            with Gateway(settings) as gateway, gateway.connect() as client:
+                client.post(ask(model=name))
+                seen = json.loads(client.read_answer().body)
+                self.assertTrue(seen["head"].startswith("POST /v1/chat/completions HTTP/1.1\r\n"))
+                self.assertEqual(json.loads(seen["body"])["model"], name)
+
+    def test_d059_a_credential_arrives_as_it_is(self):
+        secret = "a&b+c%20d#e=f"
+        auth = f"    auth: {{type: header, name: api-key, secret: '{secret}'}}"
+        with Upstream(echo) as upstream:
+            with Gateway(config(upstream, upstream_extra=auth)) as gateway:
+                with gateway.connect() as client:
+                    client.post(ask())
+                    head = json.loads(client.read_answer().body)["head"]
+                    self.assertIn(f"\r\napi-key: {secret}\r\n", head)
+
     def test_d118_answer_headers_pass_and_hop_by_hop_ones_do_not(self):
         def script(connection):
             connection.read_request()
