@@ -160,7 +160,6 @@ Task<Discovery::Found> Discovery::ask_http(std::string url, bool private_address
 }
 
 void Discovery::note(Source& source, Found found) {
-  source.has_answered = true;
   const std::string& group = source.settings.group;
   metrics::GroupCells& cells = registry_.group(group);
   if (!found) {
@@ -195,10 +194,6 @@ config::Members Discovery::begin_load() {
   config::Members members;
   for (const auto& [group, source] : sources_) members.push_back({group, source.members});
   return members;
-}
-
-bool Discovery::has_looked() const noexcept {
-  return std::ranges::all_of(sources_, [](const auto& entry) { return entry.second.has_answered; });
 }
 
 Task<void> Discovery::end() {

@@ -105,13 +105,6 @@ bool add_to_prompt(std::string_view body, const Envelope& envelope, std::string_
 
 }  // namespace
 
-void BodyPlan::add(std::string_view piece) noexcept {
-  if (piece.empty()) return;
-  SLUICE_ASSERT(count_ < kPiecesMax);
-  pieces_[count_++] = piece;
-  total_length_ += piece.size();
-}
-
 BodyPlan plan_body(std::string_view body, const Envelope& envelope, const BodyEdit& edit) noexcept {
   std::optional<Splice> first;
   std::optional<Splice> second;
@@ -128,13 +121,6 @@ BodyPlan plan_body(std::string_view body, const Envelope& envelope, const BodyEd
   }
   plan.add(body.substr(sent));
   return plan;
-}
-
-void ContinuedPlan::add(std::string_view piece) noexcept {
-  if (piece.empty()) return;
-  SLUICE_ASSERT(count_ < kPiecesMax);
-  pieces_[count_++] = piece;
-  total_length_ += piece.size();
 }
 
 std::optional<ContinuedPlan> plan_continued_body(std::string_view body, const Envelope& envelope,

@@ -51,8 +51,6 @@ class Discovery {
   [[nodiscard]] bool is_load_due() const noexcept;
   // What is known now; the caller loads it, and whatever comes of that, not again.
   [[nodiscard]] config::Members begin_load();
-  // Whether every source has answered once, or failed.
-  [[nodiscard]] bool has_looked() const noexcept;
 
   // Whether end() has nothing to wait for.
   [[nodiscard]] bool is_quiet() const noexcept { return running_ == 0; }
@@ -67,7 +65,6 @@ class Discovery {
     std::vector<config::Member> members;
     Deadline next{MonoTime::min()};
     bool is_running = false;
-    bool has_answered = false;
     bool has_failed = false;  // The last time; it was warned of.
   };
 

@@ -8,6 +8,7 @@
 #include <span>
 #include <string_view>
 
+#include <sluice/base/assert.h>
 #include <sluice/json/envelope_reader.h>
 
 namespace sluice::json {
@@ -17,11 +18,12 @@ struct BodyEdit {
   bool include_usage = false;  // Make stream_options ask for the usage.
 };
 
-// The edited body as slices, in order. Points into the body and the edit's model, which must live
+// An edited body as slices, in order. Points into the body and what is put into it, which must live
 // as long; everything else is static.
-class BodyPlan {
+template <size_t kMost>
+class Plan {
  public:
-  static constexpr size_t kPiecesMax = 5;  // Two edits and what lies around them.
+  static constexpr size_t kPiecesMax = kMost;
 
   [[nodiscard]] std::span<const std::string_view> pieces() const noexcept {
     return {pieces_.data(), count_};
@@ -29,36 +31,24 @@ class BodyPlan {
   [[nodiscard]] size_t total_length() const noexcept { return total_length_; }
 
   // Appends a piece unless it is empty.
-  void add(std::string_view piece) noexcept;
+  void add(std::string_view piece) noexcept {
+    if (piece.empty()) return;
+    SLUICE_ASSERT(count_ < kPiecesMax);
+    pieces_[count_++] = piece;
+    total_length_ += piece.size();
+  }
 
  private:
   std::array<std::string_view, kPiecesMax> pieces_;
   size_t count_ = 0;
   size_t total_length_ = 0;
 };
+using BodyPlan = Plan<5>;        // Two edits and what lies around them.
+using ContinuedPlan = Plan<13>;  // Six insertions and what lies around them.
 
 // `envelope` must be what was read from `body`. Without an edit the plan is the body itself.
 [[nodiscard]] BodyPlan plan_body(std::string_view body, const Envelope& envelope,
                                  const BodyEdit& edit) noexcept;
-
-// What a continued body is made of. Points into the body, the edit and the partial answer.
-class ContinuedPlan {
- public:
-  static constexpr size_t kPiecesMax = 13;  // Six insertions and what lies around them.
-
-  [[nodiscard]] std::span<const std::string_view> pieces() const noexcept {
-    return {pieces_.data(), count_};
-  }
-  [[nodiscard]] size_t total_length() const noexcept { return total_length_; }
-
-  // Appends a piece unless it is empty.
-  void add(std::string_view piece) noexcept;
-
- private:
-  std::array<std::string_view, kPiecesMax> pieces_;
-  size_t count_ = 0;
-  size_t total_length_ = 0;
-};
 
 enum class PromptKind : uint8_t { kMessages, kPrompt };  // Of /chat/completions, of /completions.
 
