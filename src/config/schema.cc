@@ -178,7 +178,7 @@ constexpr std::array kTopFields = {
 
 void read_schema(Walk& walk, const Node& root, Snapshot& snapshot) {
   snapshot.forward_headers.assign(kDefaultForwardHeaders.begin(), kDefaultForwardHeaders.end());
-  snapshot.tenants = {"default"};
+  snapshot.tenants = {Tenant{.name = "default"}};
   read_mapping(walk, root, kTopFields, snapshot);
 }
 

@@ -130,7 +130,7 @@ constexpr std::array kKeyFields = {
 TenantId tenant_of(const std::string& name, NameTable& known, Snapshot& snapshot) {
   const auto next = static_cast<uint32_t>(snapshot.tenants.size());
   if (const auto place = known.add(name, {next, 0})) return TenantId{place->index};
-  snapshot.tenants.push_back(name);
+  snapshot.tenants.push_back({.name = name});
   return TenantId{next};
 }
 

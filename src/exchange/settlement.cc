@@ -81,7 +81,7 @@ void Settlement::note_principal(const auth::Principal& principal) noexcept {
   phase_ = metrics::Phase::kAdmit;
   const config::Snapshot& config = generation_.config;
   if (!principal.is_anonymous()) record_.key.assign(config.key(principal.key).name);
-  record_.tenant.assign(config.tenants[principal.tenant.value]);
+  record_.tenant.assign(config.tenants[principal.tenant.value].name);
   record_.weight = principal.weight;
   tenant_ = principal.tenant;
 }

@@ -21,6 +21,7 @@ using KeyId = Id<struct KeyTag>;
 using ModelId = Id<struct ModelTag>;
 using UpstreamId = Id<struct UpstreamTag>;
 using TenantId = Id<struct TenantTag>;
+using LimitId = Id<struct LimitTag>;
 
 // Position of a shard, 0 .. shards-1.
 using ShardId = Id<struct ShardTag>;

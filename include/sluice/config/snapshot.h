@@ -13,6 +13,7 @@
 #include <sluice/base/clock.h>
 #include <sluice/base/ids.h>
 #include <sluice/base/log.h>
+#include <sluice/config/limiting.h>
 #include <sluice/config/routing.h>
 #include <sluice/config/tls.h>
 
@@ -22,6 +23,10 @@ namespace sluice::config {
 struct Price {
   double input_per_million = 0;
   double output_per_million = 0;
+  // Of input that came from the provider's cache, and of output that was thought and not shown; as
+  // the rest of the input or output when absent.
+  std::optional<double> cached_per_million;
+  std::optional<double> reasoning_per_million;
 };
 
 // A numeric address and port to listen on; host names are refused.
@@ -97,6 +102,7 @@ struct Upstream {
   std::vector<std::string> tags;  // Sorted.
   Capabilities serves;
   std::string group;  // Of a discovered one: the item of the file that it belongs to.
+  std::vector<LimitId> limits;
 };
 
 // One way to serve a model.
@@ -126,6 +132,8 @@ struct Model {
   std::optional<HedgeSettings> hedge;
   RecoverySettings recovery;
   Duration ping{0};  // A comment to the client after so long without an event; 0 is never.
+  uint32_t max_output_tokens = 4096;  // Reserved for an answer whose client names no maximum.
+  std::vector<LimitId> limits;
 };
 
 // A model whose name has a `*`: what must stand before and behind it.
@@ -149,6 +157,8 @@ struct Key {
   uint32_t weight = 1;
   uint32_t priority_max = 0;
   uint32_t concurrency_max = 0;  // Requests in flight, of the whole process; 0 is no limit.
+  std::vector<LimitId> limits;
+  std::vector<ModelLimit> model_limits;
   [[nodiscard]] bool allows(ModelId model) const noexcept;
 };
 
@@ -163,6 +173,9 @@ struct Limits {
   uint32_t connections_max = 16'384;  // Client connections, whole process.
   uint32_t attempts = 3;              // Upstream attempts per request, of all kinds.
   uint32_t concurrency_max = 0;       // Requests in flight upstream, whole process; 0 is no limit.
+  // Subjects that limits count for at one time; beyond it new ones share counts.
+  uint32_t subjects_max = 65'536;
+  std::string bank_file;  // Keeps the counts over a restart; "" keeps them in memory.
   bool operator==(const Limits&) const = default;
 };
 
@@ -211,7 +224,15 @@ struct Snapshot {
   std::vector<Upstream> upstreams;           // Indexed by UpstreamId.
   std::vector<Model> models;                 // Indexed by ModelId, in file order.
   std::vector<Key> keys;                     // Indexed by KeyId.
-  std::vector<std::string> tenants;          // Indexed by TenantId; [0] is "default".
+  std::vector<Tenant> tenants;               // Indexed by TenantId; [0] is "default".
+  std::vector<LimitRule> limit_rules;        // Indexed by LimitId.
+  std::vector<LimitId> gateway_limits;
+  std::vector<LimitId> ip_limits;
+  std::optional<RedisSettings> redis;
+  std::optional<JournalSettings> journal;
+  // Whose word on where a request came from is believed (Forwarded, X-Forwarded-For).
+  std::vector<AddressRange> trusted_proxies;
+  bool proxy_protocol = false;  // The listener expects the PROXY protocol, version 2.
   // With aliases. Names with a `*` stand in `wildcards` instead, the longest first.
   absl::flat_hash_map<std::string, ModelId> models_by_name;
   std::vector<Wildcard> wildcards;

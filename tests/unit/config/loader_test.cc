@@ -38,7 +38,8 @@ TEST(Loader, defaults_are_those_of_the_snapshot) {
   EXPECT_EQ(snapshot->forward_headers,
             (std::vector<std::string>{"idempotency-key", "traceparent", "tracestate", "baggage",
                                       "openai-beta"}));
-  EXPECT_EQ(snapshot->tenants, std::vector<std::string>{"default"});
+  ASSERT_EQ(snapshot->tenants.size(), 1u);
+  EXPECT_EQ(snapshot->tenants[0].name, "default");
 }
 
 TEST(Loader, ids_follow_the_file_and_are_found_by_name) {
@@ -64,7 +65,7 @@ TEST(Loader, ids_follow_the_file_and_are_found_by_name) {
   const Key& key = snapshot->key(id);
   EXPECT_EQ(key.name, "k");
   EXPECT_TRUE(key.allows(b));
-  EXPECT_EQ(snapshot->tenants.at(key.tenant.value), "t");
+  EXPECT_EQ(snapshot->tenants.at(key.tenant.value).name, "t");
   EXPECT_FALSE(snapshot->keys[1].allows(b));
   EXPECT_EQ(snapshot->keys[1].tenant, TenantId{0});
 }
