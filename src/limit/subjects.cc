@@ -75,6 +75,12 @@ SubjectTable::SubjectTable(const config::Snapshot& config) : config_(config) {
   for (const config::Model& model : config.models) model_hashes_.push_back(hash_name(model.name));
 }
 
+Subject SubjectTable::of_key_model(LimitId rule, KeyId key, ModelId model) const noexcept {
+  return {
+      .rule = rule,
+      .key = {rule_hashes_[rule.value], join(key_hashes_[key.value], model_hashes_[model.value])}};
+}
+
 SubjectTable::Part SubjectTable::add(const std::vector<LimitId>& rules, uint64_t subject) {
   const Part part{static_cast<uint32_t>(subjects_.size()), static_cast<uint32_t>(rules.size())};
   for (const LimitId rule : rules) {

@@ -57,12 +57,8 @@ class SubjectTable {
   [[nodiscard]] const config::Snapshot& config() const noexcept { return config_; }
   // Of the rules, by LimitId.
   [[nodiscard]] const BankTerms& terms(LimitId rule) const noexcept { return terms_[rule.value]; }
-  // Of names, by id.
-  [[nodiscard]] uint64_t key_hash(KeyId key) const noexcept { return key_hashes_[key.value]; }
-  [[nodiscard]] uint64_t model_hash(ModelId model) const noexcept {
-    return model_hashes_[model.value];
-  }
-  [[nodiscard]] uint64_t rule_hash(LimitId rule) const noexcept { return rule_hashes_[rule.value]; }
+  // Made anew for each request: there are as many as keys and models together.
+  [[nodiscard]] Subject of_key_model(LimitId rule, KeyId key, ModelId model) const noexcept;
 
  private:
   struct Part {
