@@ -157,6 +157,15 @@ void add_proofs(Walk& walk, const Node& item, const KeyDraft& draft, KeyId id, S
   if (!subject.empty()) add(snapshot.keys_by_subject, subject, "certificate_subject");
 }
 
+void add_concurrency_rule(Key& key, Snapshot& snapshot) {
+  key.limits.push_back(LimitId{static_cast<uint32_t>(snapshot.limit_rules.size())});
+  snapshot.limit_rules.push_back({.name = "keys/" + key.name + "/concurrency_max",
+                                  .scope = LimitScope::kKey,
+                                  .measure = LimitMeasure::kConcurrency,
+                                  .most = key.concurrency_max,
+                                  .window = LimitWindow::kNone});
+}
+
 }  // namespace
 
 void read_keys(Walk& walk, const Node& node, Snapshot& snapshot) {
@@ -179,6 +188,7 @@ void read_keys(Walk& walk, const Node& node, Snapshot& snapshot) {
       }
     }
     add_proofs(walk, item, draft, id, snapshot);
+    if (draft.key.concurrency_max > 0) add_concurrency_rule(draft.key, snapshot);
     snapshot.keys.push_back(std::move(draft.key));
   });
 }

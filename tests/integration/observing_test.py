@@ -17,6 +17,8 @@ UNMOVED = {
     # These by operations_test.py and discovery_test.py.
     "sluice_health_checks_total", "sluice_upstream_up", "sluice_ejections_total",
     "sluice_discovery_members", "sluice_discovery_failures_total",
+    # This by limits_test.py.
+    "sluice_limit_refused_total",
     # These by resilience_test.py.
     "sluice_retries_refused_total", "sluice_hedges_total", "sluice_hedge_wasted_tokens_total",
     "sluice_queue_length", "sluice_queue_requests_total", "sluice_queue_wait_seconds",

@@ -79,6 +79,8 @@ class Reservation {
   ~Reservation();
 
   [[nodiscard]] bool is_empty() const noexcept { return charges_ == nullptr; }
+  // RateLimiter::settle(), unless it is empty.
+  void settle(const Use& use, MonoTime now) noexcept;
 
  private:
   friend class RateLimiter;
@@ -192,6 +194,10 @@ class RateLimiter {
   Reservation::Charges* free_charges_ = nullptr;
   uint32_t sweeps_ = 0;
 };
+
+inline void Reservation::settle(const Use& use, MonoTime now) noexcept {
+  if (charges_ != nullptr) limiter_->settle(*this, use, now);
+}
 
 inline Reservation::~Reservation() {
   if (charges_ != nullptr) limiter_->cancel(*this);

@@ -102,6 +102,11 @@ struct alignas(128) UpstreamCells {
   Counter probes;  // Requests let through a half-open breaker.
 };
 
+// What one shard counts for one limit.
+struct alignas(128) LimitCells {
+  CounterSet<LimitMode, kLimitModeNames.size()> refused;
+};
+
 // What the control thread counts for one upstream.
 struct alignas(128) UpstreamWatchCells {
   CounterSet<HealthOutcome, kHealthOutcomeNames.size()> health_checks;
@@ -132,6 +137,7 @@ struct alignas(128) ControlCells {
 struct SnapshotCells {
   std::vector<ModelCells*> models;        // By ModelId; never null.
   std::vector<UpstreamCells*> upstreams;  // By UpstreamId; never null.
+  std::vector<LimitCells*> limits;        // By LimitId; never null.
   ModelCells* other = nullptr;            // Requests whose model is unknown, or not known yet.
 
   [[nodiscard]] ModelCells& model(ModelId id) const noexcept {
@@ -141,6 +147,7 @@ struct SnapshotCells {
   [[nodiscard]] UpstreamCells& upstream(UpstreamId id) const noexcept {
     return *upstreams[id.value];
   }
+  [[nodiscard]] LimitCells& limit(LimitId id) const noexcept { return *limits[id.value]; }
 };
 
 }  // namespace sluice::metrics
