@@ -158,7 +158,7 @@ struct Key {
   uint32_t priority_max = 0;
   uint32_t concurrency_max = 0;  // Requests in flight, of the whole process; 0 is no limit.
   std::vector<LimitId> limits;
-  std::vector<ModelLimit> model_limits;
+  std::vector<ModelLimit> model_limits;  // Sorted by model, those of each model last.
   [[nodiscard]] bool allows(ModelId model) const noexcept;
 };
 
