@@ -439,8 +439,9 @@ class Cluster:
                           self.SLOTS * (index + 1) // masters - 1)
             for node in self.nodes[1:]:
                 self.nodes[0].meet(node)
-            wait_until(lambda: all(int(n.cluster_fields()["cluster_known_nodes"]) == len(self.nodes)
-                                   for n in self.nodes), "the nodes know each other")
+            count = str(len(self.nodes))
+            wait_until(lambda: all(node.cluster_fields()["cluster_known_nodes"] == count
+                                   for node in self.nodes), "the nodes know each other")
             for index, node in enumerate(self.nodes[masters:]):
                 wait_until(lambda n=node, m=self.masters[index % masters]:
                            n.call("CLUSTER", "REPLICATE", m.id) == "OK", "a replica has begun")
