@@ -369,7 +369,7 @@ class Sentinel:
                    for server in self.servers[1:])
 
     def wait_until_settled(self):
-        """Until every Sentinel knows all servers and all Sentinels, so that a failover can begin."""
+        """Until every Sentinel knows all others and the replicas: then a failover can begin."""
         def knows_all(sentinel):
             view = sentinel.view(self.name)
             return (view["flags"] == "master"
