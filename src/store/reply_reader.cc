@@ -41,6 +41,8 @@ ReplyReader::ReplyReader() : tree_(std::make_unique<Tree>()) {
   // The library keeps the pointer.
   static redisReplyObjectFunctions makers = {
       .createString = [](const redisReadTask* task, char* bytes, size_t count) -> void* {
+        // The library skips two bytes behind a text without a look at them.
+        if (bytes[count] != '\r' || bytes[count + 1] != '\n') return nullptr;
         RedisReply& place = Tree::of(task).place(task);
         place.kind = kind_of(task->type);
         place.text.assign(bytes, count);
