@@ -17,14 +17,17 @@ RedisFleet::RedisFleet(WireParts& parts, RedisFigures& figures)
       gate_(parts.ring.ready()),
       gone_(parts.ring.ready()),
       refresh_wanted_(parts.ring.ready()),
-      refresh_pause_(parts.ring.ready(), parts.ring.timers()) {}
+      look_pause_(parts.ring.ready(), parts.ring.timers()) {}
 
 RedisFleet::~RedisFleet() = default;
 
 void RedisFleet::start() {
   switch (parts_.options.kind) {
     case RedisOptions::Kind::kStandalone: add_link({.host = "", .port = 0}, &servers_); return;
-    case RedisOptions::Kind::kSentinel: add_link({.host = "", .port = 0}, &sentinels_); return;
+    case RedisOptions::Kind::kSentinel:
+      add_link({.host = "", .port = 0}, &sentinels_);
+      io::start_detached(watch_master(gate_.enter()));
+      return;
     case RedisOptions::Kind::kCluster: io::start_detached(watch_slots(gate_.enter())); return;
   }
 }
@@ -115,6 +118,23 @@ void RedisFleet::on_up(RedisLink& link) {
 
 void RedisFleet::on_down(RedisLink&) { want_refresh(); }
 
+// --- the master of Sentinels ------------------------------------------------------------------
+
+Task<void> RedisFleet::watch_master(shard::Gate::Pass) {
+  RedisLink& link = *links_.front();
+  while (!gone_.is_ready()) {
+    look_pause_.set(Deadline::after(parts_.ring.now(), kMasterLook));
+    co_await io::first_of(&look_pause_, &gone_);
+    if (gone_.is_ready() || !link.is_up()) continue;
+    const uint64_t connected = figures_.connected;
+    const WireResult<RedisEndpoint> named = co_await sentinels_.find(gone_);
+    // A link that was connected anew meanwhile has asked by itself.
+    if (!named || !link.is_up() || figures_.connected != connected) continue;
+    if (*named != link.endpoint()) link.leave("Sentinel names another master");
+  }
+  look_pause_.clear();
+}
+
 // --- the slots of a cluster -------------------------------------------------------------------
 
 Task<void> RedisFleet::watch_slots(shard::Gate::Pass) {
@@ -125,14 +145,14 @@ Task<void> RedisFleet::watch_slots(shard::Gate::Pass) {
     // Until everybody is reached the map may be an old one.
     const bool is_settled = is_known && is_up();
     pause = is_settled ? kRefreshGap : std::min(pause * 2, RedisClient::kBackoffMax);
-    refresh_pause_.set(Deadline::after(
+    look_pause_.set(Deadline::after(
         parts_.ring.now(),
         pause / 2 + Duration(static_cast<int64_t>(parts_.next_random() %
                                                   static_cast<uint64_t>(pause.count() / 2)))));
-    co_await io::first_of(&refresh_pause_, &gone_);
+    co_await io::first_of(&look_pause_, &gone_);
     if (is_settled) co_await io::first_of(&refresh_wanted_, &gone_);
   }
-  refresh_pause_.clear();
+  look_pause_.clear();
 }
 
 Task<bool> RedisFleet::refresh_slots() {

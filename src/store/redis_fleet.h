@@ -44,11 +44,15 @@ class RedisFleet final : public LinkOwner {
  private:
   // Nodes with slots, and those that keys are moved to.
   static constexpr size_t kLinksMost = 2 * RedisClient::kNodesMost;
+  // Between two questions to Sentinels while the master answers.
+  static constexpr Duration kMasterLook = seconds(1);
   // Between two looks at the slots.
   static constexpr Duration kRefreshGap = milliseconds(100);
 
   void on_up(RedisLink& link) override;
   void on_down(RedisLink& link) override;
+  // Leaves a master that Sentinels do not name any more though it still answers us.
+  Task<void> watch_master(shard::Gate::Pass pass);
   Task<void> watch_slots(shard::Gate::Pass pass);
   Task<bool> refresh_slots();
   void adopt(SlotMap map);
@@ -66,7 +70,7 @@ class RedisFleet final : public LinkOwner {
   shard::Gate gate_;
   io::Event gone_;
   io::Event refresh_wanted_;
-  io::Timer refresh_pause_;
+  io::Timer look_pause_;
   std::vector<std::unique_ptr<RedisLink>> links_;  // Of one server or master: exactly one.
   SlotMap slots_;
   std::vector<RedisLink*> owners_;  // By place in `slots_.masters`; null without room.

@@ -63,6 +63,13 @@ void RedisLink::submit(Parcel parcel) {
   wake_.trigger();
 }
 
+void RedisLink::leave(std::string reason) {
+  if (state_ != State::kUp || is_left_) return;
+  is_left_ = true;
+  fault_ = {.text = std::move(reason)};
+  wake_.trigger();
+}
+
 void RedisLink::withdraw(PendingCall& call) {
   pipeline_.withdraw(call);
   if (pipeline_.has_overdue() && silence_.deadline().is_never()) watch_silence();
@@ -120,6 +127,8 @@ Task<void> RedisLink::run(shard::Gate::Pass) {
     if (identity) {
       const MonoTime begun = ring.now();
       identity_ = *std::move(identity);
+      fault_ = {};
+      is_left_ = false;
       state_ = State::kUp;
       log_.note_up(begun, name(), who(), identity_);
       owner_.on_up(*this);
@@ -153,8 +162,7 @@ void RedisLink::start_send() {
 
 Task<void> RedisLink::serve() {
   net::Stream& stream = wire_->stream;
-  fault_ = {};
-  for (;;) {
+  while (!is_left_) {
     wake_.reset();
     start_send();
     stream.start_receive();

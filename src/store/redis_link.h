@@ -55,6 +55,8 @@ class RedisLink {
 
   // Sends the parcel once there is a connection, or fails its slot.
   void submit(Parcel parcel);
+  // Ends the present connection, for a reason in words; another one is made.
+  void leave(std::string reason);
   void withdraw(PendingCall& call);
 
   // Of the last connection, or of the one that is being made.
@@ -93,6 +95,7 @@ class RedisLink {
   State state_ = State::kNew;
   WireFault fault_;
   Duration backoff_ = RedisClient::kBackoffMin;
+  bool is_left_ = false;  // leave() was called, for `fault_`.
   io::Event gone_;
   io::Event wake_;
   io::Timer silence_;

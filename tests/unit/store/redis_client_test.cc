@@ -12,16 +12,6 @@ class RedisClientTest : public RedisWorld {
   int next_ = 0;  // The last server of a test that needs many.
 };
 
-RedisCommand get(const std::string& key) {
-  return {.arguments = {"GET", key}, .key = key, .script = {}};
-}
-
-// Answers GET with the key.
-std::optional<std::string> echo(const Words& words) {
-  if (words[0] != "GET") return std::nullopt;
-  return bulk(words.at(1));
-}
-
 TEST_F(RedisClientTest, it_greets_a_server_and_says_so_once) {
   serve(1);
   RedisClient& client =
@@ -343,61 +333,6 @@ TEST_F(RedisClientTest, of_several_servers_the_one_that_is_a_master_is_used) {
   RedisClient& client = start({.endpoints = {at(1), at(2), at(3)}});
   ASSERT_TRUE(run_until([&] { return client.is_up(); }));
   EXPECT_EQ(call_one(get("a"))->text, "a");
-}
-
-// --- Sentinel ---------------------------------------------------------------------------------
-
-class RedisSentinelTest : public RedisWorld {
- protected:
-  FakeRedis& serve_sentinel(int number) {
-    FakeRedis& sentinel = serve(number);
-    sentinel.answer = [this](const Words& words) -> std::optional<std::string> {
-      if (words[0] != "SENTINEL") return std::nullopt;
-      EXPECT_EQ(words, (Words{"SENTINEL", "GET-MASTER-ADDR-BY-NAME", "main"}));
-      if (master_ == 0) return "*-1\r\n";
-      return "*2\r\n" + bulk(host(master_)) + bulk("6379");
-    };
-    return sentinel;
-  }
-  RedisOptions options() {
-    return {.kind = RedisOptions::Kind::kSentinel, .endpoints = {at(11), at(12)}, .master = "main"};
-  }
-  int master_ = 1;
-};
-
-TEST_F(RedisSentinelTest, a_failover_is_followed) {
-  FakeRedis& old = serve(1);
-  old.answer = echo;
-  serve_sentinel(12);  // 11 is dead.
-  RedisClient& client = start(options());
-  ASSERT_TRUE(run_until([&] { return client.is_up(); }));
-  EXPECT_EQ(client.epoch(), 1u);
-  FakeRedis& promoted = serve(2);
-  promoted.run_id = "bbbbbbbb";
-  promoted.answer = echo;
-  promoted.role = "slave";
-  master_ = 2;
-  old.peers.back()->reset();
-  ASSERT_TRUE(run_until([&] { return !client.is_up(); }));
-  ASSERT_TRUE(run_for(seconds(1)));
-  EXPECT_FALSE(client.is_up());  // Sentinel says so, but it is none yet.
-  promoted.role = "master";
-  ASSERT_TRUE(run_until([&] { return client.is_up(); }));
-  EXPECT_EQ(client.epoch(), 2u);
-  EXPECT_EQ(call_one(get("a"))->text, "a");
-  EXPECT_EQ(promoted.commands.size(), 1u);
-}
-
-TEST_F(RedisSentinelTest, an_unknown_master_is_a_fault_of_configuration) {
-  serve_sentinel(11);
-  serve_sentinel(12);
-  master_ = 0;
-  start(options());
-  ASSERT_TRUE(run_for(seconds(5)));
-  ASSERT_EQ(log_.lines.size(), 1u);
-  EXPECT_EQ(log_.lines[0],
-            "cannot use master `main`: Sentinel 10.0.0.12:6379 knows no master `main`; check "
-            "redis.master; it is tried again");
 }
 
 }  // namespace

@@ -55,6 +55,16 @@ inline std::string bulk(const std::string& text) {
   return "$" + std::to_string(text.size()) + "\r\n" + text + "\r\n";
 }
 
+inline RedisCommand get(const std::string& key) {
+  return {.arguments = {"GET", key}, .key = key, .script = {}};
+}
+
+// Answers GET with the key.
+inline std::optional<std::string> echo(const Words& words) {
+  if (words[0] != "GET") return std::nullopt;
+  return bulk(words.at(1));
+}
+
 // A server that a test plays. Greetings are answered unless `answer` does.
 struct FakeRedis {
   net::Address address;
