@@ -5,6 +5,7 @@
 #include <sluice/usage/usage_filter.h>
 
 #include "block_room.h"
+#include "limit_tap.h"
 #include "outgoing.h"
 
 namespace sluice::exchange {
@@ -166,6 +167,21 @@ class Watchers {
   http::EventFilter* filter;  // Null when every byte passes as it is.
 };
 
+// Where limits of tokens or money may be reached before the answer is over.
+LimitTap make_limit_tap(Search& search, Answer& answer, usage::TokenTap& tap) noexcept {
+  Services& services = search.services();
+  limit::Use begun{.input_tokens = search.admission().demand.input_tokens};
+  double per_token = 0;
+  if (const std::optional<config::Price>& price = answer.route->price) {
+    // Dollars per million are micro-dollars each.
+    per_token = price->output_per_million;
+    begun.micro_dollars =
+        static_cast<int64_t>(static_cast<double>(begun.input_tokens) * price->input_per_million);
+  }
+  return {tap,   services.limiter, search.settlement().reservation(), services.ring,
+          begun, per_token};
+}
+
 // What comes before the commit is bounded by the attempt; a stream that had too much to say before
 // its first content is not.
 Deadline first_token_deadline(Answer& answer, const http::ResponseHead& head) noexcept {
@@ -253,13 +269,18 @@ Task<void> relay_answer(Search& search, Answer& answer, http::RequestBody& body,
   write_head(head, options.is_event_stream, client_framing(head, watchers.filter != nullptr),
              settlement.request_id(),
              services.limiter.views(settlement.reservation(), services.ring.now()), client);
+  LimitTap limit_tap = make_limit_tap(search, answer, watchers.tap);
+  options.tap_may_end =
+      is_tapped && options.is_event_stream && !settlement.reservation().is_empty();
+  http::EventTap* const tap =
+      options.tap_may_end ? static_cast<http::EventTap*>(&limit_tap) : &watchers.tap;
   // An open stream keeps the request only where it may be needed once more.
   if (!options.may_resume) body.release();
   for (;;) {
     Part part(search, answer, options);
     const relay::RelayResult result = co_await relay::relay_body(
         part.lease->stream, std::move(part.first), client, watchers.filter,
-        is_tapped ? &watchers.tap : nullptr, services.blocks, options);
+        is_tapped ? tap : nullptr, services.blocks, options);
     part.end(search, answer, result, watchers.tap.usage(), options.is_event_stream);
     if (is_tapped) settlement.note_usage(watchers.tap.usage());
     settlement.note_relay(result);

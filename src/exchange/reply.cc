@@ -302,6 +302,9 @@ relay::BrokenEvents broken_events() noexcept {
       .total_late =
           "data: {\"error\":{\"message\":\"The request took longer than it may.\","
           "\"type\":\"timeout_error\",\"param\":null,\"code\":\"total_timeout\"}}\n\n",
+      .tap_ended =
+          "data: {\"error\":{\"message\":\"The answer has used up what a limit allows.\","
+          "\"type\":\"insufficient_quota\",\"param\":null,\"code\":\"insufficient_quota\"}}\n\n",
   };
 }
 

@@ -49,6 +49,9 @@ std::optional<Error> error_of(relay::RelayEnd end) noexcept {
       return Error{ErrorCode::kFirstTokenTimeout, Side::kUpstream, Retry::kNever, "no content"};
     case RelayEnd::kTotalLate:
       return Error{ErrorCode::kTotalTimeout, Side::kUpstream, Retry::kNever, "not whole in time"};
+    case RelayEnd::kTapEnded:
+      return Error{ErrorCode::kInsufficientQuota, Side::kDownstream, Retry::kNever,
+                   "a limit's end"};
     case RelayEnd::kDownstreamLost:
       return Error{ErrorCode::kDownstreamLost, Side::kDownstream, Retry::kNever, "client left"};
     case RelayEnd::kDownstreamStalled:

@@ -1,4 +1,5 @@
-// Limits of a request, from the client's side: who is refused, what it is told, and what is charged.
+// Limits of a request, from the client's side: who is refused, what it is told, and what is
+// charged.
 #include "served_stage.h"
 
 namespace sluice::sim {
@@ -9,15 +10,17 @@ std::string key(std::string_view name) {
 }
 std::string keys(std::string_view limits) {
   return "models:\n  - {name: m, routes: [{upstream: a}]}\n  - {name: n, routes: [{upstream: a}]}\n"
-         "keys:\n  - {name: app, secret: sk-app-0123456789abcdef, " + std::string(limits) + "}\n"
+         "keys:\n  - {name: app, secret: sk-app-0123456789abcdef, " +
+         std::string(limits) +
+         "}\n"
          "  - {name: free, secret: sk-free-0123456789abcdef}\n";
 }
 
 class Charging : public ServedStage {
  protected:
   // Asks, is answered by the server with `body`, and returns what the client got.
-  Answer ask_and_answer(const std::string& fields = key("app"),
-                        const std::string& body = "{}", const std::string& model = "m") {
+  Answer ask_and_answer(const std::string& fields = key("app"), const std::string& body = "{}",
+                        const std::string& model = "m") {
     StageClient& asked = ask(model, fields);
     EXPECT_TRUE(run_for(milliseconds(2)));
     if (!servers[0].held.empty()) servers[0].finish_one(answer(body));
@@ -114,7 +117,8 @@ TEST_F(Charging, a_spent_budget_is_insufficient_quota) {
   EXPECT_EQ(ask_and_answer(key("app"), usage(20, 40)).status, 200);
   const Answer refused = ask_and_answer();
   EXPECT_EQ(refused.status, 429);
-  EXPECT_NE(refused.body.find("\"type\":\"insufficient_quota\""), std::string::npos) << refused.body;
+  EXPECT_NE(refused.body.find("\"type\":\"insufficient_quota\""), std::string::npos)
+      << refused.body;
   EXPECT_NE(refused.body.find("of $0.05 a day is reached"), std::string::npos) << refused.body;
   shard.expect_clean_end();
 }
@@ -132,8 +136,9 @@ TEST_F(Charging, a_dry_limit_only_tells) {
 }
 
 TEST_F(Charging, a_deployment_at_its_limit_is_passed_over_and_then_429) {
-  start_with({"limits: {requests_per_minute: 1}", "limits: {requests_per_minute: 2}"},
-             "models:\n  - {name: m, strategy: failover, routes: [{upstream: a}, {upstream: b}]}\n");
+  start_with(
+      {"limits: {requests_per_minute: 1}", "limits: {requests_per_minute: 2}"},
+      "models:\n  - {name: m, strategy: failover, routes: [{upstream: a}, {upstream: b}]}\n");
   const auto ask_one = [&] {
     StageClient& asked = ask("m");
     EXPECT_TRUE(run_for(milliseconds(2)));
@@ -170,6 +175,34 @@ TEST_F(Charging, a_client_that_leaves_pays_for_its_prompt) {
   asked.close();
   ASSERT_TRUE(run_for(milliseconds(2)));
   EXPECT_LT(std::stoi(ask_and_answer().header("x-ratelimit-remaining-tokens")), 600);
+  shard.expect_clean_end();
+}
+
+TEST_F(Charging, a_stream_is_counted_while_it_runs_and_ended_where_its_limit_says_so) {
+  start("", keys("limits: {output_tokens_per_minute: 100, reserve: none, stop_streams: true}"));
+  StageClient& asked = client();
+  asked.ask(post(kStream, key("app")));
+  ASSERT_TRUE(run_for(milliseconds(2)));
+  ServerPeer& peer = *servers[0].held.front();
+  peer.send(std::string(kStreamHead));
+  const auto send_events = [&](int count) {
+    for (int i = 0; i < count; ++i) {
+      peer.send(chunk("data: {\"choices\":[{\"delta\":{\"content\":\"a\"}}]}\n\n"));
+    }
+    ASSERT_TRUE(run_for(milliseconds(2)));
+  };
+  send_events(97);
+  // While it runs, others find the room that it has left.
+  EXPECT_EQ(ask_and_answer(key("free")).status, 200);
+  StageClient& other = client();
+  other.ask(post(R"({"model":"m","max_tokens":1})", key("app")));
+  EXPECT_EQ(finish(other).status, 200) << "3 are left";
+  send_events(64);
+  ASSERT_TRUE(run_until([&] { return asked.is_over(); }));
+  const Answer& got = asked.reader.answers()[0];
+  EXPECT_FALSE(got.is_complete) << "no end of body";
+  EXPECT_NE(got.body.find("\"code\":\"insufficient_quota\""), std::string::npos);
+  EXPECT_EQ(ask_and_answer().status, 429);
   shard.expect_clean_end();
 }
 

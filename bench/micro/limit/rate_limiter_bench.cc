@@ -21,9 +21,8 @@ struct Gateway {
   explicit Gateway(int64_t limits, uint32_t keys = 1) {
     config.tenants = {{.name = "default"}};
     for (int64_t i = 0; i < limits; ++i) {
-      config.limit_rules.push_back({.name = "rule" + std::to_string(i),
-                                    .most = uint64_t{1} << 38,
-                                    .length = seconds(60)});
+      config.limit_rules.push_back(
+          {.name = "rule" + std::to_string(i), .most = uint64_t{1} << 38, .length = seconds(60)});
     }
     config.keys.resize(keys);
     for (uint32_t i = 0; i < keys; ++i) {
@@ -35,9 +34,8 @@ struct Gateway {
     }
     config.models.resize(1);
     config.models[0].name = "m";
-    banks = *BankTable::make({.subjects_max = keys * static_cast<uint32_t>(limits) + 1024,
-                              .now = kNow,
-                              .wall = kWall});
+    banks = *BankTable::make(
+        {.subjects_max = keys * static_cast<uint32_t>(limits) + 1024, .now = kNow, .wall = kWall});
     subjects = std::make_unique<SubjectTable>(config);
     limiter = std::make_unique<RateLimiter>(*banks, ShardId{0}, 1);
   }
@@ -97,8 +95,12 @@ void open_subjects(benchmark::State& state) {
     state.counters["record_bytes"] = BankTable::kRecordBytes;
   }
 }
-BENCHMARK(open_subjects)->ArgName("subjects")->Arg(10'000)->Arg(1'000'000)->Iterations(1)->Unit(
-    benchmark::kMillisecond);
+BENCHMARK(open_subjects)
+    ->ArgName("subjects")
+    ->Arg(10'000)
+    ->Arg(1'000'000)
+    ->Iterations(1)
+    ->Unit(benchmark::kMillisecond);
 
 }  // namespace
 }  // namespace sluice::limit
