@@ -133,6 +133,10 @@ void read_limited_model(Walk& walk, const Node& node, ModelLimitDraft& limit) {
 constexpr std::array kModelLimitFields = with_limit_fields(
     std::array{Field<ModelLimitDraft>{"model", read_limited_model, Presence::kRequired}});
 
+void list_model_limit_keys(const std::string& prefix, std::vector<std::string>& names) {
+  names.push_back(prefix + "model");
+}
+
 // After the models that the key may call.
 void read_model_limits(Walk& walk, const Node& node, KeyDraft& draft) {
   read_list(walk, node, kModelLimitsMax, [&](const Node& item, size_t) {
@@ -171,10 +175,8 @@ constexpr std::array kKeyFields = {
     Field<KeyDraft>{"weight", read_key_number<&Key::weight, 1, 1000>},
     Field<KeyDraft>{"priority_max", read_key_number<&Key::priority_max, 0, 255>},
     Field<KeyDraft>{"concurrency_max", read_key_number<&Key::concurrency_max, 0, 1'000'000>},
-    Field<KeyDraft>{"limits", read_own_limits<&KeyDraft::limit_set>, Presence::kOptional,
-                    list_limit_keys},
-    Field<KeyDraft>{"model_limits", read_model_limits, Presence::kOptional,
-                    list_section<kModelLimitFields>}};
+    Field<KeyDraft>{"limits", read_own_limits<&KeyDraft::limit_set>},
+    Field<KeyDraft>{"model_limits", read_model_limits, Presence::kOptional, list_model_limit_keys}};
 
 // Tenants that `tenants` does not have get their ids in the order in which keys name them.
 TenantId tenant_of(const std::string& name, NameTable& known, Snapshot& snapshot) {

@@ -141,10 +141,6 @@ void read_limits(Walk& walk, const Node& node, LimitSet& set) {
   check_limit_set(walk, node, set);
 }
 
-void list_limit_keys(const std::string& prefix, std::vector<std::string>& names) {
-  list_keys(kSetFields, prefix, names);
-}
-
 std::vector<LimitId> add_rules(Walk& walk, const Node& at, const LimitSet& set, LimitScope scope,
                                std::string_view owner, Snapshot& snapshot) {
   std::vector<LimitId> ids;

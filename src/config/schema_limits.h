@@ -86,9 +86,9 @@ template <class T, size_t N>
 // What no field of the set at `node` can judge alone.
 void check_limit_set(Walk& walk, const Node& node, const LimitSet& set);
 
-// A section `limits` of a key, tenant, model or upstream.
+// A section `limits` of a key, tenant, model or upstream. Its keys are listed once, as those of
+// `rate_limits`.
 void read_limits(Walk& walk, const Node& node, LimitSet& set);
-void list_limit_keys(const std::string& prefix, std::vector<std::string>& names);
 
 template <auto Member>
 inline constexpr auto read_own_limits =

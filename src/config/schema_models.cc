@@ -195,8 +195,7 @@ constexpr std::array kModelFields = {
                       list_recovery_keys},
     Field<ModelDraft>{"max_output_tokens",
                       read_number<&Model::max_output_tokens, 1, kOutputTokensMax>},
-    Field<ModelDraft>{"limits", read_own_limits<&ModelDraft::limit_set>, Presence::kOptional,
-                      list_limit_keys},
+    Field<ModelDraft>{"limits", read_own_limits<&ModelDraft::limit_set>},
     Field<ModelDraft>{"ping", read_switched_duration<&Model::ping, kPingMin, kHour>}};
 
 void read_model(Walk& walk, const Node& item, ModelDraft& model, const Snapshot& snapshot) {

@@ -24,8 +24,7 @@ void read_parent(Walk& walk, const Node& node, TenantDraft& tenant) {
 constexpr std::array kTenantFields = {
     Field<TenantDraft>{"name", read_label<&TenantDraft::name>, Presence::kRequired},
     Field<TenantDraft>{"parent", read_parent},
-    Field<TenantDraft>{"limits", read_own_limits<&TenantDraft::limit_set>, Presence::kOptional,
-                       list_limit_keys}};
+    Field<TenantDraft>{"limits", read_own_limits<&TenantDraft::limit_set>}};
 
 // A tenant whose parent may stand further down; resolved once all names are known.
 struct Child {
@@ -48,6 +47,7 @@ std::string chain_text(const std::vector<Tenant>& tenants, uint32_t first) {
   TenantId next = tenants[first].parent;
   for (uint32_t i = 0; next.is_valid() && i < kTenantDepthMost; ++i) {
     text += fmt::format(" -> {}", tenants[next.value].name);
+    if (next.value == first) break;
     next = tenants[next.value].parent;
   }
   return text;
