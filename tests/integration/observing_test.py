@@ -24,6 +24,8 @@ UNMOVED = {
     "sluice_queue_length", "sluice_queue_requests_total", "sluice_queue_wait_seconds",
     "sluice_breaker_state", "sluice_breaker_opened_total", "sluice_cooldowns_total",
     "sluice_probes_total",
+    # Only where limits count tokens.
+    "sluice_prompt_estimate_error_ratio",
     # These by tls_test.py and tls_upstream_test.py.
     "sluice_tls_handshakes_total", "sluice_upstream_tls_handshakes_total",
 }

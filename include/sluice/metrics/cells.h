@@ -61,6 +61,12 @@ struct alignas(128) ModelCells {
   void count_request(Endpoint endpoint, uint16_t status) noexcept {
     requests[static_cast<size_t>(endpoint)][code_index(status)].add();
   }
+  // `ratio` is usage::estimate_error() of what was set aside for a prompt.
+  void record_prompt_error(double ratio) noexcept {
+    constexpr double kMost = 1000;
+    const double told = ratio < kMost ? ratio : kMost;
+    prompt_estimate_error.record(Duration(static_cast<int64_t>(told * 1e9)));
+  }
 
   std::array<std::array<Counter, kCodeNames.size()>, kEndpointNames.size()> requests;
   RequestHistogram request_duration;
@@ -73,6 +79,7 @@ struct alignas(128) ModelCells {
   Gauge queue_length;
   RequestHistogram queue_wait;
   CounterSet<QueueOutcome, kQueueOutcomeNames.size()> queue_outcomes;
+  RatioHistogram prompt_estimate_error;
 };
 
 // What one shard counts for one upstream.

@@ -72,6 +72,7 @@ Moves model_moves() {
       {"sluice_queue_length", [](auto& s) { s.model().queue_length.add(); }},
       {"sluice_queue_requests_total",
        [](auto& s) { s.model().queue_outcomes[QueueOutcome::kFull].add(); }},
+      {"sluice_prompt_estimate_error_ratio", [](auto& s) { s.model().record_prompt_error(0.12); }},
       {"sluice_queue_wait_seconds", [](auto& s) { s.model().queue_wait.record(milliseconds(20)); }},
   };
 }
