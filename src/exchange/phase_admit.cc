@@ -110,7 +110,13 @@ Outcome<Admission> admit(Services& services, Generation& generation, const http:
   admission->prompt_tokens = body->size() / kBytesPerToken;
   admission->expected_tokens =
       admission->prompt_tokens + envelope.output_tokens_max().value_or(kUsualAnswerTokens);
-  if (!generation.subjects.is_empty()) admission->demand = demand_of(generation, *admission);
+  if (!generation.subjects.is_empty()) {
+    admission->prompt_estimate = usage::estimate_prompt(*body);
+    admission->prompt_tokens =
+        generation.flows[admission->model.value]->prompts.apply(admission->prompt_estimate);
+    admission->demand = demand_of(generation, *admission);
+    settlement.note_demand(admission->demand, admission->prompt_estimate);
+  }
   admission->priority = read_priority(head, principal);
   settlement.note_priority(admission->priority);
   return admission;

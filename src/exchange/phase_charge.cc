@@ -60,14 +60,14 @@ Refusal to_refusal(const limit::Decision& decision) noexcept {
 }  // namespace
 
 limit::Demand demand_of(const Generation& generation, const Admission& admission) noexcept {
+  using config::Reserve;
   const config::Model& model = generation.config.model(admission.model);
-  const int64_t most =
-      to_amount(admission.envelope.output_tokens_max().value_or(uint64_t{model.max_output_tokens}));
   limit::Demand demand{.input_tokens = to_amount(admission.prompt_tokens)};
-  demand.output_tokens[static_cast<size_t>(config::Reserve::kMax)] = most;
-  demand.output_tokens[static_cast<size_t>(config::Reserve::kP95)] =
-      std::min(most, to_amount(generation.flows[admission.model.value]->usual_output(most)));
-  for (size_t i = 0; i < demand.micro_dollars.size(); ++i) {
+  for (const Reserve reserve : {Reserve::kMax, Reserve::kP95, Reserve::kNone}) {
+    const auto i = static_cast<size_t>(reserve);
+    demand.output_tokens[i] = to_amount(usage::reserve_output(
+        reserve, admission.envelope.output_tokens_max(), model.max_output_tokens,
+        generation.flows[admission.model.value]->outputs));
     demand.micro_dollars[i] = dearest(model, demand.input_tokens, demand.output_tokens[i]);
   }
   return demand;
@@ -80,7 +80,6 @@ std::optional<Outcome<void>> charge_at_once(Services& services, Generation& gene
       generation.subjects, {admission.key, admission.tenant, admission.model}, admission.demand,
       services.ring.now(), settlement.reservation());
   settlement.note_limits(decision);
-  settlement.note_demand(admission.demand);
   switch (decision.verdict) {
     case Verdict::kGranted: return Outcome<void>{};
     case Verdict::kAskLedger: return std::nullopt;

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include <fmt/format.h>
+
 #include <sluice/usage/price.h>
 
 namespace sluice::exchange {
@@ -103,6 +105,11 @@ void Settlement::note_limits(const limit::Decision& decision) noexcept {
     record_.limit.assign(rule.name);
   };
   if (decision.dry != nullptr) count(*decision.dry, metrics::LimitMode::kDry);
+  if (decision.is_first_dry && decision.dry->is_soft) {
+    services_.log.write(LogLevel::kWarn, "limits",
+                        fmt::format("the soft budget `{}` is spent; key `{}`, tenant `{}`",
+                                    decision.dry->name, record_.key.view(), record_.tenant.view()));
+  }
   if (decision.verdict == limit::Decision::Verdict::kRefused) {
     count(*decision.rule, metrics::LimitMode::kEnforced);
   }
@@ -189,6 +196,7 @@ void Settlement::settle_usage() noexcept {
   if (queue_ != nullptr && used > 0) {
     queue_->correct(tenant_, record_.priority, record_.weight, charged_tokens_, used);
   }
+  learn();
   services_.cells.usage[source].add();
   if (usage_.partial) services_.cells.usage_partial.add();
 }
@@ -213,6 +221,17 @@ limit::Use Settlement::used() const noexcept {
             .value_or(0));
   }
   return use;
+}
+
+// How far the estimates were off, for the next ones.
+void Settlement::learn() noexcept {
+  if (usage_.source != usage::UsageSource::kReported || usage_.partial) return;
+  ModelFlow& flow = *generation_.flows[model_.value];
+  if (usage_.output) flow.outputs.observe(*usage_.output);
+  if (prompt_estimate_ == 0 || !usage_.input || *usage_.input == 0) return;
+  generation_.cells.model(model_).record_prompt_error(
+      usage::estimate_error(flow.prompts.apply(prompt_estimate_), *usage_.input));
+  flow.prompts.observe(prompt_estimate_, *usage_.input);
 }
 
 void Settlement::settle_limits() noexcept {

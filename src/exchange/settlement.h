@@ -40,7 +40,10 @@ class Settlement {
   // What the limits were charged, corrected when all is settled by what was used; given back if
   // nobody was reached. `demand` stands for what is not known then.
   [[nodiscard]] limit::Reservation& reservation() noexcept { return reservation_; }
-  void note_demand(const limit::Demand& demand) noexcept { demand_ = demand; }
+  void note_demand(const limit::Demand& demand, uint64_t prompt_estimate) noexcept {
+    demand_ = demand;
+    prompt_estimate_ = prompt_estimate;
+  }
   void note_limits(const limit::Decision& decision) noexcept;
   // Phases 4 and 5.
   // Of the process and of the model, held from the first attempt on until all is settled.
@@ -72,6 +75,7 @@ class Settlement {
  private:
   void settle_usage() noexcept;
   void settle_limits() noexcept;
+  void learn() noexcept;
   [[nodiscard]] limit::Use used() const noexcept;
   void settle_metrics(Duration duration) noexcept;
   [[nodiscard]] bool client_has_left() const noexcept;
@@ -90,6 +94,7 @@ class Settlement {
   TenantId tenant_;
   limit::Reservation reservation_;
   limit::Demand demand_;
+  uint64_t prompt_estimate_ = 0;
   limit::Place process_place_;
   limit::Place model_place_;
   const config::Route* route_ = nullptr;

@@ -44,6 +44,7 @@ Worker::Worker(io::Ring& ring, WorkerParts parts)
                 .waiting_room = waiting_room_,
                 .limiter = limiter_,
                 .grants = grants_,
+                .log = *parts_.log,
                 .control_ring = parts_.control_ring},
       sweep_timer_(ring.ready(), ring.timers()),
       gate_(ring.ready()),

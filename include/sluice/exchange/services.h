@@ -2,6 +2,7 @@
 #pragma once
 
 #include <sluice/base/byte_budget.h>
+#include <sluice/base/log.h>
 #include <sluice/crypto/random.h>
 #include <sluice/exchange/generation.h>
 #include <sluice/exchange/grant_room.h>
@@ -28,6 +29,7 @@ struct Services {
   WaitingRoom& waiting_room;
   limit::RateLimiter& limiter;
   GrantRoom& grants;
+  Logger& log;                       // Must not block.
   io::Ring* control_ring = nullptr;  // Woken when many records wait; null in tests.
   Generation* generation = nullptr;  // The present one; exchanges pin it when they begin.
   bool is_draining = false;

@@ -16,6 +16,7 @@
 #include <sluice/resilience/retry_policy.h>
 #include <sluice/route/deployment_stats.h>
 #include <sluice/upstream/shard_messages.h>
+#include <sluice/usage/token_estimate.h>
 
 namespace sluice::exchange {
 
@@ -47,14 +48,14 @@ struct Deployment {
 struct ModelFlow {
   ModelFlow(const config::Model& model, metrics::ModelCells& model_cells, uint32_t shards) noexcept;
   void follow(const config::Model& model, uint32_t shards) noexcept;
-  // What most answers stay below, by those that were seen; `most` before there were enough.
-  [[nodiscard]] uint64_t usual_output(uint64_t most) const noexcept { return most; }
 
   std::string name;
   resilience::RetryBudget budget;
   std::unique_ptr<resilience::HedgePolicy> hedge;  // Null until a configuration hedges.
   limit::WaitQueue queue;
   limit::WaitTimes wait_times;
+  usage::PromptCalibration prompts;
+  usage::OutputQuantile outputs;
   metrics::ModelCells& cells;
 };
 

@@ -112,8 +112,9 @@ struct Decision {
   microseconds retry_after{};
   bool is_too_large = false;  // It asks for more than the whole limit.
   LimitView view;             // Of `rule`.
-  // A rule without force that would have refused.
+  // A rule without force that would have refused, and whether for the first time in its window.
   const config::LimitRule* dry = nullptr;
+  bool is_first_dry = false;
 };
 
 // Each shard spends from leases, parts of what the banks hold: what is not leased cannot be spent,
