@@ -123,6 +123,12 @@ Gateway::Step Gateway::open_ports() {
 Gateway::Step Gateway::open_control() {
   budget_ = std::make_unique<ByteBudget>(loaded_.snapshot->limits.byte_budget);
   registry_ = std::make_unique<metrics::Registry>(shard_count_);
+  auto banks = limit::BankTable::make({.subjects_max = loaded_.snapshot->limits.subjects_max,
+                                       .file = loaded_.snapshot->limits.bank_file,
+                                       .now = clock_.now(),
+                                       .wall = clock_.wall()});
+  if (!banks) return std::unexpected(std::move(banks.error()));
+  banks_ = std::move(*banks);
   std::vector<control::RecordLogs::Source> sources;
   for (uint32_t i = 0; i < shard_count_; ++i) {
     seats_.push_back(std::make_unique<Seat>(clock_, registry_->shard(ShardId{i})));
@@ -172,6 +178,7 @@ Gateway::Step Gateway::start_shards() {
                               .link = &seats_[i]->link,
                               .control_ring = ring_.get(),
                               .budget = budget_.get(),
+                              .banks = banks_.get(),
                               .cells = &registry_->shard(ShardId{i}),
                               .records = &seats_[i]->records,
                               .log = &seats_[i]->log,

@@ -209,6 +209,15 @@ void add_proofs(Walk& walk, const Node& item, const KeyDraft& draft, KeyId id, S
   if (!subject.empty()) add(snapshot.keys_by_subject, subject, "certificate_subject");
 }
 
+void add_concurrency_rule(Key& key, Snapshot& snapshot) {
+  key.limits.push_back(LimitId{static_cast<uint32_t>(snapshot.limit_rules.size())});
+  snapshot.limit_rules.push_back({.name = "keys/" + key.name + "/concurrency_max",
+                                  .scope = LimitScope::kKey,
+                                  .measure = LimitMeasure::kConcurrency,
+                                  .most = key.concurrency_max,
+                                  .window = LimitWindow::kNone});
+}
+
 void add_limits(Walk& walk, const Node& item, KeyDraft& draft, Snapshot& snapshot) {
   Key& key = draft.key;
   key.limits = add_rules(walk, item, draft.limit_set, LimitScope::kKey,
@@ -221,6 +230,7 @@ void add_limits(Walk& walk, const Node& item, KeyDraft& draft, Snapshot& snapsho
       key.model_limits.push_back({limit.model, id});
     }
   }
+  if (key.concurrency_max > 0) add_concurrency_rule(key, snapshot);
 }
 
 }  // namespace

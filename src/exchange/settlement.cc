@@ -49,6 +49,9 @@ std::optional<Error> error_of(relay::RelayEnd end) noexcept {
       return Error{ErrorCode::kFirstTokenTimeout, Side::kUpstream, Retry::kNever, "no content"};
     case RelayEnd::kTotalLate:
       return Error{ErrorCode::kTotalTimeout, Side::kUpstream, Retry::kNever, "not whole in time"};
+    case RelayEnd::kTapEnded:
+      return Error{ErrorCode::kInsufficientQuota, Side::kDownstream, Retry::kNever,
+                   "a limit's end"};
     case RelayEnd::kDownstreamLost:
       return Error{ErrorCode::kDownstreamLost, Side::kDownstream, Retry::kNever, "client left"};
     case RelayEnd::kDownstreamStalled:
@@ -93,13 +96,16 @@ void Settlement::note_model(ModelId model, bool is_stream) noexcept {
   record_.is_stream = is_stream;
 }
 
-bool Settlement::take_key_place(KeyId key) noexcept {
-  PlaceBank* const bank = key.is_valid() ? generation_.key_places(key) : nullptr;
-  if (bank == nullptr) return true;
-  std::optional<limit::Place> place = limit::take_place(*bank, services_.waiting_room.waker());
-  if (!place) return false;
-  key_place_ = std::move(*place);
-  return true;
+void Settlement::note_limits(const limit::Decision& decision) noexcept {
+  const auto count = [this](const config::LimitRule& rule, metrics::LimitMode mode) {
+    const auto index = static_cast<uint32_t>(&rule - generation_.config.limit_rules.data());
+    generation_.cells.limit(LimitId{index}).refused[mode].add();
+    record_.limit.assign(rule.name);
+  };
+  if (decision.dry != nullptr) count(*decision.dry, metrics::LimitMode::kDry);
+  if (decision.verdict == limit::Decision::Verdict::kRefused) {
+    count(*decision.rule, metrics::LimitMode::kEnforced);
+  }
 }
 
 void Settlement::note_wait(Duration waited, limit::WaitQueue& queue, uint64_t tokens) noexcept {
@@ -187,6 +193,34 @@ void Settlement::settle_usage() noexcept {
   if (usage_.partial) services_.cells.usage_partial.add();
 }
 
+// What is not known counts as it was estimated: a client that leaves early, or an upstream that
+// says nothing, must not make requests free.
+limit::Use Settlement::used() const noexcept {
+  const bool has_answer = route_ != nullptr && record_.status == 200;
+  if (!has_answer && !client_has_left()) return {};
+  limit::Use use{.input_tokens = demand_.input_tokens};
+  if (usage_.input) use.input_tokens = static_cast<int64_t>(*usage_.input);
+  if (usage_.output) {
+    use.output_tokens = static_cast<int64_t>(*usage_.output);
+  } else if (has_answer && !client_has_left()) {
+    use.output_tokens = demand_.output_tokens[static_cast<size_t>(config::Reserve::kP95)];
+  }
+  if (route_ != nullptr && route_->price) {
+    use.micro_dollars = record_.cost_micro_dollars.value_or(
+        usage::cost_micro_dollars({.input = static_cast<uint64_t>(use.input_tokens),
+                                   .output = static_cast<uint64_t>(use.output_tokens)},
+                                  *route_->price)
+            .value_or(0));
+  }
+  return use;
+}
+
+void Settlement::settle_limits() noexcept {
+  if (reservation_.is_empty()) return;
+  if (record_.attempts == 0) return services_.limiter.cancel(reservation_);
+  services_.limiter.settle(reservation_, used(), services_.ring.now());
+}
+
 void Settlement::settle_metrics(Duration duration) noexcept {
   metrics::ShardCells& shard = services_.cells;
   metrics::ModelCells& cells = generation_.cells.model(model_);
@@ -213,6 +247,7 @@ Settlement::~Settlement() {
   services_.cells.bytes_received[metrics::PeerSide::kDownstream].add(traffic.received);
   services_.cells.bytes_sent[metrics::PeerSide::kDownstream].add(traffic.sent);
   settle_usage();
+  settle_limits();
   settle_metrics(duration);
   if (!generation_.config.access_log.enabled) return;
   record_.duration_us = us(duration);

@@ -7,9 +7,9 @@
 #include <cstdlib>
 #include <new>
 
-namespace sluice::support {
+#include "allocations.h"
 
-inline thread_local uint64_t allocations = 0;
+namespace sluice::support {
 
 inline void* counted_malloc(size_t bytes) noexcept {
   ++allocations;

@@ -163,7 +163,7 @@ struct Limits {
   uint32_t connections_max = 16'384;  // Client connections, whole process.
   uint32_t attempts = 3;              // Upstream attempts per request, of all kinds.
   uint32_t concurrency_max = 0;       // Requests in flight upstream, whole process; 0 is no limit.
-  // Subjects that limits count for at one time; beyond it new ones share counts.
+  // Subjects that limits count for at one time; beyond it new ones are refused.
   uint32_t subjects_max = 65'536;
   std::string bank_file;  // Keeps the counts over a restart; "" keeps them in memory.
   bool operator==(const Limits&) const = default;

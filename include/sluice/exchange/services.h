@@ -4,11 +4,13 @@
 #include <sluice/base/byte_budget.h>
 #include <sluice/crypto/random.h>
 #include <sluice/exchange/generation.h>
+#include <sluice/exchange/grant_room.h>
 #include <sluice/exchange/waiting_room.h>
 #include <sluice/io/block_pool.h>
 #include <sluice/io/ring.h>
 #include <sluice/json/envelope_reader.h>
 #include <sluice/json/field_reader.h>
+#include <sluice/limit/rate_limiter.h>
 #include <sluice/metrics/cells.h>
 #include <sluice/telemetry/record_ring.h>
 
@@ -24,6 +26,8 @@ struct Services {
   metrics::ShardCells& cells;
   telemetry::RecordRing& records;
   WaitingRoom& waiting_room;
+  limit::RateLimiter& limiter;
+  GrantRoom& grants;
   io::Ring* control_ring = nullptr;  // Woken when many records wait; null in tests.
   Generation* generation = nullptr;  // The present one; exchanges pin it when they begin.
   bool is_draining = false;

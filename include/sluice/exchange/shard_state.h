@@ -47,6 +47,8 @@ struct Deployment {
 struct ModelFlow {
   ModelFlow(const config::Model& model, metrics::ModelCells& model_cells, uint32_t shards) noexcept;
   void follow(const config::Model& model, uint32_t shards) noexcept;
+  // What most answers stay below, by those that were seen; `most` before there were enough.
+  [[nodiscard]] uint64_t usual_output(uint64_t most) const noexcept { return most; }
 
   std::string name;
   resilience::RetryBudget budget;

@@ -1,0 +1,150 @@
+// The banks of the process: found by key, made when first used, dropped when nothing counts.
+#pragma once
+
+#include <algorithm>
+#include <array>
+#include <atomic>
+#include <bit>
+#include <cstdint>
+#include <expected>
+#include <memory>
+#include <string>
+
+#include <sluice/base/ids.h>
+#include <sluice/limit/bank.h>
+
+namespace sluice::limit {
+
+// Any thread opens and closes; the control thread sweeps. Takes no lock: a record is claimed by a
+// compare-and-swap, and kept while anybody has it open or anything counts in it.
+//
+// As many records as subjects_max, rounded up, are mapped at once, but take memory only when used.
+//
+// With a file, which is mapped, counts outlive the process, also a killed one: what its leases held
+// counts as used. One process at a time has a file.
+class BankTable {
+ public:
+  struct Parts {
+    uint32_t subjects_max = 65'536;
+    std::string file;  // "" is memory.
+    MonoTime now;
+    WallTime wall;
+  };
+  // The error is a sentence with cause and remedy.
+  [[nodiscard]] static std::expected<std::unique_ptr<BankTable>, std::string> make(Parts parts);
+  ~BankTable();
+  BankTable(const BankTable&) = delete;
+  BankTable& operator=(const BankTable&) = delete;
+
+  // Follows the line of the earlier process that had the file.
+  [[nodiscard]] const LimitClock& clock() const noexcept { return clock_; }
+  // Whether the counts of an earlier process were found in the file.
+  [[nodiscard]] bool was_found() const noexcept { return was_found_; }
+
+  // Stays where it is until close(), which is called once for each open(). Null when there is no
+  // record left for a new subject.
+  [[nodiscard]] Bank* open(const BankKey& key, const BankTerms& terms) noexcept;
+  void close(Bank& bank) noexcept;
+  // The same bank if it is open or counts something, without opening it; null otherwise. Control.
+  [[nodiscard]] Bank* find(const BankKey& key) noexcept;
+
+  // That something was taken from `bank`, or asked of it: the next visit sees it.
+  void mark(const Bank& bank) noexcept;
+  // Calls `visit(bank)` for each that was marked since the last visit. Control thread.
+  template <class Visit>
+  void visit_marked(Visit visit) {
+    for (size_t i = 0; i < mark_words_; ++i) {
+      if (marks_[i].load(std::memory_order_relaxed) == 0) continue;
+      for (uint64_t bits = marks_[i].exchange(0); bits != 0; bits &= bits - 1) {
+        visit(records_[i * 64 + static_cast<size_t>(std::countr_zero(bits))]);
+      }
+    }
+  }
+  // Looks at the next `count` records and frees those that nobody has open and in which nothing
+  // counts. Control thread.
+  void sweep(uint32_t count, LimitTime now) noexcept;
+  // Writes down where the time line stands, for the next process. Control thread.
+  void note_time(LimitTime now) noexcept;
+
+  // Whether there is a ledger that grants, by which every bank is set, those to come too. Control.
+  enum class Ledger : uint8_t {
+    kNone,  // Each gateway for itself.
+    kUp,
+    kLost,  // What each rule's on_loss says.
+  };
+  // `gateways` share a limit at most.
+  void set_ledger(Ledger ledger, uint32_t gateways) noexcept;
+  [[nodiscard]] Ledger ledger() const noexcept {
+    return static_cast<Ledger>(mode_.load(std::memory_order_relaxed) & 0xff);
+  }
+  // Calls `visit(bank)` for each that is in use. Control thread; rarely.
+  template <class Visit>
+  void visit_all(Visit visit) {
+    for (size_t i = 0; i < sets_ * kWays; ++i) {
+      const uint64_t id = records_[i].id_.load();
+      if (id != 0 && (id & kProvisional) == 0) visit(records_[i]);
+    }
+  }
+  // Somebody on `shard` waits for the ledger's answer.
+  void ask(ShardId shard) noexcept {
+    asking_[shard.value / 64].fetch_or(uint64_t{1} << shard.value % 64);
+  }
+  [[nodiscard]] bool has_asks() const noexcept {
+    return std::ranges::any_of(asking_, [](const auto& word) { return word.load() != 0; });
+  }
+  // The shards that asked since the last call, a bit each.
+  [[nodiscard]] std::array<uint64_t, 4> take_asking() noexcept {
+    std::array<uint64_t, 4> asking;
+    std::ranges::transform(asking_, asking.begin(), [](auto& word) { return word.exchange(0); });
+    return asking;
+  }
+
+  // Records in use, records in all, and the bytes of one.
+  [[nodiscard]] uint32_t in_use() const noexcept { return in_use_.load(); }
+  [[nodiscard]] uint32_t size() const noexcept { return static_cast<uint32_t>(sets_ * kWays); }
+  static constexpr size_t kRecordBytes = sizeof(Bank);
+
+ private:
+  // A key's record lies in one of two sets that its hash names.
+  static constexpr size_t kWays = 16;
+  // Attempts to claim a record while others claim one for the same key.
+  static constexpr int kClaimTries = 64;
+  static constexpr int kLooksMost = 1000;
+  // Set in an id while its claim is not yet certain.
+  static constexpr uint64_t kProvisional = uint64_t{1} << 63;
+
+  struct FileHead;
+
+  BankTable() noexcept = default;
+  [[nodiscard]] std::string map_memory(size_t bytes);
+  [[nodiscard]] std::string map_file(const std::string& path, size_t bytes);
+  void take_over(Parts& parts) noexcept;
+  void begin_anew(Parts& parts) noexcept;
+  static void apply(uint32_t mode, Bank& bank) noexcept;
+
+  [[nodiscard]] uint64_t id_of(const BankKey& key) const noexcept;
+  template <class Visit>
+  [[nodiscard]] Bank* first_of_ways(uint64_t id, Visit visit) const noexcept;
+  [[nodiscard]] Bank* find_record(uint64_t id) const noexcept;
+  [[nodiscard]] static bool try_join(Bank& bank, uint64_t id) noexcept;
+  [[nodiscard]] Bank* claim(uint64_t id, const BankKey& key, const BankTerms& terms) noexcept;
+  [[nodiscard]] bool is_doubled(uint64_t id, const Bank* own) const noexcept;
+
+  char* memory_ = nullptr;
+  size_t memory_bytes_ = 0;
+  int fd_ = -1;
+  FileHead* head_ = nullptr;
+  Bank* records_ = nullptr;
+  size_t sets_ = 0;
+  uint64_t seed_ = 0;
+  LimitClock clock_;
+  bool was_found_ = false;
+  size_t swept_ = 0;  // Where the next sweep begins.
+  std::unique_ptr<std::atomic<uint64_t>[]> marks_;
+  size_t mark_words_ = 0;
+  std::array<std::atomic<uint64_t>, 4> asking_{};
+  std::atomic<uint32_t> mode_{0};  // Ledger, and the gateways above it.
+  std::atomic<uint32_t> in_use_{0};
+};
+
+}  // namespace sluice::limit
