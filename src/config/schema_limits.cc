@@ -41,10 +41,11 @@ bool has_amount(const Node& node, Matches matches) {
   });
 }
 
-void check_option(Walk& walk, const Node& node, std::string_view option, bool has_effect,
+template <class Matches>
+void check_option(Walk& walk, const Node& node, std::string_view option, Matches matches,
                   std::string_view needed) {
   const Node* value = find_key(node, option);
-  if (value == nullptr || has_effect) return;
+  if (value == nullptr || has_amount(node, matches)) return;
   const Walk::Step step(walk, option);
   walk.error(*value, fmt::format("has no effect without {}", needed), "remove it, or add one");
 }
@@ -128,11 +129,9 @@ void check_limit_set(Walk& walk, const Node& node, const LimitSet& set) {
   if (!has_amount(node, any)) {
     return walk.error(node, "has no amount", "add one, as `requests_per_minute: 600`");
   }
-  check_option(walk, node, "burst", has_amount(node, requests), "an amount of requests");
-  check_option(walk, node, "reserve", has_amount(node, answers),
-               "an amount of output tokens, all tokens or money");
-  check_option(walk, node, "stop_streams", has_amount(node, settled),
-               "an amount of tokens or money that refuses");
+  check_option(walk, node, "burst", requests, "an amount of requests");
+  check_option(walk, node, "reserve", answers, "an amount of output tokens, all tokens or money");
+  check_option(walk, node, "stop_streams", settled, "an amount of tokens or money that refuses");
   check_soft_budgets(walk, node, set);
 }
 
