@@ -56,6 +56,8 @@ class SpendJournal {
   [[nodiscard]] bool has_records() const noexcept;
   // Books and writes what the shards have recorded. False when there was nothing.
   bool collect(MonoTime now);
+  // Whether a call to the disk runs; not to be destroyed then while `returns` is still turned.
+  [[nodiscard]] bool is_busy() const noexcept { return journal_->is_busy(); }
   // So that the bound `flush` holds.
   [[nodiscard]] Duration tick_max() const noexcept { return parts_.settings.flush / 2; }
   // Books, writes and syncs the rest, when the shards have ended; blocks. Turns no ring: what a
