@@ -25,6 +25,8 @@ constexpr io::BufferLimits kControlBuffers{.hot = 64, .most = 512};
 // 20 ms of 100,000 requests per second; the log of a burst above that is cut and counted.
 constexpr uint32_t kRecordsMax = 4'096;
 constexpr uint32_t kLinesMax = 256;
+// Two records an exchange; half of them wake control.
+constexpr uint32_t kSpendMax = 8'192;
 
 int complain(const std::string& sentence) {
   std::fputs(("sluice: " + sentence + "\n").c_str(), stderr);
@@ -55,8 +57,9 @@ int Gateway::run() {
   for (const config::Diagnostic& warning : loaded_.warnings) {
     warnings_.push_back(config::to_string(warning));
   }
-  for (const auto step : {&Gateway::check_machine, &Gateway::open_logs, &Gateway::open_ports,
-                          &Gateway::open_control, &Gateway::start_shards}) {
+  // The journal is read before the ports are open, so that nobody waits for it in a backlog.
+  for (const auto step : {&Gateway::check_machine, &Gateway::open_logs, &Gateway::open_control,
+                          &Gateway::open_ports, &Gateway::start_shards}) {
     const Step outcome = (this->*step)();
     if (!outcome) {
       const int status = complain(outcome.error());
@@ -148,6 +151,7 @@ Gateway::Step Gateway::open_control() {
   returns_ = std::make_unique<io::OffloadReturns>(*ring_);
   config_lane_ = std::make_unique<io::Lane>();
   resolver_ = std::make_unique<net::SystemResolver>(*ring_);
+  if (Step opened = open_journal(); !opened) return opened;
   control_ =
       std::make_unique<control::ControlThread>(control::ControlParts{.ring = *ring_,
                                                                      .returns = *returns_,
@@ -160,7 +164,29 @@ Gateway::Step Gateway::open_control() {
                                                                      .environment = environment_,
                                                                      .config_path = config_path_,
                                                                      .ports = ports_,
+                                                                     .spend = spend_journal_.get(),
                                                                      .signal_fd = signal_fd_});
+  return {};
+}
+
+Gateway::Step Gateway::open_journal() {
+  const auto& settings = loaded_.snapshot->journal;
+  if (!settings) return {};
+  std::vector<control::SpendRing*> rings;
+  for (uint32_t i = 0; i < shard_count_; ++i) {
+    seats_[i]->spend =
+        std::make_unique<control::SpendRing>(kSpendMax, registry_->shard(ShardId{i}).journal_lost);
+    rings.push_back(seats_[i]->spend.get());
+  }
+  auto opened = control::SpendJournal::open({.settings = *settings,
+                                             .rings = std::move(rings),
+                                             .returns = *returns_,
+                                             .calls = file_calls_,
+                                             .clock = clock_,
+                                             .cells = registry_->control(),
+                                             .log = *log_});
+  if (!opened) return std::unexpected(std::move(opened.error()));
+  spend_journal_ = std::move(*opened);
   return {};
 }
 

@@ -91,7 +91,8 @@ Task<void> ControlThread::end_own_tasks() {
 
 bool ControlThread::has_work() const noexcept {
   if (parts_.returns.has_work()) return true;
-  if (parts_.ring.now() - collected_at_ >= kCollectGap && parts_.log_work.has_records()) {
+  if (parts_.ring.now() - collected_at_ >= kCollectGap &&
+      (parts_.log_work.has_records() || (parts_.spend != nullptr && parts_.spend->has_records()))) {
     return true;
   }
   return std::any_of(parts_.ports.begin(), parts_.ports.end(),
@@ -150,9 +151,7 @@ Task<void> ControlThread::tick() {
     merge_deployments();
     watch_certificates();
 
-    const bool is_busy = quiet_ticks_ < kQuietTicks || drain_.has_begun();
-    const Deadline planned =
-        Deadline{ring.now() + (is_busy ? kBusyTick : kIdleTick)}.sooner(drain_.next());
+    const Deadline planned = Deadline{ring.now() + tick_length()}.sooner(drain_.next());
     tick_timer_.set(planned);
     co_await io::first_of(&tick_timer_, &hurried_);
     if (tick_timer_.is_ready()) {
@@ -163,9 +162,16 @@ Task<void> ControlThread::tick() {
   ring.stop();
 }
 
+Duration ControlThread::tick_length() const noexcept {
+  const bool is_busy = quiet_ticks_ < kQuietTicks || drain_.has_begun();
+  const Duration length = is_busy ? kBusyTick : kIdleTick;
+  return parts_.spend == nullptr ? length : std::min(length, parts_.spend->tick_max());
+}
+
 void ControlThread::collect_records() {
   collected_at_ = parts_.ring.now();
   if (parts_.log_work.collect()) quiet_ticks_ = 0;
+  if (parts_.spend != nullptr && parts_.spend->collect(collected_at_)) quiet_ticks_ = 0;
 }
 
 void ControlThread::advance_drain() {
@@ -269,6 +275,11 @@ UpstreamState ControlThread::upstream_state(UpstreamId upstream) const {
   return {.deployment = deployments_.view(upstream),
           .now = parts_.ring.now(),
           .places_in_use = places == nullptr || places->most() == 0 ? 0 : places->in_use()};
+}
+
+SpendState ControlThread::spend_state() const {
+  return {.book = parts_.spend == nullptr ? nullptr : &parts_.spend->book(),
+          .now = parts_.ring.clock().wall()};
 }
 
 bool ControlThread::order(std::string_view upstream, UpstreamOrder order, Duration length,
@@ -441,6 +452,7 @@ void ControlThread::put_in_force(std::unique_ptr<config::Snapshot> snapshot, Pre
     if (contexts.server != nullptr) contexts.server->set_ticket_keys(tickets_.keys());
   }
   const config::Snapshot& present = publisher_.present();
+  if (parts_.spend != nullptr) parts_.spend->book().follow(present.tenants);
   parts_.budget.set_ceiling(present.limits.byte_budget);
   parts_.log_work.apply(present.log, present.access_log);
   const int64_t wall_s = parts_.ring.clock().wall().unix_us / 1'000'000;

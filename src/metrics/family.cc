@@ -230,6 +230,16 @@ void print_control(const Registry& registry, const ScrapeSample&, Samples& sampl
   samples.add({}, (registry.control().*Member).value());
 }
 
+void print_journal_records(const Registry& registry, const ScrapeSample&, Samples& samples) {
+  for (size_t i = 0; i < kJournalRecordNames.size(); ++i) {
+    samples.add({kJournalRecordNames[i]}, registry.control().journal_records.at(i).value());
+  }
+}
+
+void print_journal_lag(const Registry& registry, const ScrapeSample&, Samples& samples) {
+  samples.add({}, static_cast<double>(registry.control().journal_lag_us.value()) / 1e6);
+}
+
 void print_reloads(const Registry& registry, const ScrapeSample&, Samples& samples) {
   for (size_t i = 0; i < kReloadResultNames.size(); ++i) {
     samples.add({kReloadResultNames[i]}, registry.control().config_reloads.at(i).value());
@@ -387,6 +397,16 @@ constexpr Family kProcessFamilies[] = {
      print_dropped<&ShardCells::access_log_dropped, &ControlCells::access_log_dropped>},
     {"sluice_log_dropped_total", "counter", "", "Log lines lost.",
      print_dropped<&ShardCells::log_dropped, &ControlCells::log_dropped>},
+    {"sluice_journal_records_total", "counter", "kind", "Spend records given to the journal.",
+     print_journal_records},
+    {"sluice_journal_records_lost_total", "counter", "",
+     "Spend records that never reached the journal.",
+     print_dropped<&ShardCells::journal_lost, &ControlCells::journal_lost>},
+    {"sluice_journal_errors_total", "counter", "",
+     "Writes and syncs of the journal that the disk refused; each is tried again.",
+     print_control<&ControlCells::journal_errors>},
+    {"sluice_journal_lag_seconds", "gauge", "",
+     "Age of the oldest spend record that is not in the journal's file yet.", print_journal_lag},
     {"sluice_metrics_series_dropped_total", "counter", "",
      "Configured names that got no series of their own and count as other.",
      print_control<&ControlCells::series_dropped>},

@@ -22,6 +22,7 @@
 #include <sluice/control/place_table.h>
 #include <sluice/control/publisher.h>
 #include <sluice/control/shard_port.h>
+#include <sluice/control/spend_journal.h>
 #include <sluice/control/tls_files.h>
 #include <sluice/control/tls_profiles.h>
 #include <sluice/io/offload.h>
@@ -44,7 +45,8 @@ struct ControlParts {
   const config::Environment& environment;
   std::string config_path;
   std::span<ShardPort> ports;
-  int signal_fd = -1;  // A signalfd, not taken over; negative in tests.
+  SpendJournal* spend = nullptr;  // Null without a journal.
+  int signal_fd = -1;             // A signalfd, not taken over; negative in tests.
 };
 
 // Waits for nothing but its ring. How late its ticks run is a metric.
@@ -78,6 +80,7 @@ class ControlThread final : public Operations, public io::TurnHook {
   [[nodiscard]] const config::Snapshot& snapshot() const override { return publisher_.present(); }
 
   [[nodiscard]] UpstreamState upstream_state(UpstreamId upstream) const override;
+  [[nodiscard]] SpendState spend_state() const override;
   bool order(std::string_view upstream, UpstreamOrder order, Duration length,
              std::string_view asked_by) override;
 
@@ -115,6 +118,8 @@ class ControlThread final : public Operations, public io::TurnHook {
   Task<void> watch_signals();
   void on_signal(uint32_t signal);
   Task<void> tick();
+  // Until the next tick.
+  [[nodiscard]] Duration tick_length() const noexcept;
   void collect_records();
   void refresh_addresses();
   void watch_certificates();

@@ -54,6 +54,7 @@ struct alignas(128) ShardCells {
   Counter cq_overflows;
   Counter access_log_dropped;
   Counter log_dropped;
+  Counter journal_lost;  // Spend records that found their ring full.
 };
 
 // What one shard counts for one model.
@@ -137,6 +138,10 @@ struct alignas(128) ControlCells {
   Counter access_log_dropped;  // Lines that were drained from a shard but never written.
   Counter log_dropped;
   Counter series_dropped;
+  CounterSet<JournalRecord, kJournalRecordNames.size()> journal_records;
+  Counter journal_lost;  // That the disk had no room for in time.
+  Counter journal_errors;
+  Gauge journal_lag_us;
 };
 
 // The cells of one snapshot on one shard: how an id of the snapshot finds its cells. Handed over

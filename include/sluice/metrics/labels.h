@@ -102,6 +102,9 @@ enum class HealthOutcome : uint8_t {
 inline constexpr std::array<std::string_view, 4> kHealthOutcomeNames = {"passed", "refused",
                                                                         "unreachable", "timeout"};
 
+enum class JournalRecord : uint8_t { kOpened, kSettled };
+inline constexpr std::array<std::string_view, 2> kJournalRecordNames = {"opened", "settled"};
+
 enum class ReloadResult : uint8_t { kSuccess, kFailure };
 inline constexpr std::array<std::string_view, 2> kReloadResultNames = {"success", "failure"};
 
