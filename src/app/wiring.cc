@@ -164,6 +164,7 @@ Gateway::Step Gateway::open_control() {
                                                                      .environment = environment_,
                                                                      .config_path = config_path_,
                                                                      .ports = ports_,
+                                                                     .banks = banks_.get(),
                                                                      .spend = spend_journal_.get(),
                                                                      .signal_fd = signal_fd_});
   return {};
@@ -207,6 +208,7 @@ Gateway::Step Gateway::start_shards() {
                               .banks = banks_.get(),
                               .cells = &registry_->shard(ShardId{i}),
                               .records = &seats_[i]->records,
+                              .spend = seats_[i]->spend.get(),
                               .log = &seats_[i]->log,
                               .first = std::move((*adoptions)[i])};
     auto shard = shard::Shard::start(

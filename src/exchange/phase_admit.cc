@@ -110,7 +110,7 @@ Outcome<Admission> admit(Services& services, Generation& generation, const http:
   admission->prompt_tokens = body->size() / kBytesPerToken;
   admission->expected_tokens =
       admission->prompt_tokens + envelope.output_tokens_max().value_or(kUsualAnswerTokens);
-  if (!generation.subjects.is_empty()) {
+  if (!generation.subjects.is_empty() || services.spend != nullptr) {
     admission->prompt_estimate = usage::estimate_prompt(*body);
     admission->prompt_tokens =
         generation.flows[admission->model.value]->prompts.apply(admission->prompt_estimate);

@@ -53,10 +53,10 @@ struct Admission {
   TenantId tenant;
   uint32_t weight = 1;
   uint32_t priority = 0;
-  uint64_t prompt_estimate = 0;  // By scripts; 0 where nothing is limited.
+  uint64_t prompt_estimate = 0;  // By scripts; 0 where nothing asks for it.
   uint64_t prompt_tokens = 0;    // What the model has made of such estimates; else by thumb.
   uint64_t expected_tokens = 0;  // With what the answer may take.
-  limit::Demand demand;          // Meaningful only when limits are configured.
+  limit::Demand demand;          // Meaningful only with limits or a journal.
   TimeoutWishes timeouts;
 };
 [[nodiscard]] Outcome<Admission> admit(Services& services, Generation& generation,

@@ -33,6 +33,15 @@ metrics::UsageSource source_of(usage::UsageSource source) noexcept {
   return metrics::UsageSource::kUnknown;
 }
 
+usage::SpendSource spend_source_of(usage::UsageSource source) noexcept {
+  switch (source) {
+    case usage::UsageSource::kReported: return usage::SpendSource::kReported;
+    case usage::UsageSource::kCounted: return usage::SpendSource::kCounted;
+    case usage::UsageSource::kUnknown: break;
+  }
+  return usage::SpendSource::kUnknown;
+}
+
 }  // namespace
 
 std::optional<Error> error_of(relay::RelayEnd end) noexcept {
@@ -130,6 +139,7 @@ void Settlement::begin_attempt(UpstreamId upstream, bool fresh) noexcept {
     services_.cells.upstream_retries.add();
   }
   if (record_.attempts == 1 && !fresh) {
+    record_spend(usage::SpendKind::kOpened);
     overhead_ = services_.ring.clock().now() - body_read_at_ - waited_;
   }
   record_.upstream.assign(generation_.config.upstream(upstream).name);
@@ -240,6 +250,40 @@ void Settlement::settle_limits() noexcept {
   services_.limiter.settle(reservation_, used(), services_.ring.now());
 }
 
+void Settlement::record_spend(usage::SpendKind kind) noexcept {
+  if (services_.spend == nullptr) return;
+  usage::SpendRecord record{.at = services_.ring.wall(), .kind = kind};
+  record.key.assign(record_.key.view());
+  record.tenant.assign(record_.tenant.view());
+  record.model.assign(record_.model.view());
+  if (kind == usage::SpendKind::kOpened) {
+    spend_exchange_ = usage::SpendRecord::make_exchange(
+        static_cast<uint16_t>(services_.shard.value), ++services_.exchanges);
+    constexpr auto kUsual = static_cast<size_t>(config::Reserve::kP95);
+    record.input_tokens = static_cast<uint64_t>(demand_.input_tokens);
+    record.output_tokens = static_cast<uint64_t>(demand_.output_tokens[kUsual]);
+    if (demand_.micro_dollars[kUsual] > 0) {
+      record.cost_micro_dollars = static_cast<uint64_t>(demand_.micro_dollars[kUsual]);
+    }
+  } else {
+    record.source = spend_source_of(usage_.source);
+    record.is_partial = usage_.partial;
+    record.input_tokens = usage_.input;
+    record.output_tokens = usage_.output;
+    record.cached_tokens = usage_.cached;
+    record.reasoning_tokens = usage_.reasoning;
+    // What got no answer costs nothing; what has no price has no cost that is known.
+    const bool has_answer = route_ != nullptr && record_.status == 200;
+    if (!has_answer || route_->price) {
+      record.cost_micro_dollars = static_cast<uint64_t>(used().micro_dollars);
+    }
+  }
+  record.exchange = spend_exchange_;
+  services_.spend->push(record);
+  if (services_.control_ring != nullptr && services_.spend->is_due())
+    services_.control_ring->wake();
+}
+
 void Settlement::settle_metrics(Duration duration) noexcept {
   metrics::ShardCells& shard = services_.cells;
   metrics::ModelCells& cells = generation_.cells.model(model_);
@@ -267,6 +311,7 @@ Settlement::~Settlement() {
   services_.cells.bytes_sent[metrics::PeerSide::kDownstream].add(traffic.sent);
   settle_usage();
   settle_limits();
+  if (spend_exchange_ != 0) record_spend(usage::SpendKind::kSettled);
   settle_metrics(duration);
   if (!generation_.config.access_log.enabled) return;
   record_.duration_us = us(duration);

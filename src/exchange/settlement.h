@@ -75,6 +75,8 @@ class Settlement {
  private:
   void settle_usage() noexcept;
   void settle_limits() noexcept;
+  // What the journal is told at dispatch, and at the end.
+  void record_spend(usage::SpendKind kind) noexcept;
   void learn() noexcept;
   [[nodiscard]] limit::Use used() const noexcept;
   void settle_metrics(Duration duration) noexcept;
@@ -95,6 +97,7 @@ class Settlement {
   limit::Reservation reservation_;
   limit::Demand demand_;
   uint64_t prompt_estimate_ = 0;
+  uint64_t spend_exchange_ = 0;  // Of the journal; 0 until it was told.
   limit::Place process_place_;
   limit::Place model_place_;
   const config::Route* route_ = nullptr;

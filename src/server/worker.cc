@@ -45,6 +45,8 @@ Worker::Worker(io::Ring& ring, WorkerParts parts)
                 .limiter = limiter_,
                 .grants = grants_,
                 .log = *parts_.log,
+                .spend = parts_.spend,
+                .shard = parts_.shard,
                 .control_ring = parts_.control_ring},
       sweep_timer_(ring.ready(), ring.timers()),
       gate_(ring.ready()),

@@ -14,8 +14,11 @@
 #include <sluice/limit/rate_limiter.h>
 #include <sluice/metrics/cells.h>
 #include <sluice/telemetry/record_ring.h>
+#include <sluice/usage/spend_record.h>
 
 namespace sluice::exchange {
+
+using SpendRing = telemetry::BasicRing<usage::SpendRecord>;
 
 struct Services {
   io::Ring& ring;
@@ -29,7 +32,10 @@ struct Services {
   WaitingRoom& waiting_room;
   limit::RateLimiter& limiter;
   GrantRoom& grants;
-  Logger& log;                       // Must not block.
+  Logger& log;                 // Must not block.
+  SpendRing* spend = nullptr;  // Null without a journal.
+  ShardId shard;
+  uint64_t exchanges = 0;            // Dispatched so far on this shard.
   io::Ring* control_ring = nullptr;  // Woken when many records wait; null in tests.
   Generation* generation = nullptr;  // The present one; exchanges pin it when they begin.
   bool is_draining = false;

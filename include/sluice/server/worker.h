@@ -48,8 +48,9 @@ struct WorkerParts {
   limit::BankTable* banks = nullptr;
   metrics::ShardCells* cells = nullptr;
   telemetry::RecordRing* records = nullptr;
-  Logger* log = nullptr;          // Must not block.
-  upstream::AdoptSnapshot first;  // Served from the first connection on.
+  exchange::SpendRing* spend = nullptr;  // Null without a journal.
+  Logger* log = nullptr;                 // Must not block.
+  upstream::AdoptSnapshot first;         // Served from the first connection on.
 };
 
 // Built, run and destroyed on its shard's thread. Ends the shard's loop once it has drained.
