@@ -78,8 +78,8 @@ class Requests(unittest.TestCase):
         with Upstream(echo) as closed:
             pass
         limited = keys(("app", "limits: {requests_per_minute: 5}"))
-        with run(closed, limited) as gateway:
-            self.assertEqual(statuses(gateway, 3), [502] * 3)
+        with run(closed, limited, upstream_extra="    breaker: off\n") as gateway:
+            self.assertEqual(statuses(gateway, 8), [502] * 8)
             with Upstream(usage()) as upstream:
                 gateway.rewrite(closed.url, upstream.url)
                 self.assertEqual(gateway.admin("POST", "/v1/reload")[0], 200)
@@ -306,7 +306,7 @@ class Tokens(unittest.TestCase):
             with gateway.connect() as client:
                 answer = post(client, stream=True)
             self.assertEqual(answer.status, 200)
-            self.assertIn(b"insufficient_quota", answer.body)
+            self.assertIn("insufficient_quota", answer.body[-500:].decode())
             self.assertLess(answer.body.count(b"word "), 2000)
 
 
@@ -358,6 +358,8 @@ class State(unittest.TestCase):
             self.skipTest("there is no sluice_limit_subjects")
         return samples["sluice_limit_subjects"]
 
+    WARM = 40_000  # What a record of the log needs on each shard has been written once by then.
+
     def flood(self, gateway, count, body_of, key_of=lambda each: "app"):
         """So many requests over four connections, in turns; the set of their statuses."""
         clients = [gateway.connect() for _ in range(4)]
@@ -384,9 +386,9 @@ rate_limits:
         with Upstream(usage()) as upstream, run(upstream, self.LIMITED) as gateway:
             def unknown(each):
                 return ask(model=f"unknown-{each}")
-            self.assertEqual(self.flood(gateway, 4000, unknown), {404})
+            self.assertEqual(self.flood(gateway, self.WARM, unknown), {404})
             series, resident = len(gateway.metrics()), gateway.resident_kb()
-            self.assertEqual(self.flood(gateway, 20_000, lambda n: unknown(n + 4000)), {404})
+            self.assertEqual(self.flood(gateway, 20_000, lambda n: unknown(n + self.WARM)), {404})
             self.assertEqual(len(gateway.metrics()), series)
             self.assertLess(gateway.resident_kb() - resident, 1024)
             self.assertEqual(statuses(gateway, 6), [200] * 5 + [429])  # Nothing was charged.
@@ -395,22 +397,24 @@ rate_limits:
         with Upstream(usage()) as upstream, run(upstream, self.LIMITED) as gateway:
             def user(each):
                 return ask(user=f"user-{each}")
+            self.flood(gateway, self.WARM, lambda each: ask(model="unknown"))
             self.assertEqual(self.flood(gateway, 2000, user, lambda _: "other"), {200})
             series, resident = len(gateway.metrics()), gateway.resident_kb()
             self.assertEqual(self.flood(gateway, 10_000, lambda n: user(n + 2000),
                                         lambda _: "other"), {200})
             self.assertEqual(len(gateway.metrics()), series)
-            self.assertLess(gateway.resident_kb() - resident, 2048)
+            self.assertLess(gateway.resident_kb() - resident, 1024)
             self.assertLessEqual(self.subjects(gateway), 4)
 
     def test_d139_unknown_keys_leave_no_trace(self):
         with Upstream(usage()) as upstream, run(upstream, self.LIMITED) as gateway:
-            def forged(each):
-                return f"forged-{each}"
-            self.assertEqual(self.flood(gateway, 2000, lambda _: ask(), forged), {401})
+            def forge(first, count):
+                return {status for each in range(first, first + count)
+                        for status in statuses(gateway, 1, f"forged-{each}")}
+            self.flood(gateway, self.WARM, lambda each: ask(model="unknown"))
+            self.assertEqual(forge(0, 1000), {401})
             series, resident = len(gateway.metrics()), gateway.resident_kb()
-            self.assertEqual(self.flood(gateway, 10_000, lambda _: ask(),
-                                        lambda n: forged(n + 2000)), {401})
+            self.assertEqual(forge(1000, 5000), {401})
             self.assertEqual(len(gateway.metrics()), series)
             self.assertLess(gateway.resident_kb() - resident, 1024)
             self.assertEqual(self.subjects(gateway), 0)
