@@ -75,15 +75,12 @@ class Requests(unittest.TestCase):
             self.assertEqual(statuses(gateway, 6, max_tokens=5), [200] * 5 + [429])
 
     def test_d102_what_reached_no_server_is_given_back(self):
-        with Upstream(echo) as closed:
-            pass
         limited = keys(("app", "limits: {requests_per_minute: 5}"))
-        with run(closed, limited, upstream_extra="    breaker: off\n") as gateway:
-            self.assertEqual(statuses(gateway, 8), [502] * 8)
-            with Upstream(usage()) as upstream:
-                gateway.rewrite(closed.url, upstream.url)
-                self.assertEqual(gateway.admin("POST", "/v1/reload")[0], 200)
-                self.assertEqual(statuses(gateway, 6), [200] * 5 + [429])
+        with Upstream(usage()) as upstream, run(upstream, limited) as gateway:
+            self.assertEqual(gateway.admin("POST", "/v1/upstreams/up/drain")[0], 200)
+            self.assertEqual(statuses(gateway, 8), [503] * 8)
+            self.assertEqual(gateway.admin("POST", "/v1/upstreams/up/undrain")[0], 200)
+            self.assertEqual(statuses(gateway, 6), [200] * 5 + [429])
 
     def test_d105_refusals_say_when_and_what(self):
         limited = keys(("app", "limits: {requests_per_minute: 2}"))
@@ -304,10 +301,11 @@ class Tokens(unittest.TestCase):
                                "stop_streams: on}"))
         with Upstream(script) as upstream, run(upstream, limited) as gateway:
             with gateway.connect() as client:
-                answer = post(client, stream=True)
-            self.assertEqual(answer.status, 200)
-            self.assertIn("insufficient_quota", answer.body[-500:].decode())
-            self.assertLess(answer.body.count(b"word "), 2000)
+                client.post(ask(stream=True), headers="authorization: Bearer sk-app\r\n")
+                self.assertEqual(client.read_head()[0], 200)
+                body = client.read_to_end()  # Cut like every stream that did not come to its end.
+            self.assertIn("insufficient_quota", body[-500:].decode())
+            self.assertLess(body.count(b"word "), 2000)
 
 
 class Money(unittest.TestCase):
@@ -358,7 +356,8 @@ class State(unittest.TestCase):
             self.skipTest("there is no sluice_limit_subjects")
         return samples["sluice_limit_subjects"]
 
-    WARM = 40_000  # What a record of the log needs on each shard has been written once by then.
+    WARM = 40_000  # By then each record of the shards' logs has been written once.
+    GROWN_KB = 4096  # What is counted for takes about a kilobyte; the floods are longer than this.
 
     def flood(self, gateway, count, body_of, key_of=lambda each: "app"):
         """So many requests over four connections, in turns; the set of their statuses."""
@@ -390,7 +389,7 @@ rate_limits:
             series, resident = len(gateway.metrics()), gateway.resident_kb()
             self.assertEqual(self.flood(gateway, 20_000, lambda n: unknown(n + self.WARM)), {404})
             self.assertEqual(len(gateway.metrics()), series)
-            self.assertLess(gateway.resident_kb() - resident, 1024)
+            self.assertLess(gateway.resident_kb() - resident, self.GROWN_KB)
             self.assertEqual(statuses(gateway, 6), [200] * 5 + [429])  # Nothing was charged.
 
     def test_d069_users_of_bodies_leave_no_trace(self):
@@ -403,7 +402,7 @@ rate_limits:
             self.assertEqual(self.flood(gateway, 10_000, lambda n: user(n + 2000),
                                         lambda _: "other"), {200})
             self.assertEqual(len(gateway.metrics()), series)
-            self.assertLess(gateway.resident_kb() - resident, 1024)
+            self.assertLess(gateway.resident_kb() - resident, self.GROWN_KB)
             self.assertLessEqual(self.subjects(gateway), 4)
 
     def test_d139_unknown_keys_leave_no_trace(self):
@@ -414,9 +413,9 @@ rate_limits:
             self.flood(gateway, self.WARM, lambda each: ask(model="unknown"))
             self.assertEqual(forge(0, 1000), {401})
             series, resident = len(gateway.metrics()), gateway.resident_kb()
-            self.assertEqual(forge(1000, 5000), {401})
+            self.assertEqual(forge(1000, 6000), {401})
             self.assertEqual(len(gateway.metrics()), series)
-            self.assertLess(gateway.resident_kb() - resident, 1024)
+            self.assertLess(gateway.resident_kb() - resident, self.GROWN_KB)
             self.assertEqual(self.subjects(gateway), 0)
 
     def test_d096_d098_idle_subjects_leave(self):
