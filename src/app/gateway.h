@@ -20,6 +20,7 @@
 #include <sluice/control/tls_files.h>
 #include <sluice/io/offload.h>
 #include <sluice/io/ring.h>
+#include <sluice/limit/bank_table.h>
 #include <sluice/metrics/registry.h>
 #include <sluice/net/system_resolver.h>
 #include <sluice/server/worker.h>
@@ -96,6 +97,7 @@ class Gateway {
   std::string admin_path_;
 
   std::unique_ptr<ByteBudget> budget_;
+  std::unique_ptr<limit::BankTable> banks_;
   std::unique_ptr<metrics::Registry> registry_;
   std::vector<std::unique_ptr<Seat>> seats_;
   std::vector<control::ShardPort> ports_;

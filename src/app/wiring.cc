@@ -126,6 +126,12 @@ Gateway::Step Gateway::open_ports() {
 Gateway::Step Gateway::open_control() {
   budget_ = std::make_unique<ByteBudget>(loaded_.snapshot->limits.byte_budget);
   registry_ = std::make_unique<metrics::Registry>(shard_count_);
+  auto banks = limit::BankTable::make({.subjects_max = loaded_.snapshot->limits.subjects_max,
+                                       .file = loaded_.snapshot->limits.bank_file,
+                                       .now = clock_.now(),
+                                       .wall = clock_.wall()});
+  if (!banks) return std::unexpected(std::move(banks.error()));
+  banks_ = std::move(*banks);
   std::vector<control::RecordLogs::Source> sources;
   for (uint32_t i = 0; i < shard_count_; ++i) {
     seats_.push_back(std::make_unique<Seat>(clock_, registry_->shard(ShardId{i})));
@@ -158,6 +164,7 @@ Gateway::Step Gateway::open_control() {
                                                                      .environment = environment_,
                                                                      .config_path = config_path_,
                                                                      .ports = ports_,
+                                                                     .banks = banks_.get(),
                                                                      .spend = spend_journal_.get(),
                                                                      .signal_fd = signal_fd_});
   return {};
@@ -198,8 +205,10 @@ Gateway::Step Gateway::start_shards() {
                               .link = &seats_[i]->link,
                               .control_ring = ring_.get(),
                               .budget = budget_.get(),
+                              .banks = banks_.get(),
                               .cells = &registry_->shard(ShardId{i}),
                               .records = &seats_[i]->records,
+                              .spend = seats_[i]->spend.get(),
                               .log = &seats_[i]->log,
                               .first = std::move((*adoptions)[i])};
     auto shard = shard::Shard::start(

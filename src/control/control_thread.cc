@@ -452,7 +452,13 @@ void ControlThread::put_in_force(std::unique_ptr<config::Snapshot> snapshot, Pre
     if (contexts.server != nullptr) contexts.server->set_ticket_keys(tickets_.keys());
   }
   const config::Snapshot& present = publisher_.present();
-  if (parts_.spend != nullptr) parts_.spend->book().follow(present.tenants);
+  if (parts_.spend != nullptr) {
+    parts_.spend->book().follow(present.tenants);
+    if (parts_.banks != nullptr) {
+      seed_budgets(present, parts_.spend->book(), *parts_.banks, parts_.ring.clock().wall(),
+                   parts_.ring.now());
+    }
+  }
   parts_.budget.set_ceiling(present.limits.byte_budget);
   parts_.log_work.apply(present.log, present.access_log);
   const int64_t wall_s = parts_.ring.clock().wall().unix_us / 1'000'000;

@@ -160,6 +160,17 @@ void print_health_checks(const Registry& registry, const ScrapeSample&, Samples&
   }
 }
 
+// Only limits that have refused something: there may be one for each key.
+void print_limits_refused(const Registry& registry, const ScrapeSample&, Samples& samples) {
+  for (const auto& limit : registry.limits().all()) {
+    for (size_t i = 0; i < kLimitModeNames.size(); ++i) {
+      const uint64_t sum = sum_counters(
+          limit->by_shard, [i](const LimitCells& c) -> auto& { return c.refused.at(i); });
+      if (sum > 0) samples.add({limit->name, kLimitModeNames[i]}, sum);
+    }
+  }
+}
+
 template <auto Member>
 void print_groups(const Registry& registry, const ScrapeSample&, Samples& samples) {
   for (const auto& group : registry.groups().all()) {
@@ -273,6 +284,9 @@ constexpr Family kRequestFamilies[] = {
      print_shard_histogram<&ShardCells::overhead>},
     {"sluice_tokens_total", "counter", "model,type", "Tokens used, where they are known.",
      print_model_set<&ModelCells::tokens, kTokenTypeNames>},
+    {"sluice_prompt_estimate_error_ratio", "histogram", "model",
+     "How far the estimate of a prompt was from its reported tokens, as a part of them.",
+     print_model_histogram<&ModelCells::prompt_estimate_error>},
     {"sluice_usage_total", "counter", "source", "Exchanges by where their usage came from.",
      print_shard_set<&ShardCells::usage, kUsageSourceNames>},
     {"sluice_usage_partial_total", "counter", "", "Exchanges cut before their usage was complete.",
@@ -352,6 +366,9 @@ constexpr Family kResilienceFamilies[] = {
      print_upstreams_up},
     {"sluice_ejections_total", "counter", "upstream",
      "Rests begun because it failed more often than the others.", print_ejections},
+    {"sluice_limit_refused_total", "counter", "limit,mode",
+     "Requests that a limit refused, or would have refused without `enforce`.",
+     print_limits_refused},
     {"sluice_discovery_members", "gauge", "group", "Servers that were found for an upstream.",
      print_groups<&GroupCells::members>},
     {"sluice_discovery_failures_total", "counter", "group",

@@ -20,11 +20,15 @@ UNMOVED = {
     # These by operations_test.py and discovery_test.py.
     "sluice_health_checks_total", "sluice_upstream_up", "sluice_ejections_total",
     "sluice_discovery_members", "sluice_discovery_failures_total",
+    # This by limits_test.py.
+    "sluice_limit_refused_total",
     # These by resilience_test.py.
     "sluice_retries_refused_total", "sluice_hedges_total", "sluice_hedge_wasted_tokens_total",
     "sluice_queue_length", "sluice_queue_requests_total", "sluice_queue_wait_seconds",
     "sluice_breaker_state", "sluice_breaker_opened_total", "sluice_cooldowns_total",
     "sluice_probes_total",
+    # Only where limits count tokens.
+    "sluice_prompt_estimate_error_ratio",
     # These by tls_test.py and tls_upstream_test.py.
     "sluice_tls_handshakes_total", "sluice_upstream_tls_handshakes_total",
 }

@@ -11,6 +11,7 @@
 #include <sluice/config/environment.h>
 #include <sluice/config/loader.h>
 #include <sluice/control/address_book.h>
+#include <sluice/control/budget_seed.h>
 #include <sluice/control/certificate_watch.h>
 #include <sluice/control/deployment_book.h>
 #include <sluice/control/discovery.h>
@@ -27,6 +28,7 @@
 #include <sluice/control/tls_profiles.h>
 #include <sluice/io/offload.h>
 #include <sluice/io/ring.h>
+#include <sluice/limit/bank_table.h>
 #include <sluice/metrics/registry.h>
 #include <sluice/shard/gate.h>
 
@@ -45,8 +47,9 @@ struct ControlParts {
   const config::Environment& environment;
   std::string config_path;
   std::span<ShardPort> ports;
-  SpendJournal* spend = nullptr;  // Null without a journal.
-  int signal_fd = -1;             // A signalfd, not taken over; negative in tests.
+  limit::BankTable* banks = nullptr;  // Null in tests without limits.
+  SpendJournal* spend = nullptr;      // Null without a journal.
+  int signal_fd = -1;                 // A signalfd, not taken over; negative in tests.
 };
 
 // Waits for nothing but its ring. How late its ticks run is a metric.

@@ -62,6 +62,12 @@ struct alignas(128) ModelCells {
   void count_request(Endpoint endpoint, uint16_t status) noexcept {
     requests[static_cast<size_t>(endpoint)][code_index(status)].add();
   }
+  // `ratio` is usage::estimate_error() of what was set aside for a prompt.
+  void record_prompt_error(double ratio) noexcept {
+    constexpr double kMost = 1000;
+    const double told = ratio < kMost ? ratio : kMost;
+    prompt_estimate_error.record(Duration(static_cast<int64_t>(told * 1e9)));
+  }
 
   std::array<std::array<Counter, kCodeNames.size()>, kEndpointNames.size()> requests;
   RequestHistogram request_duration;
@@ -74,6 +80,7 @@ struct alignas(128) ModelCells {
   Gauge queue_length;
   RequestHistogram queue_wait;
   CounterSet<QueueOutcome, kQueueOutcomeNames.size()> queue_outcomes;
+  RatioHistogram prompt_estimate_error;
 };
 
 // What one shard counts for one upstream.
@@ -101,6 +108,11 @@ struct alignas(128) UpstreamCells {
   Counter breaker_opened;
   Counter cooldowns;
   Counter probes;  // Requests let through a half-open breaker.
+};
+
+// What one shard counts for one limit.
+struct alignas(128) LimitCells {
+  CounterSet<LimitMode, kLimitModeNames.size()> refused;
 };
 
 // What the control thread counts for one upstream.
@@ -137,6 +149,7 @@ struct alignas(128) ControlCells {
 struct SnapshotCells {
   std::vector<ModelCells*> models;        // By ModelId; never null.
   std::vector<UpstreamCells*> upstreams;  // By UpstreamId; never null.
+  std::vector<LimitCells*> limits;        // By LimitId; never null.
   ModelCells* other = nullptr;            // Requests whose model is unknown, or not known yet.
 
   [[nodiscard]] ModelCells& model(ModelId id) const noexcept {
@@ -146,6 +159,7 @@ struct SnapshotCells {
   [[nodiscard]] UpstreamCells& upstream(UpstreamId id) const noexcept {
     return *upstreams[id.value];
   }
+  [[nodiscard]] LimitCells& limit(LimitId id) const noexcept { return *limits[id.value]; }
 };
 
 }  // namespace sluice::metrics

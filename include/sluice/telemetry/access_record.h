@@ -24,6 +24,7 @@ struct AccessRecord {
   BoundedText<80> model;         // The public name; empty when it is not known or not configured.
   BoundedText<40> upstream;      // Of the last attempt.
   BoundedText<40> served_model;  // When another model answered, by fallback; else empty.
+  BoundedText<80> limit;         // That refused, or would have; else empty.
 
   metrics::Endpoint endpoint = metrics::Endpoint::kOther;
   uint16_t status = 0;  // 499 stands for a client that left before its answer began.
@@ -53,6 +54,6 @@ struct AccessRecord {
   uint64_t overhead_us = 0;
 };
 static_assert(std::is_trivially_copyable_v<AccessRecord>);
-static_assert(sizeof(AccessRecord) <= 576);
+static_assert(sizeof(AccessRecord) <= 656);
 
 }  // namespace sluice::telemetry
