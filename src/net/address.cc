@@ -2,7 +2,9 @@
 
 #include <arpa/inet.h>
 #include <netinet/in.h>
+#include <sys/un.h>
 
+#include <cstddef>
 #include <cstring>
 
 namespace sluice::net {
@@ -27,7 +29,21 @@ std::optional<Address> parse_address(std::string_view host, uint16_t port) {
   return std::nullopt;
 }
 
+std::optional<Address> unix_address(std::string_view path) {
+  Address address;
+  auto* unix_socket = reinterpret_cast<sockaddr_un*>(&address.storage);
+  const bool fits = path.size() < sizeof unix_socket->sun_path;
+  if (!path.starts_with('/') || !fits || path.find('\0') != std::string_view::npos) {
+    return std::nullopt;
+  }
+  unix_socket->sun_family = AF_UNIX;
+  std::memcpy(unix_socket->sun_path, path.data(), path.size());
+  address.length = static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + path.size() + 1);
+  return address;
+}
+
 uint16_t Address::port() const noexcept {
+  if (family() == AF_UNIX) return 0;
   if (family() == AF_INET6)
     return ntohs(reinterpret_cast<const sockaddr_in6*>(&storage)->sin6_port);
   return ntohs(reinterpret_cast<const sockaddr_in*>(&storage)->sin_port);
@@ -48,6 +64,7 @@ IpClass Address::ip_class() const noexcept {
 }
 
 std::string Address::to_text() const {
+  if (family() == AF_UNIX) return reinterpret_cast<const sockaddr_un*>(&storage)->sun_path;
   char text[INET6_ADDRSTRLEN] = "";
   if (family() == AF_INET6) {
     inet_ntop(AF_INET6, &reinterpret_cast<const sockaddr_in6*>(&storage)->sin6_addr, text,

@@ -29,6 +29,7 @@ Result<int> open_for(io::Ring& ring, const Address& address, const DialOptions& 
   io::Syscalls& syscalls = ring.syscalls();
   const Result<int> fd = syscalls.open_socket(address.family());
   if (!fd) return fd;
+  if (address.family() == AF_UNIX) return fd;
   // Best effort but the first: without TCP_NODELAY a small request would wait for an ACK.
   const Result<void> is_set = syscalls.set_option(*fd, IPPROTO_TCP, TCP_NODELAY, 1);
   [[maybe_unused]] const Result<void> keep_alive =

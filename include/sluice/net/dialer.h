@@ -21,7 +21,7 @@ struct DialOptions {
 // the one before or as soon as that has failed, at most kAttemptsAtOnce at a time (RFC 8305);
 // losers are ended before the winner is returned. Until `deadline`; gives up at once when `gone`
 // (may be null) becomes ready. Suspends. Checks no address: choose_addresses() does.
-// The descriptor has TCP_NODELAY and keep-alive set.
+// The descriptor has TCP_NODELAY and keep-alive set, unless it is a Unix socket's.
 // Errors: kUpstreamConnect (refused, unreachable, deadline), kDownstreamLost (gone), kLimit.
 Task<Result<int>> dial(io::Ring& ring, AddressList addresses, DialOptions options,
                        Deadline deadline, io::Event* gone);

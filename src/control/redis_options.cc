@@ -1,0 +1,40 @@
+#include <sluice/control/redis_options.h>
+
+#include <utility>
+
+namespace sluice::control {
+namespace {
+
+store::RedisOptions::Kind kind_of(config::RedisKind kind) noexcept {
+  switch (kind) {
+    case config::RedisKind::kStandalone: return store::RedisOptions::Kind::kStandalone;
+    case config::RedisKind::kSentinel: return store::RedisOptions::Kind::kSentinel;
+    case config::RedisKind::kCluster: return store::RedisOptions::Kind::kCluster;
+  }
+  return store::RedisOptions::Kind::kStandalone;
+}
+
+}  // namespace
+
+store::RedisOptions redis_options_of(const config::RedisSettings& settings, std::string tls_ca_pem,
+                                     uint64_t seed) {
+  store::RedisOptions options{.kind = kind_of(settings.kind),
+                              .endpoints = {},
+                              .master = settings.master,
+                              .database = settings.database,
+                              .username = settings.username,
+                              .password = settings.password,
+                              .sentinel_user = {},
+                              .sentinel_password = settings.sentinel_password,
+                              .tls = settings.tls,
+                              .tls_ca_pem = std::move(tls_ca_pem),
+                              .tls_server_name = settings.tls_server_name,
+                              .seed = seed};
+  options.endpoints.reserve(settings.addresses.size());
+  for (const config::RedisAddress& address : settings.addresses) {
+    options.endpoints.push_back({.host = address.host, .port = address.port});
+  }
+  return options;
+}
+
+}  // namespace sluice::control
