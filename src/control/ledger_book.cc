@@ -132,9 +132,12 @@ void LedgerBook::tick(LimitTime now) {
   for (const auto& hot : hot_) {
     const uint64_t taken = hot->bank->taken_ever();
     const auto more = static_cast<double>(taken - std::exchange(hot->taken_before, taken));
-    if (passed > 0) hot->rate = hot->rate / 2 + std::min(more / passed, 1e12) / 2;
+    if (passed > 0) hot->rate += (std::min(more / passed, 1e12) - hot->rate) / 4;
     hot->idle_ticks = more > 0 || hot->asked > 0 ? 0 : hot->idle_ticks + 1;
-    if (!hot->is_split()) tend_credit(*hot, now);
+    if (!hot->is_split()) {
+      tend_credit(*hot, now);
+      if (is_short(*hot, now)) push_due(*hot);
+    }
     plan(*hot, now);
   }
   cool_down();
@@ -184,17 +187,18 @@ void LedgerBook::plan(Hot& hot, LimitTime now) {
 // What is used until an answer to the next tick's question is here.
 int64_t LedgerBook::forecast(const Hot& hot) const noexcept {
   const double ahead = std::chrono::duration<double>(2 * round_trip_ + parts_.tick).count();
-  return static_cast<int64_t>(std::ceil(hot.rate * ahead));
+  return static_cast<int64_t>(hot.rate * ahead);
+}
+
+// Once a tick at the most: what is asked for beyond the need lies idle.
+bool LedgerBook::is_short(const Hot& hot, LimitTime now) const noexcept {
+  return state_ == State::kUp && hot.idle_ticks == 0 && hot.bank->closed_until() <= now &&
+         hot.bank->credit(now) < forecast(hot);
 }
 
 void LedgerBook::plan_granted(Hot& hot, LimitTime now) {
   if (state_ == State::kUp) hot.owed += hot.bank->take_owed(now);
-  const bool is_short = hot.rate >= 1 && hot.idle_ticks == 0 && hot.bank->closed_until() <= now &&
-                        hot.bank->credit(now) < forecast(hot);
-  if (hot.returned > 0 || hot.owed > 0 ||
-      (state_ == State::kUp && (hot.asked > 0 || is_short))) {
-    push_due(hot);
-  }
+  if (hot.returned > 0 || hot.owed > 0 || (state_ == State::kUp && hot.asked > 0)) push_due(hot);
 }
 
 void LedgerBook::plan_split(Hot& hot, LimitTime now) {

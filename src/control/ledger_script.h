@@ -44,8 +44,10 @@ if subjects > 0 then
   if kept then
     local numbers = {}
     for word in string.gmatch(kept, '%d+') do numbers[#numbers + 1] = tonumber(word) end
-    local is_same = table.remove(numbers, 1) == tonumber(batch)
-    if is_same and #numbers == groups * GROUP_NUMBERS + subjects * SUBJECT_NUMBERS then
+    local last = table.remove(numbers, 1)
+    -- One that was overtaken by a later one, on another connection.
+    if last > tonumber(batch) then return redis.error_reply('STALE a later batch was here') end
+    if last == tonumber(batch) and #numbers == groups * GROUP_NUMBERS + subjects * SUBJECT_NUMBERS then
       return tell(numbers)
     end
   end

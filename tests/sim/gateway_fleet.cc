@@ -241,6 +241,7 @@ void GatewayFleet::send(Gateway& gateway, const control::LedgerCall& call) {
                       name = gateway.name]() mutable {
     if (is_ledger_down_ || cut_off_.contains(place)) return;
     const control::LedgerReply reply = ledger_.answer(name, call, now_);
+    if (reply.answers.size() != call.asks.size()) return;
     int64_t granted = 0;
     for (size_t i = 0; i < reply.answers.size(); ++i) {
       granted += reply.answers[i].granted + call.asks[i].owed + call.asks[i].returned;
@@ -358,7 +359,7 @@ void GatewayFleet::check_intervals(Gateway& gateway, int64_t amount) {
   spends_.push_back({now_, amount, gateway.incarnation});
   spent_ += amount;
   if (spent_ <= most + bound()) return;
-  fail(fmt::format("{} in one window, allowed are {} + {}", spent_, most, bound()));
+  fail(fmt::format("{} in one window, allowed are {} + {}; the first {} us ago, midnight {} us ago", spent_, most, bound(), now_ - spends_.front().at, now_ % kDayUs));
 }
 
 // A leaky bucket over all gateways. Moving parts between them may let the burst come twice, and a

@@ -23,7 +23,7 @@ TEST(Limits, d035_hold_in_every_interval_over_all_gateways) {
   std::vector<double> undershoots;
   int64_t admitted = 0;
   int64_t refused = 0;
-  for (uint64_t seed = only != 0 ? only : 1; seed <= last; ++seed) {
+  for (uint64_t seed = only != 0 ? only : number_from("SLUICE_SIM_SEED_FROM", 1); seed <= last; ++seed) {
     GatewayFleet fleet(FleetPlan::of_seed(seed));
     const FleetResult result = fleet.run();
     ASSERT_EQ(result.violation, "") << "replay with SLUICE_SIM_SEED=" << seed;

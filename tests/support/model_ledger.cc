@@ -192,8 +192,10 @@ ModelLedger::Told ModelLedger::split(const control::LedgerAsk& ask, const Greeti
 control::LedgerReply ModelLedger::answer(const std::string& gateway,
                                          const control::LedgerCall& call, int64_t now) {
   Kept& kept = kept_[{gateway, call.lane}];
+  if (!call.asks.empty() && kept.batch > call.batch && kept.expires > now) return {};
   const bool is_same = !call.asks.empty() && kept.batch == call.batch && kept.expires > now &&
                        kept.told.size() == call.asks.size();
+  Kept answer = kept;
   if (!is_same) {
     std::map<uint32_t, Greeting> greetings;
     for (uint32_t bucket = 0; bucket < control::kLedgerBuckets; ++bucket) {
@@ -209,17 +211,16 @@ control::LedgerReply ModelLedger::answer(const std::string& gateway,
       told.push_back(ask.kind == LedgerKind::kSplit ? split(ask, bucket, gateway, now)
                                                     : grant(ask, bucket, now));
     }
-    Kept answer{call.batch, std::move(greetings), std::move(told), now + 600 * kSecond};
-    kept = std::move(answer);
-    if (call.asks.empty()) kept.expires = 0;
+    answer = {call.batch, std::move(greetings), std::move(told), now + 600 * kSecond};
+    if (!call.asks.empty()) kept = answer;
   }
   control::LedgerReply reply;
-  for (const auto& [bucket, greeting] : kept.greetings) {
+  for (const auto& [bucket, greeting] : answer.greetings) {
     reply.buckets[bucket] = {.is_answered = true,
                              .since = greeting.since,
                              .learning = microseconds(std::max(int64_t{0}, greeting.learns - now))};
   }
-  for (const Told& told : kept.told) {
+  for (const Told& told : answer.told) {
     reply.answers.push_back(
         {.is_answered = true,
          .granted = told.granted,

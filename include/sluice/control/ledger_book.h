@@ -96,6 +96,7 @@ class LedgerBook {
   void tend_credit(Hot& hot, LimitTime now);
   void push_due(Hot& hot);
   [[nodiscard]] int64_t forecast(const Hot& hot) const noexcept;
+  [[nodiscard]] bool is_short(const Hot& hot, LimitTime now) const noexcept;
   // False when there is nothing to say about it now.
   [[nodiscard]] bool fill(Hot& hot, LimitTime now, LedgerAsk& ask);
   void fill_split(Hot& hot, LimitTime now, LedgerAsk& ask);
