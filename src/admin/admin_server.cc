@@ -21,20 +21,46 @@ const Command* find_command(std::string_view path) {
   return nullptr;
 }
 
+// What an answer needs to know of the path.
+struct Asked {
+  const Command* command = nullptr;
+  const UpstreamVerb* verb = nullptr;
+  std::string_view upstream;  // Of `verb`.
+  std::optional<SpendQuestion> spend;
+
+  [[nodiscard]] bool is_known() const noexcept {
+    return command != nullptr || verb != nullptr || spend;
+  }
+  [[nodiscard]] http::Method method() const noexcept {
+    if (command != nullptr) return command->method;
+    return verb != nullptr ? http::Method::kPost : http::Method::kGet;
+  }
+  [[nodiscard]] std::string_view allow() const noexcept {
+    if (command != nullptr) return command->allow;
+    return verb != nullptr ? "POST" : "GET";
+  }
+};
+
+Asked find_asked(std::string_view path) {
+  Asked asked;
+  asked.command = find_command(path);
+  asked.verb = find_upstream_verb(path, &asked.upstream);
+  asked.spend = find_spend_question(path);
+  return asked;
+}
+
 }  // namespace
 
 Task<control::SmallAnswer> AdminService::answer(const control::SmallRequest& request) {
-  const Command* command = find_command(request.path);
-  std::string_view upstream;
-  const UpstreamVerb* verb = find_upstream_verb(request.path, &upstream);
-  if (command == nullptr && verb == nullptr) {
+  const Asked asked = find_asked(request.path);
+  if (!asked.is_known()) {
     co_return control::error_answer(404, "unknown_url",
                                     "no such command; docs/admin.md lists them");
   }
-  if (request.method != (verb != nullptr ? http::Method::kPost : command->method)) {
+  if (request.method != asked.method()) {
     control::SmallAnswer refused = control::error_answer(
         405, "method_not_allowed", "this command takes another method; see the allow header");
-    refused.allow = verb != nullptr ? "POST" : command->allow;
+    refused.allow = asked.allow();
     co_return refused;
   }
   // A page in a browser may be made to send a request here through some forwarded socket.
@@ -46,10 +72,12 @@ Task<control::SmallAnswer> AdminService::answer(const control::SmallRequest& req
                                     "send the body as application/json, or send none");
   }
   control::SmallAnswer answer;
-  if (verb != nullptr) {
-    answer = order_upstream(parts_, upstream, verb->order, request.body);
+  if (asked.verb != nullptr) {
+    answer = order_upstream(parts_, asked.upstream, asked.verb->order, request.body);
+  } else if (asked.spend) {
+    answer = show_spend(parts_, *asked.spend);
   } else {
-    answer = co_await command->run(parts_);
+    answer = co_await asked.command->run(parts_);
   }
   if (!answer.body.ends_with('\n')) answer.body += '\n';
   co_return answer;

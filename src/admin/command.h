@@ -1,6 +1,7 @@
 // The commands of the admin socket, one per file, and how they are found.
 #pragma once
 
+#include <optional>
 #include <span>
 #include <string_view>
 
@@ -34,6 +35,14 @@ struct UpstreamVerb {
                                                   std::string_view upstream,
                                                   control::UpstreamOrder order,
                                                   std::string_view body);
+
+// What /v1/spend/<subject>/<window> asks for; empty for another path.
+struct SpendQuestion {
+  control::SpendSubject subject = control::SpendSubject::kKey;
+  config::LimitWindow window = config::LimitWindow::kMonth;
+};
+[[nodiscard]] std::optional<SpendQuestion> find_spend_question(std::string_view path) noexcept;
+[[nodiscard]] control::SmallAnswer show_spend(const AdminParts& parts, SpendQuestion question);
 
 // Every command there is with a path of its own.
 [[nodiscard]] std::span<const Command> commands() noexcept;

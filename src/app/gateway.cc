@@ -46,7 +46,10 @@ int Gateway::serve() {
   const int status = control_->serve();
   // A second signal, or shards that do not end: there is nothing that could be taken down in order.
   if (status != control::ControlThread::kExitDrained) {
-    if (status == control::ControlThread::kExitStuck) flush_logs();
+    if (status == control::ControlThread::kExitStuck) {
+      (void)finish_journal();
+      flush_logs();
+    }
     std::_Exit(status);
   }
   return end(status);
@@ -55,8 +58,9 @@ int Gateway::serve() {
 int Gateway::end(int status) {
   shards_.clear();  // Their loops have ended; this joins the threads.
   if (!admin_path_.empty()) ::unlink(admin_path_.c_str());
+  const bool is_journal_done = finish_journal();
   log(LogLevel::kInfo, "drained");
-  if (control_->has_hanging_lane()) {
+  if (control_->has_hanging_lane() || !is_journal_done) {
     // A name server or a disk that does not answer must not keep the process.
     flush_logs();
     std::_Exit(status);
@@ -72,6 +76,10 @@ void Gateway::close_small_servers() {
     control::run_to_end(*ring_, (*server)->close());
     server->reset();
   }
+}
+
+bool Gateway::finish_journal() {
+  return spend_journal_ == nullptr || spend_journal_->finish() || !spend_journal_->is_hanging();
 }
 
 // After the shards, so that what they recorded last is not lost.

@@ -16,9 +16,11 @@
 #include <sluice/control/record_logs.h>
 #include <sluice/control/shard_port.h>
 #include <sluice/control/small_server.h>
+#include <sluice/control/spend_journal.h>
 #include <sluice/control/tls_files.h>
 #include <sluice/io/offload.h>
 #include <sluice/io/ring.h>
+#include <sluice/limit/bank_table.h>
 #include <sluice/metrics/registry.h>
 #include <sluice/net/system_resolver.h>
 #include <sluice/server/worker.h>
@@ -50,14 +52,16 @@ class Gateway {
     server::ControlLink link;
     telemetry::RecordRing records;
     telemetry::LogRing lines;
+    std::unique_ptr<control::SpendRing> spend;  // Null without a journal.
     telemetry::ShardLogger log;
   };
 
   // The start, in this order.
   [[nodiscard]] Step check_machine();
   [[nodiscard]] Step open_logs();
-  [[nodiscard]] Step open_ports();
   [[nodiscard]] Step open_control();
+  [[nodiscard]] Step open_journal();
+  [[nodiscard]] Step open_ports();
   [[nodiscard]] Step start_shards();
   void open_small_servers();
   void announce();
@@ -65,6 +69,8 @@ class Gateway {
   [[nodiscard]] int serve();
   [[nodiscard]] int end(int status);
   void close_small_servers();
+  // False when the journal's disk hangs, so that the process can only be ended by force.
+  [[nodiscard]] bool finish_journal();
   void flush_logs();
   void log(LogLevel level, std::string_view message);
 
@@ -91,6 +97,7 @@ class Gateway {
   std::string admin_path_;
 
   std::unique_ptr<ByteBudget> budget_;
+  std::unique_ptr<limit::BankTable> banks_;
   std::unique_ptr<metrics::Registry> registry_;
   std::vector<std::unique_ptr<Seat>> seats_;
   std::vector<control::ShardPort> ports_;
@@ -101,6 +108,8 @@ class Gateway {
   std::unique_ptr<io::OffloadReturns> returns_;
   std::unique_ptr<io::Lane> config_lane_;
   std::unique_ptr<net::SystemResolver> resolver_;
+  store::SystemFileCalls file_calls_;
+  std::unique_ptr<control::SpendJournal> spend_journal_;  // Null when none is configured.
   std::unique_ptr<control::ControlThread> control_;
 
   std::vector<std::unique_ptr<shard::Shard>> shards_;

@@ -25,6 +25,8 @@ constexpr io::BufferLimits kControlBuffers{.hot = 64, .most = 512};
 // 20 ms of 100,000 requests per second; the log of a burst above that is cut and counted.
 constexpr uint32_t kRecordsMax = 4'096;
 constexpr uint32_t kLinesMax = 256;
+// Two records an exchange; half of them wake control.
+constexpr uint32_t kSpendMax = 8'192;
 
 int complain(const std::string& sentence) {
   std::fputs(("sluice: " + sentence + "\n").c_str(), stderr);
@@ -55,8 +57,9 @@ int Gateway::run() {
   for (const config::Diagnostic& warning : loaded_.warnings) {
     warnings_.push_back(config::to_string(warning));
   }
-  for (const auto step : {&Gateway::check_machine, &Gateway::open_logs, &Gateway::open_ports,
-                          &Gateway::open_control, &Gateway::start_shards}) {
+  // The journal is read before the ports are open, so that nobody waits for it in a backlog.
+  for (const auto step : {&Gateway::check_machine, &Gateway::open_logs, &Gateway::open_control,
+                          &Gateway::open_ports, &Gateway::start_shards}) {
     const Step outcome = (this->*step)();
     if (!outcome) {
       const int status = complain(outcome.error());
@@ -123,6 +126,12 @@ Gateway::Step Gateway::open_ports() {
 Gateway::Step Gateway::open_control() {
   budget_ = std::make_unique<ByteBudget>(loaded_.snapshot->limits.byte_budget);
   registry_ = std::make_unique<metrics::Registry>(shard_count_);
+  auto banks = limit::BankTable::make({.subjects_max = loaded_.snapshot->limits.subjects_max,
+                                       .file = loaded_.snapshot->limits.bank_file,
+                                       .now = clock_.now(),
+                                       .wall = clock_.wall()});
+  if (!banks) return std::unexpected(std::move(banks.error()));
+  banks_ = std::move(*banks);
   std::vector<control::RecordLogs::Source> sources;
   for (uint32_t i = 0; i < shard_count_; ++i) {
     seats_.push_back(std::make_unique<Seat>(clock_, registry_->shard(ShardId{i})));
@@ -142,6 +151,7 @@ Gateway::Step Gateway::open_control() {
   returns_ = std::make_unique<io::OffloadReturns>(*ring_);
   config_lane_ = std::make_unique<io::Lane>();
   resolver_ = std::make_unique<net::SystemResolver>(*ring_);
+  if (Step opened = open_journal(); !opened) return opened;
   control_ =
       std::make_unique<control::ControlThread>(control::ControlParts{.ring = *ring_,
                                                                      .returns = *returns_,
@@ -154,7 +164,30 @@ Gateway::Step Gateway::open_control() {
                                                                      .environment = environment_,
                                                                      .config_path = config_path_,
                                                                      .ports = ports_,
+                                                                     .banks = banks_.get(),
+                                                                     .spend = spend_journal_.get(),
                                                                      .signal_fd = signal_fd_});
+  return {};
+}
+
+Gateway::Step Gateway::open_journal() {
+  const auto& settings = loaded_.snapshot->journal;
+  if (!settings) return {};
+  std::vector<control::SpendRing*> rings;
+  for (uint32_t i = 0; i < shard_count_; ++i) {
+    seats_[i]->spend =
+        std::make_unique<control::SpendRing>(kSpendMax, registry_->shard(ShardId{i}).journal_lost);
+    rings.push_back(seats_[i]->spend.get());
+  }
+  auto opened = control::SpendJournal::open({.settings = *settings,
+                                             .rings = std::move(rings),
+                                             .returns = *returns_,
+                                             .calls = file_calls_,
+                                             .clock = clock_,
+                                             .cells = registry_->control(),
+                                             .log = *log_});
+  if (!opened) return std::unexpected(std::move(opened.error()));
+  spend_journal_ = std::move(*opened);
   return {};
 }
 
@@ -172,8 +205,10 @@ Gateway::Step Gateway::start_shards() {
                               .link = &seats_[i]->link,
                               .control_ring = ring_.get(),
                               .budget = budget_.get(),
+                              .banks = banks_.get(),
                               .cells = &registry_->shard(ShardId{i}),
                               .records = &seats_[i]->records,
+                              .spend = seats_[i]->spend.get(),
                               .log = &seats_[i]->log,
                               .first = std::move((*adoptions)[i])};
     auto shard = shard::Shard::start(

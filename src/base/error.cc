@@ -20,6 +20,8 @@ std::string_view to_string(ErrorCode code) noexcept {
     case ErrorCode::kMethodNotAllowed: return "method_not_allowed";
     case ErrorCode::kUnsupportedEndpoint: return "endpoint_not_supported";
     case ErrorCode::kOverloaded: return "server_overloaded";
+    case ErrorCode::kRateLimited: return "rate_limit_exceeded";
+    case ErrorCode::kInsufficientQuota: return "insufficient_quota";
     case ErrorCode::kConcurrencyLimit: return "concurrency_limit";
     case ErrorCode::kQueueFull: return "queue_full";
     case ErrorCode::kQueueTimeout: return "queue_timeout";

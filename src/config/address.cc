@@ -76,4 +76,28 @@ std::expected<ListenAddress, Fault> parse_listen_address(std::string_view text) 
   return ListenAddress{std::string(host), *port};
 }
 
+std::expected<AddressRange, Fault> parse_address_range(std::string_view text) {
+  constexpr const char* kRemedy = "write it as 10.0.0.0/8, fd00::/8 or 10.0.0.7";
+  const size_t slash = std::min(text.find('/'), text.size());
+  const auto address = parse_ip(text.substr(0, slash));
+  if (!address) return std::unexpected(Fault{"must be a numeric address or a range", kRemedy});
+  if (!address->is_v4 && address->maps_v4()) {
+    return std::unexpected(
+        Fault{"has an IPv4 address in IPv6 clothes", "write the IPv4 address itself"});
+  }
+  AddressRange range{.prefix = address->bytes, .bits = 128};
+  if (slash == text.size()) return range;
+  const unsigned offset = address->is_v4 ? 8 * kV4Offset : 0;
+  const auto bits = parse_port(text.substr(slash + 1));
+  if (!bits || *bits + offset > 128) {
+    return std::unexpected(Fault{"has a bad number of bits behind its '/'", kRemedy});
+  }
+  range.bits = static_cast<uint8_t>(*bits + offset);
+  for (unsigned bit = range.bits; bit < 128; ++bit) {
+    if ((range.prefix[bit / 8] >> (7 - bit % 8) & 1) == 0) continue;
+    return std::unexpected(Fault{"has bits set behind its prefix", kRemedy});
+  }
+  return range;
+}
+
 }  // namespace sluice::config

@@ -30,6 +30,9 @@ struct IpAddress {
 // "host:port" with a numeric host, IPv6 in brackets.
 [[nodiscard]] std::expected<ListenAddress, Fault> parse_listen_address(std::string_view text);
 
+// "10.0.0.0/8", "fd00::/8", or one address alone.
+[[nodiscard]] std::expected<AddressRange, Fault> parse_address_range(std::string_view text);
+
 // Decimal digits, at most 65535.
 [[nodiscard]] std::optional<uint16_t> parse_port(std::string_view text) noexcept;
 

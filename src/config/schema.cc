@@ -9,12 +9,16 @@
 #include "address.h"
 #include "fields.h"
 #include "header_rules.h"
+#include "prices.h"
+#include "schema_redis.h"
 #include "schema_routing.h"
 
 namespace sluice::config {
 namespace {
 
 constexpr size_t kForwardHeadersMax = 64;
+constexpr size_t kTrustedProxiesMax = 256;
+constexpr uint64_t kSubjectsMax = 1u << 24;
 constexpr size_t kSocketPathBytesMax = 107;  // sockaddr_un has 108 with the final NUL.
 constexpr size_t kPathBytesMax = 4095;
 constexpr uint64_t kKiB = 1024;
@@ -87,6 +91,57 @@ void read_forward_headers(Walk& walk, const Node& node, Snapshot& snapshot) {
   });
 }
 
+void read_usage(Walk& walk, const Node& node, Snapshot& snapshot) {
+  const auto is_on = walk.boolean(node);
+  if (!is_on) return;
+  snapshot.usage_accounting = *is_on;
+  walk.counts_tokens = *is_on;
+}
+
+void read_trusted_proxies(Walk& walk, const Node& node, Snapshot& snapshot) {
+  std::vector<AddressRange>& ranges = snapshot.trusted_proxies;
+  read_list(walk, node, kTrustedProxiesMax, [&](const Node& item, size_t) {
+    const auto text = walk.text(item);
+    if (!text) return;
+    const auto range = parse_address_range(*text);
+    if (!range) return walk.error(item, range.error());
+    if (std::ranges::find(ranges, *range) != ranges.end()) {
+      return walk.error(item, "repeats a range", "name each one once");
+    }
+    if (text->ends_with("/0")) {
+      walk.warn(item, "is everybody: every client can say that it is another one",
+                "name the addresses of your own proxies");
+    }
+    ranges.push_back(*range);
+  });
+}
+
+void read_bank_file(Walk& walk, const Node& node, Limits& limits) {
+  if (is_off(node)) {
+    limits.bank_file.clear();
+  } else if (auto path = walk.full_path(node, kPathBytesMax)) {
+    limits.bank_file = std::move(*path);
+  }
+}
+
+void read_directory(Walk& walk, const Node& node, JournalSettings& journal) {
+  if (auto path = walk.full_path(node, kPathBytesMax)) journal.directory = std::move(*path);
+}
+
+constexpr std::array kJournalFields = {
+    Field<JournalSettings>{"directory", read_directory, Presence::kRequired},
+    Field<JournalSettings>{"flush", read_duration<&JournalSettings::flush, 1, 10 * kSecond>},
+    Field<JournalSettings>{"sync", read_duration<&JournalSettings::sync, 10, 60 * kSecond>},
+    Field<JournalSettings>{"segment_bytes",
+                           read_bytes<&JournalSettings::segment_bytes, kMiB, kGiB>}};
+
+void read_journal(Walk& walk, const Node& node, Snapshot& snapshot) {
+  JournalSettings& journal = snapshot.journal.emplace();
+  read_mapping(walk, node, kJournalFields, journal);
+  if (journal.sync >= journal.flush) return;
+  walk.error(node, "has a `sync` that is shorter than its `flush`", "raise sync, or lower flush");
+}
+
 constexpr std::array kAdminFields = {Field<Snapshot>{"socket", read_socket}};
 constexpr std::array kMetricsFields = {
     Field<Snapshot>{"listen", read_metrics_listen, Presence::kRequired}};
@@ -108,7 +163,9 @@ constexpr std::array kLimitFields = {
     Field<Limits>{"json_depth_max", read_number<&Limits::json_depth_max, 8, 1024>},
     Field<Limits>{"connections_max", read_number<&Limits::connections_max, 1, 1'000'000>},
     Field<Limits>{"attempts", read_number<&Limits::attempts, 1, 16>},
-    Field<Limits>{"concurrency_max", read_number<&Limits::concurrency_max, 0, 1'000'000>}};
+    Field<Limits>{"concurrency_max", read_number<&Limits::concurrency_max, 0, 1'000'000>},
+    Field<Limits>{"subjects_max", read_number<&Limits::subjects_max, 1024, kSubjectsMax>},
+    Field<Limits>{"bank_file", read_bank_file}};
 
 constexpr std::array kTimeoutFields = {
     Field<ClientTimeouts>{"head", read_duration<&ClientTimeouts::head, kTimeoutMin, kHour>},
@@ -143,14 +200,15 @@ constexpr auto read_own = [](Walk& walk, const Node& node, Snapshot& snapshot) {
   read_mapping(walk, node, Table, snapshot);
 };
 
-// What is named or built upon comes first: upstreams and retries before models, models before keys.
+// What is named or built upon comes first: upstreams, retries and prices before models, these and
+// tenants before keys, all of them before the limits that hold for many.
 constexpr std::array kTopFields = {
     Field<Snapshot>{"listen", read_listen, Presence::kRequired},
     Field<Snapshot>{"listen_backlog", read_number<&Snapshot::listen_backlog, 1, 65'535>},
     Field<Snapshot>{"tls", read_listener_tls, Presence::kOptional, list_listener_tls_keys},
     Field<Snapshot>{"development", read_boolean<&Snapshot::development>},
     Field<Snapshot>{"shards", read_shards},
-    Field<Snapshot>{"usage", read_boolean<&Snapshot::usage_accounting>},
+    Field<Snapshot>{"usage", read_usage},
     Field<Snapshot>{"admin", read_own<kAdminFields>, Presence::kOptional,
                     list_section<kAdminFields>},
     Field<Snapshot>{"metrics", read_own<kMetricsFields>, Presence::kOptional,
@@ -167,11 +225,18 @@ constexpr std::array kTopFields = {
     Field<Snapshot>{"timeout_header_max",
                     read_switched_duration<&Snapshot::timeout_header_max, kTimeoutMin, 24 * kHour>},
     Field<Snapshot>{"forward_headers", read_forward_headers},
+    Field<Snapshot>{"trusted_proxies", read_trusted_proxies},
+    Field<Snapshot>{"proxy_protocol", read_boolean<&Snapshot::proxy_protocol>},
+    Field<Snapshot>{"redis", read_redis, Presence::kOptional, list_redis_keys},
+    Field<Snapshot>{"journal", read_journal, Presence::kOptional, list_section<kJournalFields>},
+    Field<Snapshot>{"prices", read_prices},
     Field<Snapshot>{"retries", read_default_retries, Presence::kOptional, list_retry_keys},
     Field<Snapshot>{"outliers", read_top_outliers, Presence::kOptional, list_outlier_keys},
     Field<Snapshot>{"upstreams", read_upstreams, Presence::kRequired, list_upstream_keys},
     Field<Snapshot>{"models", read_models, Presence::kRequired, list_model_keys},
+    Field<Snapshot>{"tenants", read_tenants, Presence::kOptional, list_tenant_keys},
     Field<Snapshot>{"keys", read_keys, Presence::kOptional, list_key_keys},
+    Field<Snapshot>{"rate_limits", read_rate_limits, Presence::kOptional, list_rate_limit_keys},
 };
 
 }  // namespace
@@ -179,6 +244,7 @@ constexpr std::array kTopFields = {
 void read_schema(Walk& walk, const Node& root, Snapshot& snapshot) {
   snapshot.forward_headers.assign(kDefaultForwardHeaders.begin(), kDefaultForwardHeaders.end());
   snapshot.tenants = {Tenant{.name = "default"}};
+  (void)walk.tenant_names.add("default", {0, 0});
   read_mapping(walk, root, kTopFields, snapshot);
 }
 

@@ -9,6 +9,7 @@
 #include "fields.h"
 #include "header_rules.h"
 #include "schema.h"
+#include "schema_limits.h"
 #include "time_text.h"
 
 namespace sluice::config {
@@ -17,10 +18,17 @@ namespace {
 constexpr size_t kSecretBytesMin = 16;
 constexpr size_t kSecretBytesMax = 512;
 constexpr size_t kSubjectBytesMax = 1024;
+constexpr size_t kModelLimitsMax = 1000;  // Of one key.
+
+struct ModelLimitDraft : LimitSet {
+  ModelId model;
+};
 
 // What a key's fields name; resolved to ids by read_keys.
 struct KeyDraft {
   Key key;
+  LimitSet limit_set;
+  std::vector<ModelLimitDraft> model_limits;
   std::string tenant = "default";
   bool has_secret = false;  // One that can be used.
 };
@@ -80,20 +88,23 @@ void read_certificate_subject(Walk& walk, const Node& node, KeyDraft& draft) {
   draft.key.certificate_subject = std::move(*subject);
 }
 
+// Empty after a report.
+std::optional<ModelId> read_known_model(Walk& walk, const Node& node) {
+  const auto name = read_model_name(walk, node);
+  if (!name) return std::nullopt;
+  if (const auto place = walk.model_names.find(*name)) return ModelId{place->index};
+  walk.error(node,
+             fmt::format("names the model `{}`, which does not exist{}", *name,
+                         walk.suggestion(walk.model_names, *name)),
+             "name one of `models`");
+  return std::nullopt;
+}
+
 void read_allowed_models(Walk& walk, const Node& node, KeyDraft& draft) {
   draft.key.all_models = false;
   std::vector<ModelId>& models = draft.key.models;
   read_list(walk, node, kModelsMax, [&](const Node& item, size_t) {
-    const auto name = read_model_name(walk, item);
-    if (!name) return;
-    const auto place = walk.model_names.find(*name);
-    if (!place) {
-      return walk.error(item,
-                        fmt::format("names the model `{}`, which does not exist{}", *name,
-                                    walk.suggestion(walk.model_names, *name)),
-                        "name one of `models`");
-    }
-    models.push_back(ModelId{place->index});
+    if (const auto model = read_known_model(walk, item)) models.push_back(*model);
   });
   std::ranges::sort(models);
   if (std::ranges::adjacent_find(models) == models.end()) return;
@@ -115,6 +126,45 @@ constexpr auto read_key_number = [](Walk& walk, const Node& node, KeyDraft& draf
   }
 };
 
+void read_limited_model(Walk& walk, const Node& node, ModelLimitDraft& limit) {
+  if (const auto model = read_known_model(walk, node)) limit.model = *model;
+}
+
+constexpr std::array kModelLimitFields = with_limit_fields(
+    std::array{Field<ModelLimitDraft>{"model", read_limited_model, Presence::kRequired}});
+
+void list_model_limit_keys(const std::string& prefix, std::vector<std::string>& names) {
+  names.push_back(prefix + "model");
+}
+
+// After the models that the key may call.
+void read_model_limits(Walk& walk, const Node& node, KeyDraft& draft) {
+  read_list(walk, node, kModelLimitsMax, [&](const Node& item, size_t) {
+    ModelLimitDraft limit;
+    read_mapping(walk, item, kModelLimitFields, limit);
+    check_limit_set(walk, item, limit);
+    if (!limit.model.is_valid()) return;
+    if (!draft.key.allows(limit.model)) {
+      return walk.error(item, "names a model that the key may not call",
+                        "add it to the key's `models`, or remove its limits");
+    }
+    if (std::ranges::find(draft.model_limits, limit.model, &ModelLimitDraft::model) !=
+        draft.model_limits.end()) {
+      return walk.error(item, "names a model again", "put all its limits into one item");
+    }
+    draft.model_limits.push_back(limit);
+  });
+}
+
+// Both mean the same number.
+void check_concurrency(Walk& walk, const Node& item) {
+  const Node* limits = find_key(item, "limits");
+  const Node* old = find_key(item, "concurrency_max");
+  if (limits == nullptr || old == nullptr || find_key(*limits, "concurrency") == nullptr) return;
+  const Walk::Step step(walk, "concurrency_max");
+  walk.error(*old, "stands beside `concurrency` of the key's limits", "keep one of the two");
+}
+
 constexpr std::array kKeyFields = {
     Field<KeyDraft>{"name", read_name, Presence::kRequired},
     Field<KeyDraft>{"secret", read_secret},
@@ -124,9 +174,11 @@ constexpr std::array kKeyFields = {
     Field<KeyDraft>{"tenant", read_label<&KeyDraft::tenant>},
     Field<KeyDraft>{"weight", read_key_number<&Key::weight, 1, 1000>},
     Field<KeyDraft>{"priority_max", read_key_number<&Key::priority_max, 0, 255>},
-    Field<KeyDraft>{"concurrency_max", read_key_number<&Key::concurrency_max, 0, 1'000'000>}};
+    Field<KeyDraft>{"concurrency_max", read_key_number<&Key::concurrency_max, 0, 1'000'000>},
+    Field<KeyDraft>{"limits", read_own_limits<&KeyDraft::limit_set>},
+    Field<KeyDraft>{"model_limits", read_model_limits, Presence::kOptional, list_model_limit_keys}};
 
-// Tenants get their ids in the order in which keys name them.
+// Tenants that `tenants` does not have get their ids in the order in which keys name them.
 TenantId tenant_of(const std::string& name, NameTable& known, Snapshot& snapshot) {
   const auto next = static_cast<uint32_t>(snapshot.tenants.size());
   if (const auto place = known.add(name, {next, 0})) return TenantId{place->index};
@@ -157,21 +209,42 @@ void add_proofs(Walk& walk, const Node& item, const KeyDraft& draft, KeyId id, S
   if (!subject.empty()) add(snapshot.keys_by_subject, subject, "certificate_subject");
 }
 
+void add_concurrency_rule(Key& key, Snapshot& snapshot) {
+  key.limits.push_back(LimitId{static_cast<uint32_t>(snapshot.limit_rules.size())});
+  snapshot.limit_rules.push_back({.name = "keys/" + key.name + "/concurrency_max",
+                                  .scope = LimitScope::kKey,
+                                  .measure = LimitMeasure::kConcurrency,
+                                  .most = key.concurrency_max,
+                                  .window = LimitWindow::kNone});
+}
+
+void add_limits(Walk& walk, const Node& item, KeyDraft& draft, Snapshot& snapshot) {
+  Key& key = draft.key;
+  key.limits = add_rules(walk, item, draft.limit_set, LimitScope::kKey,
+                         fmt::format("keys/{}", key.name), snapshot);
+  std::ranges::sort(draft.model_limits, {}, &ModelLimitDraft::model);
+  for (const ModelLimitDraft& limit : draft.model_limits) {
+    const std::string& model = snapshot.model(limit.model).name;
+    for (const LimitId id : add_rules(walk, item, limit, LimitScope::kKeyModel,
+                                      fmt::format("keys/{}/{}", key.name, model), snapshot)) {
+      key.model_limits.push_back({limit.model, id});
+    }
+  }
+  if (key.concurrency_max > 0) add_concurrency_rule(key, snapshot);
+}
+
 }  // namespace
 
 void read_keys(Walk& walk, const Node& node, Snapshot& snapshot) {
-  NameTable names;
-  NameTable tenants;
-  (void)tenants.add("default", {0, 0});
   snapshot.keys.reserve(std::min(node.children.size(), kKeysMax));
   snapshot.keys_by_digest.reserve(snapshot.keys.capacity());
   read_list(walk, node, kKeysMax, [&](const Node& item, size_t i) {
     KeyDraft draft;
     read_mapping(walk, item, kKeyFields, draft);
     const KeyId id{static_cast<uint32_t>(i)};
-    draft.key.tenant = tenant_of(draft.tenant, tenants, snapshot);
+    draft.key.tenant = tenant_of(draft.tenant, walk.tenant_names, snapshot);
     if (!draft.key.name.empty()) {
-      if (const auto taken = names.add(draft.key.name, {id.value, item.line})) {
+      if (const auto taken = walk.key_names.add(draft.key.name, {id.value, item.line})) {
         walk.error(
             item,
             fmt::format("has the name `{}` of the key in line {}", draft.key.name, taken->line),
@@ -179,6 +252,8 @@ void read_keys(Walk& walk, const Node& node, Snapshot& snapshot) {
       }
     }
     add_proofs(walk, item, draft, id, snapshot);
+    check_concurrency(walk, item);
+    add_limits(walk, item, draft, snapshot);
     snapshot.keys.push_back(std::move(draft.key));
   });
 }

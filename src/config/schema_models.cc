@@ -7,7 +7,9 @@
 #include "clocks.h"
 #include "fallbacks.h"
 #include "fields.h"
+#include "prices.h"
 #include "schema.h"
+#include "schema_limits.h"
 #include "schema_routing.h"
 
 namespace sluice::config {
@@ -17,7 +19,7 @@ constexpr size_t kModelNameBytesMax = 256;
 constexpr int64_t kPingMin = 100;  // Bounds of durations are in milliseconds.
 constexpr int64_t kHour = 3'600'000;
 constexpr size_t kAliasesMax = 64;
-constexpr double kPriceMax = 1e6;
+constexpr uint64_t kOutputTokensMax = 100'000'000;
 
 struct RouteDraft : Route {
   std::optional<uint32_t> item;  // Index into Walk::upstream_items.
@@ -31,20 +33,12 @@ struct ModelDraft : Model {
     const Node* at;
   };
   ClockDraft clocks;
+  LimitSet limit_set;
   std::vector<Alias> aliases;
 };
 
-template <auto Member>
-constexpr auto read_dollars = [](Walk& walk, const Node& node, Price& price) {
-  if (const auto value = walk.decimal(node, kPriceMax)) price.*Member = *value;
-};
-
-constexpr std::array kPriceFields = {
-    Field<Price>{"input", read_dollars<&Price::input_per_million>, Presence::kRequired},
-    Field<Price>{"output", read_dollars<&Price::output_per_million>, Presence::kRequired}};
-
-void read_price(Walk& walk, const Node& node, RouteDraft& route) {
-  read_mapping(walk, node, kPriceFields, route.price.emplace());
+void read_own_price(Walk& walk, const Node& node, RouteDraft& route) {
+  read_price(walk, node, route.price.emplace());
 }
 
 void read_upstream_name(Walk& walk, const Node& node, RouteDraft& route) {
@@ -84,7 +78,7 @@ constexpr std::array kRouteFields = {
     Field<RouteDraft>{"model", read_sent_model},
     Field<RouteDraft>{"weight", read_number<&Route::weight, 1, 1000>},
     Field<RouteDraft>{"priority", read_number<&Route::priority, 0, 255>},
-    Field<RouteDraft>{"price", read_price, Presence::kOptional, list_section<kPriceFields>},
+    Field<RouteDraft>{"price", read_own_price, Presence::kOptional, list_price_keys},
     Field<RouteDraft>{"timeouts", read_own_clocks<RouteDraft>, Presence::kOptional,
                       list_clock_keys}};
 
@@ -112,8 +106,10 @@ void check_route(Walk& walk, const Node& item, const ModelDraft& model, const Ro
   }
   if (model.strategy == StrategyKind::kLowestCost && !route.price) {
     const Walk::Step step(walk, "price");
-    walk.error(item, "is missing: `strategy: lowest_cost` compares the prices of all routes",
-               "add `price: {input: 0.15, output: 0.60}`; 0 is a price too");
+    walk.error(
+        item, "is missing: `strategy: lowest_cost` compares the prices of all routes",
+        "add `price: {input: 0.15, output: 0.60}`, or the model to the file of `prices`; 0 is "
+        "a price too");
   }
 }
 
@@ -145,6 +141,10 @@ void read_routes(Walk& walk, const Node& node, ModelDraft& model,
     RouteDraft& route = drafts.emplace_back();
     read_mapping(walk, item, kRouteFields, route);
     if (route.model.empty()) route.model = model.name;
+    if (!route.price && route.item) {
+      const std::string& upstream = walk.upstream_items[*route.item].name;
+      route.price = find_price(walk.prices, upstream, route.model, model.name);
+    }
     check_route(walk, item, model, route);
     add_routes(walk, item, route, model, upstreams);
     const auto is_same = [&](const RouteDraft& other) {
@@ -193,6 +193,9 @@ constexpr std::array kModelFields = {
                       list_hedge_keys},
     Field<ModelDraft>{"recovery", read_own<&Model::recovery, read_recovery>, Presence::kOptional,
                       list_recovery_keys},
+    Field<ModelDraft>{"max_output_tokens",
+                      read_number<&Model::max_output_tokens, 1, kOutputTokensMax>},
+    Field<ModelDraft>{"limits", read_own_limits<&ModelDraft::limit_set>},
     Field<ModelDraft>{"ping", read_switched_duration<&Model::ping, kPingMin, kHour>}};
 
 void read_model(Walk& walk, const Node& item, ModelDraft& model, const Snapshot& snapshot) {
@@ -349,6 +352,8 @@ void read_models(Walk& walk, const Node& node, Snapshot& snapshot) {
     const ModelId id{static_cast<uint32_t>(i)};
     if (!draft.name.empty()) add_name(walk, item, draft.name, id, snapshot);
     add_aliases(walk, draft, id, snapshot);
+    draft.limits = add_rules(walk, item, draft.limit_set, LimitScope::kModel,
+                             fmt::format("models/{}", draft.name), snapshot);
     snapshot.models.push_back(std::move(static_cast<Model&>(draft)));
   });
   sort_wildcards(snapshot.wildcards);

@@ -12,6 +12,7 @@
 #include "schema_auth.h"
 #include "schema_discovery.h"
 #include "schema_failures.h"
+#include "schema_limits.h"
 #include "url.h"
 
 namespace sluice::config {
@@ -26,6 +27,7 @@ constexpr int64_t kTimeoutMin = 10;
 struct UpstreamDraft : Upstream {
   std::optional<Discovery> discovery;
   ClockDraft clocks;
+  LimitSet limit_set;
   const Node* url = nullptr;
 };
 
@@ -138,6 +140,7 @@ constexpr std::array kUpstreamFields = {
                          list_section<kPoolFields>},
     Field<UpstreamDraft>{"stream_usage", read_stream_usage},
     Field<UpstreamDraft>{"concurrency_max", read_number<&Upstream::concurrency_max, 0, 1'000'000>},
+    Field<UpstreamDraft>{"limits", read_own_limits<&UpstreamDraft::limit_set>},
     Field<UpstreamDraft>{"breaker", read_own<&Upstream::breaker, read_breaker>, Presence::kOptional,
                          list_breaker_keys},
     Field<UpstreamDraft>{"cooldown", read_own<&Upstream::cooldown, read_cooldown>,
@@ -215,6 +218,8 @@ void read_upstreams(Walk& walk, const Node& node, Snapshot& snapshot) {
     read_mapping(walk, item, kUpstreamFields, draft);
     apply_clocks(draft.clocks, draft.timeouts);
     if (item.kind == NodeKind::kMapping) check_upstream(walk, item, snapshot, draft);
+    draft.limits = add_rules(walk, item, draft.limit_set, LimitScope::kUpstream,
+                             fmt::format("upstreams/{}", draft.name), snapshot);
     const std::string name = draft.name;
     add_upstreams(walk, item, draft, snapshot);
     if (name.empty()) return;

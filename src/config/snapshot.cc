@@ -37,6 +37,13 @@ std::vector<std::string> needs_restart(const Snapshot& running, const Snapshot& 
   if (running.shards != candidate.shards) keys.emplace_back("shards");
   if (running.admin_socket != candidate.admin_socket) keys.emplace_back("admin.socket");
   if (running.metrics != candidate.metrics) keys.emplace_back("metrics.listen");
+  if (running.proxy_protocol != candidate.proxy_protocol) keys.emplace_back("proxy_protocol");
+  if (running.redis != candidate.redis) keys.emplace_back("redis");
+  if (running.journal != candidate.journal) keys.emplace_back("journal");
+  if (running.limits.subjects_max != candidate.limits.subjects_max) {
+    keys.emplace_back("limits.subjects_max");
+  }
+  if (running.limits.bank_file != candidate.limits.bank_file) keys.emplace_back("limits.bank_file");
   return keys;
 }
 

@@ -7,6 +7,7 @@
 #include <sluice/base/units.h>
 
 #include "fields.h"
+#include "limit_checks.h"
 
 namespace sluice::config {
 namespace {
@@ -97,6 +98,7 @@ void validate(Walk& walk, const Node& root, const Snapshot& snapshot) {
   check_limits(walk, root, snapshot);
   check_unused(walk, root);
   check_key_subjects(walk, root, snapshot);
+  check_rules(walk, root, snapshot);
 }
 
 }  // namespace sluice::config

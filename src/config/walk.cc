@@ -202,6 +202,26 @@ std::optional<uint64_t> Walk::number(const Node& node, uint64_t min, uint64_t ma
   return std::nullopt;
 }
 
+std::optional<uint64_t> Walk::count(const Node& node, uint64_t min, uint64_t max) {
+  const auto value = text(node);
+  if (!value) return std::nullopt;
+  constexpr const char* kExample = "write a whole number such as 600, 20k or 1M";
+  const uint64_t factor = value->back() == 'k' ? 1000 : value->back() == 'M' ? 1'000'000 : 1;
+  std::string_view digits = *value;
+  if (factor > 1) digits.remove_suffix(1);
+  const auto parsed = parse_whole(digits);
+  if (!parsed) {
+    error(node, "must be a whole number, with k or M behind it or without", kExample);
+  } else if (*parsed > max / factor) {
+    error(node, fmt::format("must be {} or less", max), kExample);
+  } else if (*parsed * factor < min) {
+    error(node, fmt::format("must be {} or more", min), kExample);
+  } else {
+    return *parsed * factor;
+  }
+  return std::nullopt;
+}
+
 std::optional<uint64_t> Walk::bytes(const Node& node, uint64_t min, uint64_t max) {
   const auto value = text(node);
   if (!value) return std::nullopt;
@@ -326,6 +346,13 @@ std::optional<std::string> Walk::path(const Node& node, size_t bytes_max) {
   } else {
     return value;
   }
+  return std::nullopt;
+}
+
+std::optional<std::string> Walk::full_path(const Node& node, size_t bytes_max) {
+  auto value = path(node, bytes_max);
+  if (!value || value->starts_with('/')) return value;
+  error(node, "must be a full path", "begin it with '/'");
   return std::nullopt;
 }
 

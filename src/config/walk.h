@@ -16,6 +16,7 @@
 #include <sluice/config/loader.h>
 #include <sluice/config/members.h>
 #include <sluice/config/routing.h>
+#include <sluice/config/snapshot.h>
 #include <sluice/config/yaml_tree.h>
 
 #include "fault.h"
@@ -38,6 +39,9 @@ class NameTable {
  private:
   absl::flat_hash_map<std::string, Place> places_;
 };
+
+// By "<upstream>/<model>" or "<model>", as the price file has them.
+using PriceTable = absl::flat_hash_map<std::string, Price>;
 
 // Knows the path to the value being read ("models[0].routes[1].weight") and gives it to every
 // diagnostic. The read functions return nothing after they have reported why. No diagnostic holds
@@ -73,6 +77,8 @@ class Walk {
   // A scalar with its variables filled in; never empty.
   [[nodiscard]] std::optional<std::string> text(const Node& node);
   [[nodiscard]] std::optional<uint64_t> number(const Node& node, uint64_t min, uint64_t max);
+  // The same, with `k` for thousands and `M` for millions.
+  [[nodiscard]] std::optional<uint64_t> count(const Node& node, uint64_t min, uint64_t max);
   [[nodiscard]] std::optional<uint64_t> bytes(const Node& node, uint64_t min, uint64_t max);
   [[nodiscard]] std::optional<Duration> duration(const Node& node, Duration min, Duration max);
   [[nodiscard]] std::optional<bool> boolean(const Node& node);
@@ -90,6 +96,8 @@ class Walk {
   [[nodiscard]] std::optional<std::string> label(const Node& node);
   // A file name without control characters.
   [[nodiscard]] std::optional<std::string> path(const Node& node, size_t bytes_max);
+  // The same, beginning with '/'.
+  [[nodiscard]] std::optional<std::string> full_path(const Node& node, size_t bytes_max);
   // Text, or what `env://NAME` or `file:///path` holds.
   [[nodiscard]] std::optional<std::string> text_or_reference(const Node& node);
   // The same, for what nobody else may read.
@@ -100,6 +108,10 @@ class Walk {
   [[nodiscard]] std::string suggestion(const NameTable& names, std::string_view name);
 
   [[nodiscard]] std::string path_text() const;
+  // Of this process; for what belongs to the configuration but stands in a file of its own.
+  [[nodiscard]] const Environment& environment() const noexcept { return environment_; }
+  [[nodiscard]] const std::string& file() const noexcept { return file_; }
+  [[nodiscard]] LoadOutcome& outcome() const noexcept { return outcome_; }
 
   // An item of `upstreams` is a range of Snapshot::upstreams: one that is discovered has as many as
   // were found, any other one has one.
@@ -114,7 +126,13 @@ class Walk {
   NameTable upstream_names;  // Indices into `upstream_items`.
   std::vector<UpstreamItem> upstream_items;
   NameTable model_names;  // With aliases.
-  RetrySettings retries;  // Of models that say nothing else.
+  NameTable tenant_names;
+  NameTable key_names;
+  RetrySettings retries;      // Of models that say nothing else.
+  PriceTable prices;          // Of routes that say nothing else.
+  bool counts_tokens = true;  // `usage`.
+  bool has_redis = false;
+  bool is_on_loss_told = false;  // One warning for all limits that have it without `redis`.
   // The first secret written into the file itself; null while there is none.
   const Node* plain_secret = nullptr;
 

@@ -31,11 +31,6 @@ upstream::SnapshotPlaces PlaceTable::follow(const config::Snapshot& snapshot) {
     const uint32_t line = can_wait(snapshot, model) ? model.queue.length_max : 0;
     places.queues.push_back(find('q', model.name, line));
   }
-  for (uint32_t i = 0; i < snapshot.keys.size(); ++i) {
-    const config::Key& key = snapshot.keys[i];
-    if (key.concurrency_max == 0) continue;
-    places.keys.emplace(i, find('k', key.name, key.concurrency_max));
-  }
   return places;
 }
 

@@ -11,12 +11,14 @@ std::vector<upstream::AdoptSnapshot> Publisher::publish(
   SLUICE_ASSERT(addresses.size() == snapshot->upstreams.size());
   snapshot->generation = ++last_generation_;
 
-  std::vector<std::string_view> models, upstreams;
+  std::vector<std::string_view> models, upstreams, limits;
   models.reserve(snapshot->models.size());
   for (const config::Model& model : snapshot->models) models.push_back(model.name);
   upstreams.reserve(snapshot->upstreams.size());
   for (const config::Upstream& upstream : snapshot->upstreams) upstreams.push_back(upstream.name);
-  std::vector<metrics::SnapshotCells> cells = registry_.bind(models, upstreams);
+  limits.reserve(snapshot->limit_rules.size());
+  for (const config::LimitRule& rule : snapshot->limit_rules) limits.push_back(rule.name);
+  std::vector<metrics::SnapshotCells> cells = registry_.bind(models, upstreams, limits);
 
   std::vector<upstream::AdoptSnapshot> adoptions;
   adoptions.reserve(cells.size());

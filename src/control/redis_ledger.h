@@ -22,8 +22,10 @@ class RedisLedger final : public Ledger {
 
   Task<Result<LedgerReply>> ask(const LedgerCall& call, Deadline deadline) override;
 
-  // What the server said when it refused the last call; "" when it did not.
-  [[nodiscard]] const std::string& refusal() const noexcept { return refusal_; }
+  [[nodiscard]] std::string_view refusal() const noexcept override { return refusal_; }
+  [[nodiscard]] uint64_t commands() const noexcept override {
+    return parts_.client.figures().commands;
+  }
 
  private:
   struct Group;  // What one script run is about.

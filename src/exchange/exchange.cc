@@ -67,6 +67,17 @@ Task<void> Exchange::run() {
     co_await refuse(services_, client_, settlement, admission.error());
     co_return;
   }
+  if (!generation->subjects.is_empty()) {
+    std::optional<Outcome<void>> charged =
+        charge_at_once(services_, *generation, *admission, settlement);
+    if (!charged) {
+      charged = co_await charge_by_ledger(services_, *generation, *admission, settlement, client_);
+    }
+    if (!*charged) {
+      co_await refuse(services_, client_, settlement, charged->error());
+      co_return;
+    }
+  }
   Search search(services_, *generation, *endpoint, head_, *admission, settlement);
   Outcome<Answer> answer = co_await route_and_send(search, client_);
   if (!answer) {

@@ -101,6 +101,7 @@ Generation::Generation(const config::Snapshot& snapshot, metrics::SnapshotCells 
     : config(snapshot),
       cells(std::move(snapshot_cells)),
       places(std::move(snapshot_places)),
+      subjects(snapshot),
       deployments(find_deployments(snapshot, cells, state)),
       auth(auth::KeyTable(snapshot)),
       router(shard, snapshot.models, snapshot.upstreams, stats_of(deployments)) {

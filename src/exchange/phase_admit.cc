@@ -94,9 +94,6 @@ Outcome<Admission> admit(Services& services, Generation& generation, const http:
   if (principal.key.is_valid() && !config.key(principal.key).allows(admission->model)) {
     return refuse(ErrorCode::kModelNotAllowed, "key lacks model");
   }
-  if (!settlement.take_key_place(principal.key)) {
-    return refuse(ErrorCode::kConcurrencyLimit, "the key's concurrency_max");
-  }
   if (head.headers.has(http::HeaderName::kXSluiceTimeout)) {
     const auto wishes = parse_timeout_wishes(head.headers.find(http::HeaderName::kXSluiceTimeout));
     if (!wishes) {
@@ -113,6 +110,13 @@ Outcome<Admission> admit(Services& services, Generation& generation, const http:
   admission->prompt_tokens = body->size() / kBytesPerToken;
   admission->expected_tokens =
       admission->prompt_tokens + envelope.output_tokens_max().value_or(kUsualAnswerTokens);
+  if (!generation.subjects.is_empty() || services.spend != nullptr) {
+    admission->prompt_estimate = usage::estimate_prompt(*body);
+    admission->prompt_tokens =
+        generation.flows[admission->model.value]->prompts.apply(admission->prompt_estimate);
+    admission->demand = demand_of(generation, *admission);
+    settlement.note_demand(admission->demand, admission->prompt_estimate);
+  }
   admission->priority = read_priority(head, principal);
   settlement.note_priority(admission->priority);
   return admission;

@@ -5,6 +5,7 @@
 #include <sluice/usage/usage_filter.h>
 
 #include "block_room.h"
+#include "limit_tap.h"
 #include "outgoing.h"
 
 namespace sluice::exchange {
@@ -23,7 +24,9 @@ bool is_withheld(const http::HeaderField& field) noexcept {
 }
 
 // Fields go on as the lines they came in, runs of them together: the parser has found them right.
-void pass_fields(const http::ResponseHead& head, http::ResponseSink& client) noexcept {
+// The upstream's word on its limits gives way to ours (`has_limits`).
+void pass_fields(const http::ResponseHead& head, bool has_limits,
+                 http::ResponseSink& client) noexcept {
   const http::ConnectionOptions connection(head.headers);
   const char* run = nullptr;  // Where the lines begin that go on together.
   const auto end_run = [&run, &client](const char* end) {
@@ -31,7 +34,8 @@ void pass_fields(const http::ResponseHead& head, http::ResponseSink& client) noe
     run = nullptr;
   };
   for (const http::HeaderField field : head.headers) {
-    if (!is_withheld(field) && !http::is_hop_by_hop(field, connection)) {
+    const bool gives_way = has_limits && field.name.starts_with("x-ratelimit-");
+    if (!is_withheld(field) && !gives_way && !http::is_hop_by_hop(field, connection)) {
       if (run == nullptr) run = field.name.data();
       continue;
     }
@@ -44,10 +48,12 @@ void pass_fields(const http::ResponseHead& head, http::ResponseSink& client) noe
 }
 
 void write_head(const http::ResponseHead& head, bool is_event_stream, http::BodyFraming framing,
-                std::string_view request_id, http::ResponseSink& client) noexcept {
-  client.begin_head(head.status, head.head_bytes + 256);
+                std::string_view request_id, const limit::RateLimiter::Views& limits,
+                http::ResponseSink& client) noexcept {
+  client.begin_head(head.status, head.head_bytes + 512);
   client.add_header("x-request-id", request_id);
-  pass_fields(head, client);
+  pass_fields(head, limits.requests || limits.tokens, client);
+  add_limit_fields(client, limits);
   if (is_event_stream) {
     if (!head.headers.has(http::HeaderName::kCacheControl)) {
       client.add_header("cache-control", "no-cache");
@@ -79,6 +85,14 @@ class FirstTokenNote final : public relay::ContentListener {
   Deployment& deployment_;
   MonoTime sent_at_;
 };
+
+// For the limits of the deployment, which count what it was asked for and what it gave.
+limit::Use used(const Search& search, const usage::Usage& usage) noexcept {
+  const limit::Demand& demand = search.admission().demand;
+  return {.input_tokens = static_cast<int64_t>(
+              usage.input.value_or(static_cast<uint64_t>(demand.input_tokens))),
+          .output_tokens = static_cast<int64_t>(usage.output.value_or(0))};
+}
 
 // What the whole answer says about its deployment. One that failed was judged before.
 void end_seat(Search& search, Answer& answer, const relay::RelayResult& result, MonoTime sent_at,
@@ -153,6 +167,21 @@ class Watchers {
   http::EventFilter* filter;  // Null when every byte passes as it is.
 };
 
+// Where limits of tokens or money may be reached before the answer is over.
+LimitTap make_limit_tap(Search& search, Answer& answer, usage::TokenTap& tap) noexcept {
+  Services& services = search.services();
+  limit::Use begun{.input_tokens = search.admission().demand.input_tokens};
+  double per_token = 0;
+  if (const std::optional<config::Price>& price = answer.route->price) {
+    // Dollars per million are micro-dollars each.
+    per_token = price->output_per_million;
+    begun.micro_dollars =
+        static_cast<int64_t>(static_cast<double>(begun.input_tokens) * price->input_per_million);
+  }
+  return {tap,   services.limiter, search.settlement().reservation(), services.ring,
+          begun, per_token};
+}
+
 // What comes before the commit is bounded by the attempt; a stream that had too much to say before
 // its first content is not.
 Deadline first_token_deadline(Answer& answer, const http::ResponseHead& head) noexcept {
@@ -197,12 +226,15 @@ class Part {
   Part& operator=(const Part&) = delete;
 
   void end(Search& search, Answer& answer, const relay::RelayResult& result,
-           bool is_event_stream) noexcept {
+           const usage::Usage& usage, bool is_event_stream) noexcept {
     search.settlement().note_upstream_traffic(lease->stream.take_traffic());
     if (result.end == relay::RelayEnd::kFinished && result.upstream_is_clean && keeps_connection_) {
       lease.check_in();
     } else {
       lease.cut();
+    }
+    if (search.generation().subjects.has_upstream(answer.route->upstream)) {
+      answer.seat.settle_limits(used(search, usage), search.services().ring.now());
     }
     end_seat(search, answer, result, sent_at_, is_event_stream);
   }
@@ -235,15 +267,21 @@ Task<void> relay_answer(Search& search, Answer& answer, http::RequestBody& body,
   Watchers watchers(services, options.is_event_stream, hides_usage, options.may_resume,
                     config.model(answer.model).recovery);
   write_head(head, options.is_event_stream, client_framing(head, watchers.filter != nullptr),
-             settlement.request_id(), client);
+             settlement.request_id(),
+             services.limiter.views(settlement.reservation(), services.ring.now()), client);
+  LimitTap limit_tap = make_limit_tap(search, answer, watchers.tap);
+  options.tap_may_end =
+      is_tapped && options.is_event_stream && !settlement.reservation().is_empty();
+  http::EventTap* const tap =
+      options.tap_may_end ? static_cast<http::EventTap*>(&limit_tap) : &watchers.tap;
   // An open stream keeps the request only where it may be needed once more.
   if (!options.may_resume) body.release();
   for (;;) {
     Part part(search, answer, options);
     const relay::RelayResult result = co_await relay::relay_body(
         part.lease->stream, std::move(part.first), client, watchers.filter,
-        is_tapped ? &watchers.tap : nullptr, services.blocks, options);
-    part.end(search, answer, result, options.is_event_stream);
+        is_tapped ? tap : nullptr, services.blocks, options);
+    part.end(search, answer, result, watchers.tap.usage(), options.is_event_stream);
     if (is_tapped) settlement.note_usage(watchers.tap.usage());
     settlement.note_relay(result);
     if (!result.is_resumable) break;

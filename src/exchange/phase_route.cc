@@ -26,6 +26,10 @@ Refusal refuse(const Search& search) noexcept {
     return {{ErrorCode::kQueueTimeout, Side::kSelf, Retry::kNever, "others were faster"}, {}};
   }
   const MonoTime now = search.services().ring.now();
+  if (search.obstacle() == Obstacle::kLimited) {
+    return {{ErrorCode::kRateLimited, Side::kSelf, Retry::kNever, "all candidates have limits"},
+            {.retry_after = search.usable_at() - now}};
+  }
   const MonoTime usable_at = search.usable_at();
   const bool is_known = usable_at != MonoTime::max() && usable_at > now;
   return {{ErrorCode::kNoHealthyUpstream, Side::kSelf, Retry::kNever,

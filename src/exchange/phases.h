@@ -10,6 +10,7 @@
 #include <sluice/exchange/endpoint.h>
 #include <sluice/exchange/exchange.h>
 #include <sluice/json/envelope_reader.h>
+#include <sluice/limit/rate_limiter.h>
 #include <sluice/relay/relay.h>
 #include <sluice/route/router.h>
 
@@ -52,8 +53,10 @@ struct Admission {
   TenantId tenant;
   uint32_t weight = 1;
   uint32_t priority = 0;
-  uint64_t prompt_tokens = 0;    // By the rule of thumb.
+  uint64_t prompt_estimate = 0;  // By scripts; 0 where nothing asks for it.
+  uint64_t prompt_tokens = 0;    // What the model has made of such estimates; else by thumb.
   uint64_t expected_tokens = 0;  // With what the answer may take.
+  limit::Demand demand;          // Meaningful only with limits or a journal.
   TimeoutWishes timeouts;
 };
 [[nodiscard]] Outcome<Admission> admit(Services& services, Generation& generation,
@@ -61,6 +64,20 @@ struct Admission {
                                        const Result<std::string_view>& body,
                                        const auth::Principal& principal,
                                        Settlement& settlement) noexcept;
+
+// Charges the limits that match; nothing is charged when one of them refuses. Empty when the ledger
+// has to be asked first.
+[[nodiscard]] std::optional<Outcome<void>> charge_at_once(Services& services,
+                                                          Generation& generation,
+                                                          const Admission& admission,
+                                                          Settlement& settlement) noexcept;
+// The same, after its answer. Suspends, at most for redis.wait_max.
+Task<Outcome<void>> charge_by_ledger(Services& services, Generation& generation,
+                                     const Admission& admission, Settlement& settlement,
+                                     http::ResponseSink& client);
+// What the request may come to use.
+[[nodiscard]] limit::Demand demand_of(const Generation& generation,
+                                      const Admission& admission) noexcept;
 
 // 4 and 5. route and send: tries candidates until one answers. A failure is an answer too when
 // nothing is left to try.

@@ -33,6 +33,37 @@ void add_retry_after(http::ResponseSink& sink, Duration after) noexcept {
   write("retry-after-ms", ms.count());
 }
 
+// "12ms", "7.500s", "6m0s", "2h30m0s": as OpenAI writes the time until a limit is reset.
+class DurationText {
+ public:
+  [[nodiscard]] std::string_view write(milliseconds time) noexcept {
+    const int64_t ms = std::max(int64_t{0}, time.count());
+    length_ = 0;
+    if (ms < 1000) return add(ms, "ms");
+    const int64_t minutes = ms / 60'000;
+    if (minutes >= 60) add(minutes / 60, "h");
+    if (minutes > 0) add(minutes % 60, "m");
+    const int64_t rest = ms % 60'000;
+    if (rest % 1000 == 0) return add(rest / 1000, "s");
+    add(rest / 1000, ".");
+    text_[length_++] = static_cast<char>('0' + rest % 1000 / 100);
+    text_[length_++] = static_cast<char>('0' + rest % 100 / 10);
+    text_[length_++] = static_cast<char>('0' + rest % 10);
+    text_[length_++] = 's';
+    return {text_.data(), length_};
+  }
+
+ private:
+  std::string_view add(int64_t number, std::string_view unit) noexcept {
+    char* const end =
+        std::to_chars(text_.data() + length_, text_.data() + text_.size(), number).ptr;
+    length_ = static_cast<size_t>(std::ranges::copy(unit, end).out - text_.data());
+    return {text_.data(), length_};
+  }
+  std::array<char, 48> text_;
+  size_t length_ = 0;
+};
+
 // Appends to a small fixed text; what does not fit is cut.
 class MessageText {
  public:
@@ -53,6 +84,60 @@ class MessageText {
   std::array<char, 512> text_;
   size_t length_ = 0;
 };
+
+std::string_view noun_of(config::LimitMeasure measure) noexcept {
+  switch (measure) {
+    case config::LimitMeasure::kRequests: return "requests";
+    case config::LimitMeasure::kTokens: return "tokens";
+    case config::LimitMeasure::kInputTokens: return "input tokens";
+    case config::LimitMeasure::kOutputTokens: return "output tokens";
+    case config::LimitMeasure::kMicroDollars: return "micro-dollars";
+    case config::LimitMeasure::kConcurrency: return "requests in flight";
+  }
+  return "";
+}
+
+std::string_view window_of(const config::LimitRule& rule) noexcept {
+  switch (rule.window) {
+    case config::LimitWindow::kNone: return " at a time";
+    case config::LimitWindow::kDay: return " a day";
+    case config::LimitWindow::kWeek: return " a week";
+    case config::LimitWindow::kMonth: return " a month";
+    case config::LimitWindow::kTotal: return " in all";
+    case config::LimitWindow::kRolling: break;
+  }
+  if (rule.length <= seconds(1)) return " a second";
+  return rule.length <= seconds(60) ? " a minute" : " in 24 hours";
+}
+
+// "Limit `free/requests_per_minute` of 60 requests a minute is reached. Try again in 12ms."
+void write_limit_message(MessageText& text, const ErrorDetails& details) noexcept {
+  const config::LimitRule& rule = *details.rule;
+  text.add("The limit `").add(rule.name).add("` of ");
+  if (rule.measure == config::LimitMeasure::kMicroDollars) {
+    const uint64_t cents = rule.most / 10'000;
+    text.add("$").add(cents / 100).add(".").add(cents % 100 / 10).add(cents % 10);
+  } else {
+    text.add(rule.most).add(" ").add(noun_of(rule.measure));
+  }
+  text.add(window_of(rule));
+  if (details.is_too_large_for_limit) {
+    text.add(" is smaller than this request needs. Ask for fewer tokens.");
+    return;
+  }
+  text.add(" is reached. ");
+  if (rule.measure == config::LimitMeasure::kConcurrency) {
+    text.add("Wait until a request has ended.");
+    return;
+  }
+  if (rule.window == config::LimitWindow::kTotal) {
+    text.add("Ask whoever runs this gateway for more.");
+    return;
+  }
+  DurationText wait;
+  text.add("Try again in ").add(wait.write(std::chrono::ceil<milliseconds>(details.retry_after)));
+  text.add(".");
+}
 
 void write_message(MessageText& text, ErrorCode code, const ErrorAnswer& answer,
                    const ErrorDetails& details) noexcept {
@@ -78,6 +163,12 @@ void write_message(MessageText& text, ErrorCode code, const ErrorAnswer& answer,
       text.add("The parameter `")
           .add(details.param)
           .add("` has a type or value that is not supported.");
+      return;
+    case ErrorCode::kRateLimited:
+    case ErrorCode::kInsufficientQuota:
+    case ErrorCode::kConcurrencyLimit:
+      if (details.rule != nullptr) return write_limit_message(text, details);
+      text.add("All servers of the model have reached their limits. Try again in a moment.");
       return;
     default: text.add(answer.message);
   }
@@ -146,9 +237,10 @@ ErrorAnswer answer_for(ErrorCode code) noexcept {
     case ErrorCode::kMethodNotAllowed:
       return {405, kInvalid, "method_not_allowed", "This URL does not support this HTTP method."};
     case ErrorCode::kUnsupportedEndpoint: return {400, kInvalid, "endpoint_not_supported", ""};
-    case ErrorCode::kConcurrencyLimit:
-      return {429, "rate_limit_error", "concurrency_limit",
-              "Your API key has as many requests in flight as it may. Wait until one has ended."};
+    case ErrorCode::kRateLimited: return {429, "rate_limit_error", "rate_limit_exceeded", ""};
+    case ErrorCode::kInsufficientQuota:
+      return {429, "insufficient_quota", "insufficient_quota", ""};
+    case ErrorCode::kConcurrencyLimit: return {429, "rate_limit_error", "concurrency_limit", ""};
     case ErrorCode::kQueueFull:
       return {503, "service_unavailable_error", "queue_full",
               "The model is busy and its queue is full. Try again in a moment."};
@@ -166,6 +258,27 @@ ErrorAnswer answer_for(ErrorCode code) noexcept {
       return {503, "service_unavailable_error", "no_healthy_upstream",
               "No upstream is available for this model. Try again in a moment."};
     default: return answer_for_upstream(code);
+  }
+}
+
+void add_limit_fields(http::ResponseSink& sink, const limit::RateLimiter::Views& views) noexcept {
+  const auto add_number = [&sink](http::FieldName name, int64_t number) {
+    std::array<char, 20> digits;
+    const char* const end = std::to_chars(digits.data(), digits.data() + digits.size(), number).ptr;
+    sink.add_header(name, {digits.data(), static_cast<size_t>(end - digits.data())});
+  };
+  DurationText reset;
+  if (views.requests) {
+    add_number("x-ratelimit-limit-requests", views.requests->most);
+    add_number("x-ratelimit-remaining-requests", views.requests->remaining);
+    sink.add_header("x-ratelimit-reset-requests",
+                    reset.write(std::chrono::ceil<milliseconds>(views.requests->reset)));
+  }
+  if (views.tokens) {
+    add_number("x-ratelimit-limit-tokens", views.tokens->most);
+    add_number("x-ratelimit-remaining-tokens", views.tokens->remaining);
+    sink.add_header("x-ratelimit-reset-tokens",
+                    reset.write(std::chrono::ceil<milliseconds>(views.tokens->reset)));
   }
 }
 
@@ -189,24 +302,46 @@ relay::BrokenEvents broken_events() noexcept {
       .total_late =
           "data: {\"error\":{\"message\":\"The request took longer than it may.\","
           "\"type\":\"timeout_error\",\"param\":null,\"code\":\"total_timeout\"}}\n\n",
+      .tap_ended =
+          "data: {\"error\":{\"message\":\"The answer has used up what a limit allows.\","
+          "\"type\":\"insufficient_quota\",\"param\":null,\"code\":\"insufficient_quota\"}}\n\n",
   };
 }
 
 Task<uint64_t> reply_json(Services& services, http::ResponseSink& sink, std::string_view request_id,
                           uint16_t status, std::string_view body, Duration retry_after,
-                          std::string_view allow) {
+                          std::string_view allow, const limit::RateLimiter::Views& limits) {
   if (sink.is_sending() || sink.is_committed()) co_return 0;
   sink.begin_head(status, 256);
   sink.add_header("content-type", "application/json");
   sink.add_header("x-request-id", request_id);
   if (retry_after > Duration::zero()) add_retry_after(sink, retry_after);
   if (!allow.empty()) sink.add_header("allow", allow);
+  add_limit_fields(sink, limits);
   sink.end_head({.kind = http::BodyKind::kLength, .length = body.size()});
   sink.send({&body, 1});
   relay::SendWatch watch(services.ring, sink, services.generation->config.timeouts.stall);
   while (!watch.is_over()) co_await watch.step();
   co_return watch.end() == relay::RelayEnd::kFinished ? body.size() : 0;
 }
+
+namespace {
+
+// On a refusal the limit that refused speaks for its measure.
+limit::RateLimiter::Views limit_fields(const ErrorDetails& details) noexcept {
+  limit::RateLimiter::Views views;
+  if (details.rule == nullptr) return views;
+  switch (details.rule->measure) {
+    case config::LimitMeasure::kRequests: views.requests = details.view; break;
+    case config::LimitMeasure::kTokens:
+    case config::LimitMeasure::kInputTokens:
+    case config::LimitMeasure::kOutputTokens: views.tokens = details.view; break;
+    default: break;
+  }
+  return views;
+}
+
+}  // namespace
 
 Task<uint16_t> reply_error(Services& services, http::ResponseSink& sink,
                            std::string_view request_id, ErrorCode code, ErrorDetails details) {
@@ -231,10 +366,13 @@ Task<uint16_t> reply_error(Services& services, http::ResponseSink& sink,
   answer.code.empty() ? writer.null() : writer.string(answer.code);
   writer.end_object().end_object();
   // Only where waiting helps.
-  const bool may_help = status == 503 || status == 429;
+  const bool may_help = (status == 503 || status == 429) && !details.is_too_large_for_limit;
   const Duration usual = may_help ? kRetryAfter : Duration::zero();
+  // A limit knows to the millisecond.
+  const bool is_exact = details.rule != nullptr && details.retry_after > Duration::zero();
+  const Duration after = is_exact ? details.retry_after : std::max(usual, details.retry_after);
   co_await reply_json(services, sink, request_id, status, writer.text(),
-                      may_help ? std::max(usual, details.retry_after) : usual, details.allow);
+                      may_help ? after : Duration::zero(), details.allow, limit_fields(details));
   co_return status;
 }
 

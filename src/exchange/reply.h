@@ -33,6 +33,10 @@ struct ErrorDetails {
   std::string_view allow;  // The allow header of a 405.
   // When trying again makes sense; zero is the usual second of a 503.
   Duration retry_after{};
+  // The limit that refused, and what it says.
+  const config::LimitRule* rule = nullptr;
+  limit::LimitView view{};
+  bool is_too_large_for_limit = false;
 };
 
 // Sends one whole answer and waits until it is written, the client is gone, or it takes no byte for
@@ -40,7 +44,10 @@ struct ErrorDetails {
 // With `retry_after`, which is not zero then, a client that speaks seconds is told no less.
 Task<uint64_t> reply_json(Services& services, http::ResponseSink& sink, std::string_view request_id,
                           uint16_t status, std::string_view body, Duration retry_after = {},
-                          std::string_view allow = {});
+                          std::string_view allow = {},
+                          const limit::RateLimiter::Views& limits = {});
+// The x-ratelimit-* fields, as OpenAI sends them, for what is known.
+void add_limit_fields(http::ResponseSink& sink, const limit::RateLimiter::Views& views) noexcept;
 
 // The same for an error. Returns the status that was sent; 0 when the client is gone already.
 Task<uint16_t> reply_error(Services& services, http::ResponseSink& sink,

@@ -255,6 +255,18 @@ route::Choice Search::choice() noexcept {
           .is_stream = admission_.envelope.stream};
 }
 
+bool Search::charge(UpstreamId upstream, limit::Reservation& charged) noexcept {
+  if (!generation_.subjects.has_upstream(upstream)) return true;
+  const MonoTime now = services_.ring.now();
+  const limit::Decision decision = services_.limiter.admit_upstream(
+      generation_.subjects, upstream, admission_.demand, now, charged);
+  settlement_.note_limits(decision);
+  if (decision.verdict == limit::Decision::Verdict::kGranted) return true;
+  if (obstacle_ == Obstacle::kNone) obstacle_ = Obstacle::kLimited;
+  usable_at_ = std::min(usable_at_, now + decision.retry_after);
+  return false;
+}
+
 Seat Search::take_from(route::RouteSet usable, limit::Place& place) noexcept {
   const config::Model& model = generation_.config.model(model_);
   limit::ShardWaker& waker = services_.waiting_room.waker();
@@ -264,6 +276,8 @@ Seat Search::take_from(route::RouteSet usable, limit::Place& place) noexcept {
     usable.remove(pick->index);
     const UpstreamId upstream = model.routes[pick->index].upstream;
     Deployment& deployment = *generation_.deployments[upstream.value];
+    limit::Reservation charged;
+    if (!charge(upstream, charged)) continue;
     limit::Place probe;
     const bool is_probe = deployment.health.admits(services_.ring.now()) == Admits::kProbe;
     PlaceBank* const probes = generation_.probe_places(upstream);
@@ -282,10 +296,11 @@ Seat Search::take_from(route::RouteSet usable, limit::Place& place) noexcept {
     open_.remove(pick->index);
     ++retries.attempts_made;
     obstacle_ = Obstacle::kNone;
-    return Seat(generation_, model_, pick->index, std::move(place), std::move(probe), is_probe);
+    return Seat(generation_, model_, pick->index, std::move(place), std::move(probe),
+                std::move(charged), is_probe);
   }
   // What is left was taken by another shard in this instant.
-  if (obstacle_ == Obstacle::kNone) {
+  if (obstacle_ == Obstacle::kNone || (obstacle_ == Obstacle::kLimited && !full_.empty())) {
     lacks_ = Lacks::kDeploymentPlace;
     obstacle_ = full_.empty() ? Obstacle::kResting : Obstacle::kFull;
   }

@@ -33,6 +33,7 @@ class Search {
     kSpent,    // Every candidate was tried, or none can serve this request.
     kResting,  // Those that are left rest; see usable_at().
     kFull,     // Those that are left have no place; see describe().
+    kLimited,  // Those that are left have reached a limit of their own; see usable_at().
   };
   // Takes a deployment for the next attempt. `served` is a place that was waited for; a
   // deployment's is for that deployment only. Does not suspend.
@@ -108,6 +109,8 @@ class Search {
   [[nodiscard]] bool may_use(UpstreamId upstream, MonoTime now) noexcept;
   // Takes `place` only into the seat.
   [[nodiscard]] Seat take_from(route::RouteSet usable, limit::Place& place) noexcept;
+  // What the deployment's own limits are charged; false when one refuses.
+  [[nodiscard]] bool charge(UpstreamId upstream, limit::Reservation& charged) noexcept;
   [[nodiscard]] route::Choice choice() noexcept;
   void begin_round() noexcept;
   void turn_to(ModelId model) noexcept;

@@ -30,13 +30,14 @@ metrics::AttemptOutcome outcome_of(const resilience::AttemptEnd& end) noexcept {
 }
 
 Seat::Seat(Generation& generation, ModelId model, uint32_t route_index, limit::Place place,
-           limit::Place probe_place, bool is_probe) noexcept
+           limit::Place probe_place, limit::Reservation charged, bool is_probe) noexcept
     : route_(&generation.config.model(model).routes[route_index]),
       route_index_(route_index),
       model_(model),
       is_probe_(is_probe),
       place_(std::move(place)),
-      probe_place_(std::move(probe_place)) {
+      probe_place_(std::move(probe_place)),
+      charged_(std::move(charged)) {
   deployment_ = generation.deployments[route_->upstream.value];
 }
 
@@ -48,6 +49,10 @@ void Seat::open(MonoTime now) noexcept {
   if (is_probe_) deployment_->cells.probes.add();
 }
 
+void Seat::settle_limits(const limit::Use& use, MonoTime now) noexcept {
+  charged_.settle(use, now);
+}
+
 void Seat::end(metrics::AttemptOutcome outcome, const resilience::Judgement& judgement,
                MonoTime now) noexcept {
   if (!is_open_) return;
@@ -56,6 +61,8 @@ void Seat::end(metrics::AttemptOutcome outcome, const resilience::Judgement& jud
   deployment_->cells.in_flight.sub();
   deployment_->cells.attempts[outcome].add();
   deployment_->record(judgement, is_probe_, now, opened_at_);
+  // What was cancelled without a word has no time either; the request was sent all the same.
+  charged_.settle({}, std::max(now, opened_at_));
   probe_place_.release();
   place_.release();
 }

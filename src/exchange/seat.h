@@ -5,6 +5,7 @@
 
 #include <sluice/exchange/generation.h>
 #include <sluice/limit/place.h>
+#include <sluice/limit/rate_limiter.h>
 #include <sluice/resilience/judge.h>
 
 namespace sluice::exchange {
@@ -16,7 +17,7 @@ class Seat {
   Seat() noexcept = default;
   // Nothing is counted yet. The generation outlives it.
   Seat(Generation& generation, ModelId model, uint32_t route_index, limit::Place place,
-       limit::Place probe_place, bool is_probe) noexcept;
+       limit::Place probe_place, limit::Reservation charged, bool is_probe) noexcept;
   // What was moved from is not taken. The usual case, a seat without places, is a few words.
   Seat(Seat&& other) noexcept
       : deployment_(std::exchange(other.deployment_, nullptr)),
@@ -27,7 +28,8 @@ class Seat {
         is_open_(other.is_open_),
         opened_at_(other.opened_at_),
         place_(std::move(other.place_)),
-        probe_place_(std::move(other.probe_place_)) {}
+        probe_place_(std::move(other.probe_place_)),
+        charged_(std::move(other.charged_)) {}
   Seat& operator=(Seat&& other) noexcept {
     if (this == &other) return *this;
     if (is_taken()) cancel();
@@ -49,6 +51,9 @@ class Seat {
 
   void open(MonoTime now) noexcept;
   [[nodiscard]] MonoTime opened_at() const noexcept { return opened_at_; }
+  // Corrects what the deployment's limits were charged; without it they keep the request and
+  // nothing else. Before end().
+  void settle_limits(const limit::Use& use, MonoTime now) noexcept;
   // The attempt has ended; gives everything back. Once, after open().
   void end(metrics::AttemptOutcome outcome, const resilience::Judgement& judgement,
            MonoTime now) noexcept;
@@ -65,6 +70,7 @@ class Seat {
   MonoTime opened_at_;
   limit::Place place_;
   limit::Place probe_place_;
+  limit::Reservation charged_;
 };
 
 // What an attempt's end counts as.

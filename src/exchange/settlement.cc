@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include <fmt/format.h>
+
 #include <sluice/usage/price.h>
 
 namespace sluice::exchange {
@@ -31,6 +33,15 @@ metrics::UsageSource source_of(usage::UsageSource source) noexcept {
   return metrics::UsageSource::kUnknown;
 }
 
+usage::SpendSource spend_source_of(usage::UsageSource source) noexcept {
+  switch (source) {
+    case usage::UsageSource::kReported: return usage::SpendSource::kReported;
+    case usage::UsageSource::kCounted: return usage::SpendSource::kCounted;
+    case usage::UsageSource::kUnknown: break;
+  }
+  return usage::SpendSource::kUnknown;
+}
+
 }  // namespace
 
 std::optional<Error> error_of(relay::RelayEnd end) noexcept {
@@ -49,6 +60,9 @@ std::optional<Error> error_of(relay::RelayEnd end) noexcept {
       return Error{ErrorCode::kFirstTokenTimeout, Side::kUpstream, Retry::kNever, "no content"};
     case RelayEnd::kTotalLate:
       return Error{ErrorCode::kTotalTimeout, Side::kUpstream, Retry::kNever, "not whole in time"};
+    case RelayEnd::kTapEnded:
+      return Error{ErrorCode::kInsufficientQuota, Side::kDownstream, Retry::kNever,
+                   "a limit's end"};
     case RelayEnd::kDownstreamLost:
       return Error{ErrorCode::kDownstreamLost, Side::kDownstream, Retry::kNever, "client left"};
     case RelayEnd::kDownstreamStalled:
@@ -93,13 +107,21 @@ void Settlement::note_model(ModelId model, bool is_stream) noexcept {
   record_.is_stream = is_stream;
 }
 
-bool Settlement::take_key_place(KeyId key) noexcept {
-  PlaceBank* const bank = key.is_valid() ? generation_.key_places(key) : nullptr;
-  if (bank == nullptr) return true;
-  std::optional<limit::Place> place = limit::take_place(*bank, services_.waiting_room.waker());
-  if (!place) return false;
-  key_place_ = std::move(*place);
-  return true;
+void Settlement::note_limits(const limit::Decision& decision) noexcept {
+  const auto count = [this](const config::LimitRule& rule, metrics::LimitMode mode) {
+    const auto index = static_cast<uint32_t>(&rule - generation_.config.limit_rules.data());
+    generation_.cells.limit(LimitId{index}).refused[mode].add();
+    record_.limit.assign(rule.name);
+  };
+  if (decision.dry != nullptr) count(*decision.dry, metrics::LimitMode::kDry);
+  if (decision.is_first_dry && decision.dry->is_soft) {
+    services_.log.write(LogLevel::kWarn, "limits",
+                        fmt::format("the soft budget `{}` is spent; key `{}`, tenant `{}`",
+                                    decision.dry->name, record_.key.view(), record_.tenant.view()));
+  }
+  if (decision.verdict == limit::Decision::Verdict::kRefused) {
+    count(*decision.rule, metrics::LimitMode::kEnforced);
+  }
 }
 
 void Settlement::note_wait(Duration waited, limit::WaitQueue& queue, uint64_t tokens) noexcept {
@@ -117,6 +139,7 @@ void Settlement::begin_attempt(UpstreamId upstream, bool fresh) noexcept {
     services_.cells.upstream_retries.add();
   }
   if (record_.attempts == 1 && !fresh) {
+    record_spend(usage::SpendKind::kOpened);
     overhead_ = services_.ring.clock().now() - body_read_at_ - waited_;
   }
   record_.upstream.assign(generation_.config.upstream(upstream).name);
@@ -183,8 +206,82 @@ void Settlement::settle_usage() noexcept {
   if (queue_ != nullptr && used > 0) {
     queue_->correct(tenant_, record_.priority, record_.weight, charged_tokens_, used);
   }
+  learn();
   services_.cells.usage[source].add();
   if (usage_.partial) services_.cells.usage_partial.add();
+}
+
+// What is not known counts as it was estimated: a client that leaves early, or an upstream that
+// says nothing, must not make requests free.
+limit::Use Settlement::used() const noexcept {
+  const bool has_answer = route_ != nullptr && record_.status == 200;
+  if (!has_answer && !client_has_left()) return {};
+  limit::Use use{.input_tokens = demand_.input_tokens};
+  if (usage_.input) use.input_tokens = static_cast<int64_t>(*usage_.input);
+  if (usage_.output) {
+    use.output_tokens = static_cast<int64_t>(*usage_.output);
+  } else if (has_answer && !client_has_left()) {
+    use.output_tokens = demand_.output_tokens[static_cast<size_t>(config::Reserve::kP95)];
+  }
+  if (route_ != nullptr && route_->price) {
+    use.micro_dollars = record_.cost_micro_dollars.value_or(
+        usage::cost_micro_dollars({.input = static_cast<uint64_t>(use.input_tokens),
+                                   .output = static_cast<uint64_t>(use.output_tokens)},
+                                  *route_->price)
+            .value_or(0));
+  }
+  return use;
+}
+
+// How far the estimates were off, for the next ones.
+void Settlement::learn() noexcept {
+  if (usage_.source != usage::UsageSource::kReported || usage_.partial) return;
+  ModelFlow& flow = *generation_.flows[model_.value];
+  if (usage_.output) flow.outputs.observe(*usage_.output);
+  if (prompt_estimate_ == 0 || !usage_.input || *usage_.input == 0) return;
+  generation_.cells.model(model_).record_prompt_error(
+      usage::estimate_error(flow.prompts.apply(prompt_estimate_), *usage_.input));
+  flow.prompts.observe(prompt_estimate_, *usage_.input);
+}
+
+void Settlement::settle_limits() noexcept {
+  if (reservation_.is_empty()) return;
+  if (record_.attempts == 0) return services_.limiter.cancel(reservation_);
+  services_.limiter.settle(reservation_, used(), services_.ring.now());
+}
+
+void Settlement::record_spend(usage::SpendKind kind) noexcept {
+  if (services_.spend == nullptr) return;
+  usage::SpendRecord record{.at = services_.ring.wall(), .kind = kind};
+  record.key.assign(record_.key.view());
+  record.tenant.assign(record_.tenant.view());
+  record.model.assign(record_.model.view());
+  if (kind == usage::SpendKind::kOpened) {
+    spend_exchange_ = usage::SpendRecord::make_exchange(
+        static_cast<uint16_t>(services_.shard.value), ++services_.exchanges);
+    constexpr auto kUsual = static_cast<size_t>(config::Reserve::kP95);
+    record.input_tokens = static_cast<uint64_t>(demand_.input_tokens);
+    record.output_tokens = static_cast<uint64_t>(demand_.output_tokens[kUsual]);
+    if (demand_.micro_dollars[kUsual] > 0) {
+      record.cost_micro_dollars = static_cast<uint64_t>(demand_.micro_dollars[kUsual]);
+    }
+  } else {
+    record.source = spend_source_of(usage_.source);
+    record.is_partial = usage_.partial;
+    record.input_tokens = usage_.input;
+    record.output_tokens = usage_.output;
+    record.cached_tokens = usage_.cached;
+    record.reasoning_tokens = usage_.reasoning;
+    // What got no answer costs nothing; what has no price has no cost that is known.
+    const bool has_answer = route_ != nullptr && record_.status == 200;
+    if (!has_answer || route_->price) {
+      record.cost_micro_dollars = static_cast<uint64_t>(used().micro_dollars);
+    }
+  }
+  record.exchange = spend_exchange_;
+  services_.spend->push(record);
+  if (services_.control_ring != nullptr && services_.spend->is_due())
+    services_.control_ring->wake();
 }
 
 void Settlement::settle_metrics(Duration duration) noexcept {
@@ -213,6 +310,8 @@ Settlement::~Settlement() {
   services_.cells.bytes_received[metrics::PeerSide::kDownstream].add(traffic.received);
   services_.cells.bytes_sent[metrics::PeerSide::kDownstream].add(traffic.sent);
   settle_usage();
+  settle_limits();
+  if (spend_exchange_ != 0) record_spend(usage::SpendKind::kSettled);
   settle_metrics(duration);
   if (!generation_.config.access_log.enabled) return;
   record_.duration_us = us(duration);

@@ -8,6 +8,7 @@
 #include <sluice/exchange/endpoint.h>
 #include <sluice/exchange/services.h>
 #include <sluice/limit/place.h>
+#include <sluice/limit/rate_limiter.h>
 #include <sluice/limit/wait_queue.h>
 #include <sluice/metrics/labels.h>
 #include <sluice/relay/relay.h>
@@ -36,8 +37,14 @@ class Settlement {
   void note_body() noexcept { body_read_at_ = services_.ring.now(); }
   void note_model(ModelId model, bool is_stream) noexcept;
   void note_priority(uint32_t priority) noexcept { record_.priority = priority; }
-  // Takes one of the key's places until all is settled; false when they are all taken.
-  [[nodiscard]] bool take_key_place(KeyId key) noexcept;
+  // What the limits were charged, corrected when all is settled by what was used; given back if
+  // nobody was reached. `demand` stands for what is not known then.
+  [[nodiscard]] limit::Reservation& reservation() noexcept { return reservation_; }
+  void note_demand(const limit::Demand& demand, uint64_t prompt_estimate) noexcept {
+    demand_ = demand;
+    prompt_estimate_ = prompt_estimate;
+  }
+  void note_limits(const limit::Decision& decision) noexcept;
   // Phases 4 and 5.
   // Of the process and of the model, held from the first attempt on until all is settled.
   [[nodiscard]] limit::Place& process_place() noexcept { return process_place_; }
@@ -67,6 +74,11 @@ class Settlement {
 
  private:
   void settle_usage() noexcept;
+  void settle_limits() noexcept;
+  // What the journal is told at dispatch, and at the end.
+  void record_spend(usage::SpendKind kind) noexcept;
+  void learn() noexcept;
+  [[nodiscard]] limit::Use used() const noexcept;
   void settle_metrics(Duration duration) noexcept;
   [[nodiscard]] bool client_has_left() const noexcept;
 
@@ -82,7 +94,10 @@ class Settlement {
   usage::Usage usage_;
   ModelId model_;
   TenantId tenant_;
-  limit::Place key_place_;
+  limit::Reservation reservation_;
+  limit::Demand demand_;
+  uint64_t prompt_estimate_ = 0;
+  uint64_t spend_exchange_ = 0;  // Of the journal; 0 until it was told.
   limit::Place process_place_;
   limit::Place model_place_;
   const config::Route* route_ = nullptr;

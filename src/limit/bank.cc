@@ -388,15 +388,21 @@ microseconds Bank::time_until_whole(LimitTime now) noexcept {
   return microseconds(0);
 }
 
-void Bank::note_refusal(LimitTime now) noexcept {
-  if (kind_.load(std::memory_order_relaxed) != BankTerms::Kind::kRolling) return;
-  int64_t none = refused_in_.load(std::memory_order_relaxed);
-  if (none == 0) refused_in_.compare_exchange_strong(none, slot_at(now).number);
+bool Bank::note_refusal(LimitTime now) noexcept {
+  const BankTerms::Kind kind = kind_.load(std::memory_order_relaxed);
+  if (kind != BankTerms::Kind::kRolling && kind != BankTerms::Kind::kCalendar) return false;
+  const int64_t number = slot_at(now).number;
+  int64_t noted = refused_in_.load(std::memory_order_relaxed);
+  if (kind == BankTerms::Kind::kCalendar) {
+    return noted != -number && refused_in_.compare_exchange_strong(noted, -number);
+  }
+  return noted == 0 && refused_in_.compare_exchange_strong(noted, number);
 }
 
 std::optional<double> Bank::take_undershoot(LimitTime now) noexcept {
   const int64_t refused = refused_in_.load();
-  if (refused == 0) return std::nullopt;
+  const bool is_rolling = kind_.load(std::memory_order_relaxed) == BankTerms::Kind::kRolling;
+  if (refused == 0 || !is_rolling) return std::nullopt;
   const int64_t number = refused < 0 ? -refused : refused;
   if (refused < 0) {
     // The next refusal is a first one again when all that counted at this one has returned.

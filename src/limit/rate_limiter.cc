@@ -79,6 +79,7 @@ class RateLimiter::Charging {
     }
     if (!rule.enforce) {
       decision_.dry = &rule;
+      decision_.is_first_dry = lease->bank->note_refusal(now_);
       return true;
     }
     return refuse(*lease, rule, terms, amount);
@@ -91,9 +92,9 @@ class RateLimiter::Charging {
 
  private:
   bool refuse(const Decision& decision) noexcept {
-    const config::LimitRule* const dry = decision_.dry;
-    decision_ = decision;
-    decision_.dry = dry;
+    const Decision before = std::exchange(decision_, decision);
+    decision_.dry = before.dry;
+    decision_.is_first_dry = before.is_first_dry;
     return false;
   }
 
@@ -112,7 +113,7 @@ class RateLimiter::Charging {
       limiter_.banks_.ask(limiter_.shard_);
       return refuse({.verdict = Verdict::kAskLedger, .rule = &rule});
     }
-    bank.note_refusal(now_);
+    (void)bank.note_refusal(now_);
     return refuse({.verdict = Verdict::kRefused,
                    .rule = &rule,
                    .retry_after = bank.time_until(amount, now_),

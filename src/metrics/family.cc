@@ -160,6 +160,17 @@ void print_health_checks(const Registry& registry, const ScrapeSample&, Samples&
   }
 }
 
+// Only limits that have refused something: there may be one for each key.
+void print_limits_refused(const Registry& registry, const ScrapeSample&, Samples& samples) {
+  for (const auto& limit : registry.limits().all()) {
+    for (size_t i = 0; i < kLimitModeNames.size(); ++i) {
+      const uint64_t sum = sum_counters(
+          limit->by_shard, [i](const LimitCells& c) -> auto& { return c.refused.at(i); });
+      if (sum > 0) samples.add({limit->name, kLimitModeNames[i]}, sum);
+    }
+  }
+}
+
 template <auto Member>
 void print_groups(const Registry& registry, const ScrapeSample&, Samples& samples) {
   for (const auto& group : registry.groups().all()) {
@@ -219,6 +230,16 @@ void print_control(const Registry& registry, const ScrapeSample&, Samples& sampl
   samples.add({}, (registry.control().*Member).value());
 }
 
+void print_journal_records(const Registry& registry, const ScrapeSample&, Samples& samples) {
+  for (size_t i = 0; i < kJournalRecordNames.size(); ++i) {
+    samples.add({kJournalRecordNames[i]}, registry.control().journal_records.at(i).value());
+  }
+}
+
+void print_journal_lag(const Registry& registry, const ScrapeSample&, Samples& samples) {
+  samples.add({}, static_cast<double>(registry.control().journal_lag_us.value()) / 1e6);
+}
+
 void print_reloads(const Registry& registry, const ScrapeSample&, Samples& samples) {
   for (size_t i = 0; i < kReloadResultNames.size(); ++i) {
     samples.add({kReloadResultNames[i]}, registry.control().config_reloads.at(i).value());
@@ -228,6 +249,16 @@ void print_reloads(const Registry& registry, const ScrapeSample&, Samples& sampl
 void print_tick_late(const Registry& registry, const ScrapeSample&, Samples& samples) {
   const std::array<const ControlCells*, 1> blocks = {&registry.control()};
   print_histogram(blocks, [](const ControlCells& c) -> auto& { return c.tick_late; }, {}, samples);
+}
+
+void print_ledger_wait(const Registry& registry, const ScrapeSample&, Samples& samples) {
+  const std::array<const ControlCells*, 1> blocks = {&registry.control()};
+  print_histogram(blocks, [](const ControlCells& c) -> auto& { return c.ledger_wait; }, {},
+                  samples);
+}
+
+void print_undershoot(const Registry& registry, const ScrapeSample&, Samples& samples) {
+  samples.add({}, static_cast<double>(registry.control().limit_undershoot_ppm.value()) / 1e6);
 }
 
 template <auto Member>
@@ -263,6 +294,9 @@ constexpr Family kRequestFamilies[] = {
      print_shard_histogram<&ShardCells::overhead>},
     {"sluice_tokens_total", "counter", "model,type", "Tokens used, where they are known.",
      print_model_set<&ModelCells::tokens, kTokenTypeNames>},
+    {"sluice_prompt_estimate_error_ratio", "histogram", "model",
+     "How far the estimate of a prompt was from its reported tokens, as a part of them.",
+     print_model_histogram<&ModelCells::prompt_estimate_error>},
     {"sluice_usage_total", "counter", "source", "Exchanges by where their usage came from.",
      print_shard_set<&ShardCells::usage, kUsageSourceNames>},
     {"sluice_usage_partial_total", "counter", "", "Exchanges cut before their usage was complete.",
@@ -342,6 +376,9 @@ constexpr Family kResilienceFamilies[] = {
      print_upstreams_up},
     {"sluice_ejections_total", "counter", "upstream",
      "Rests begun because it failed more often than the others.", print_ejections},
+    {"sluice_limit_refused_total", "counter", "limit,mode",
+     "Requests that a limit refused, or would have refused without `enforce`.",
+     print_limits_refused},
     {"sluice_discovery_members", "gauge", "group", "Servers that were found for an upstream.",
      print_groups<&GroupCells::members>},
     {"sluice_discovery_failures_total", "counter", "group",
@@ -370,6 +407,16 @@ constexpr Family kProcessFamilies[] = {
      print_dropped<&ShardCells::access_log_dropped, &ControlCells::access_log_dropped>},
     {"sluice_log_dropped_total", "counter", "", "Log lines lost.",
      print_dropped<&ShardCells::log_dropped, &ControlCells::log_dropped>},
+    {"sluice_journal_records_total", "counter", "kind", "Spend records given to the journal.",
+     print_journal_records},
+    {"sluice_journal_records_lost_total", "counter", "",
+     "Spend records that never reached the journal.",
+     print_dropped<&ShardCells::journal_lost, &ControlCells::journal_lost>},
+    {"sluice_journal_errors_total", "counter", "",
+     "Writes and syncs of the journal that the disk refused; each is tried again.",
+     print_control<&ControlCells::journal_errors>},
+    {"sluice_journal_lag_seconds", "gauge", "",
+     "Age of the oldest spend record that is not in the journal's file yet.", print_journal_lag},
     {"sluice_metrics_series_dropped_total", "counter", "",
      "Configured names that got no series of their own and count as other.",
      print_control<&ControlCells::series_dropped>},
@@ -383,6 +430,20 @@ constexpr Family kProcessFamilies[] = {
      "Whole days until a certificate in use expires; negative once it has.", print_certificates},
     {"sluice_draining", "gauge", "", "1 while the process is going away.",
      print_control<&ControlCells::draining>},
+    {"sluice_redis_up", "gauge", "", "1 while limits are counted together in Redis.",
+     print_control<&ControlCells::redis_up>},
+    {"sluice_redis_commands_total", "counter", "", "Commands sent to Redis.",
+     print_control<&ControlCells::redis_commands>},
+    {"sluice_limit_ledger_asks_total", "counter", "",
+     "Subjects that Redis was asked about, many in one command.",
+     print_control<&ControlCells::ledger_asks>},
+    {"sluice_limit_ledger_wait_seconds", "histogram", "", "From a question to Redis' answer.",
+     print_ledger_wait},
+    {"sluice_limit_undershoot_ratio", "gauge", "",
+     "The part of a limit that was unused when a request was refused.", print_undershoot},
+    {"sluice_limit_terms_differ_total", "counter", "",
+     "Answers by which another gateway has a lower limit.",
+     print_control<&ControlCells::limit_terms_differ>},
     {"sluice_control_tick_late_seconds", "histogram", "",
      "How much later than planned a tick of the control thread ran.", print_tick_late},
     {"sluice_build_info", "gauge", "version", "Always 1; the version is the label.", print_build},

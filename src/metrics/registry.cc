@@ -38,15 +38,17 @@ template class NameTable<ModelCells>;
 template class NameTable<UpstreamCells>;
 template class NameTable<UpstreamWatchCells>;
 template class NameTable<GroupCells>;
+template class NameTable<LimitCells>;
 
-Registry::Registry(uint32_t shards) : models_(shards), upstreams_(shards) {
+Registry::Registry(uint32_t shards) : models_(shards), upstreams_(shards), limits_(shards) {
   SLUICE_ASSERT(shards > 0);
   for (uint32_t i = 0; i < shards; ++i) shards_.push_back(std::make_unique<ShardCells>());
   models_.other().is_bound = true;
 }
 
 std::vector<SnapshotCells> Registry::bind(std::span<const std::string_view> model_names,
-                                          std::span<const std::string_view> upstream_names) {
+                                          std::span<const std::string_view> upstream_names,
+                                          std::span<const std::string_view> limit_names) {
   std::vector<SnapshotCells> bound(shards_.size());
   for (size_t shard = 0; shard < bound.size(); ++shard) {
     bound[shard].other = models_.other().by_shard[shard].get();
@@ -65,6 +67,7 @@ std::vector<SnapshotCells> Registry::bind(std::span<const std::string_view> mode
     append(upstreams_, &SnapshotCells::upstreams, name);
     (void)upstream_watches_.bind(name);
   }
+  for (const std::string_view name : limit_names) append(limits_, &SnapshotCells::limits, name);
   return bound;
 }
 

@@ -180,7 +180,8 @@ void Relay::take_input() noexcept {
 
 void Relay::watch(const Result<void>& handed) noexcept {
   if (awaits_content_) note_content();
-  is_watched_ = awaits_content_ || options_.may_resume;
+  is_watched_ = awaits_content_ || options_.may_resume || options_.tap_may_end;
+  if (options_.tap_may_end && tap_->must_end()) return end_input(RelayEnd::kTapEnded);
   if (!options_.may_resume) return;
   using Standing = http::EventFilter::Standing;
   switch (filter_->standing()) {
@@ -401,6 +402,7 @@ std::string_view to_string(RelayEnd end) noexcept {
     case RelayEnd::kUpstreamDiffers: return "upstream_differs";
     case RelayEnd::kFirstTokenLate: return "first_token_late";
     case RelayEnd::kTotalLate: return "total_late";
+    case RelayEnd::kTapEnded: return "tap_ended";
     case RelayEnd::kDownstreamLost: return "downstream_lost";
     case RelayEnd::kDownstreamStalled: return "downstream_stalled";
     case RelayEnd::kDraining: return "draining";
@@ -415,6 +417,7 @@ std::string_view event_of(RelayEnd end, const BrokenEvents& events) noexcept {
     case RelayEnd::kUpstreamDiffers: return events.differs;
     case RelayEnd::kFirstTokenLate: return events.first_token_late;
     case RelayEnd::kTotalLate: return events.total_late;
+    case RelayEnd::kTapEnded: return events.tap_ended;
     default: return events.lost;
   }
 }

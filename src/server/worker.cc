@@ -32,6 +32,7 @@ Worker::Worker(io::Ring& ring, WorkerParts parts)
       blocks_(*parts_.budget),
       state_(parts_.shards),
       waiting_room_(parts_.shard, *this),
+      limiter_(*parts_.banks, parts_.shard, parts_.shards),
       services_{.ring = ring,
                 .blocks = blocks_,
                 .budget = *parts_.budget,
@@ -41,7 +42,13 @@ Worker::Worker(io::Ring& ring, WorkerParts parts)
                 .cells = *parts_.cells,
                 .records = *parts_.records,
                 .waiting_room = waiting_room_,
+                .limiter = limiter_,
+                .grants = grants_,
+                .log = *parts_.log,
+                .spend = parts_.spend,
+                .shard = parts_.shard,
                 .control_ring = parts_.control_ring},
+      sweep_timer_(ring.ready(), ring.timers()),
       gate_(ring.ready()),
       listener_(ring, parts_.listen_fd),
       handshakes_(1, 0),
@@ -122,7 +129,8 @@ Task<void> Worker::refuse_connection(int fd) {
 
 bool Worker::has_work() const noexcept {
   const bool can_release = generations_.size() > 1 && generations_.front()->pins == 0;
-  return has_retired_ || is_woken_ || has_handed_ || state_.has_news() || can_release ||
+  return has_retired_ || is_woken_ || (limiter_.has_leases() && !is_sweep_due_) ||
+         sweep_timer_.is_ready() || has_handed_ || state_.has_news() || can_release ||
          parts_.link->commands.has_message();
 }
 
@@ -131,6 +139,7 @@ void Worker::run() {
     obey(*command);
   }
   serve_waiting();
+  sweep_leases();
   has_retired_ = false;
   retire();
 }
@@ -164,6 +173,18 @@ void Worker::serve_waiting() {
   if (state_.take_news()) report(upstream::HealthChanged{});
 }
 
+void Worker::sweep_leases() {
+  if (sweep_timer_.is_ready()) {
+    sweep_timer_.clear();
+    is_sweep_due_ = false;
+    limiter_.sweep(ring_.now());
+  }
+  if (limiter_.has_leases() && !is_sweep_due_) {
+    is_sweep_due_ = true;
+    sweep_timer_.set(Deadline::after(ring_.now(), limit::RateLimiter::kSweepPeriod));
+  }
+}
+
 void Worker::update_deployments(const upstream::UpdateDeployments& update) {
   exchange::Generation& present = *generations_.back();
   if (present.config.generation != update.generation) return;
@@ -185,6 +206,8 @@ void Worker::obey(upstream::ShardCommand& command) {
     update_deployments(*news);
   } else if (std::holds_alternative<upstream::LookForPlaces>(command)) {
     is_woken_ = true;
+  } else if (std::holds_alternative<upstream::GrantsCame>(command)) {
+    grants_.answer();
   } else if (std::holds_alternative<upstream::BeginDrain>(command)) {
     begin_drain();
   } else if (std::holds_alternative<upstream::CutStreams>(command)) {

@@ -90,6 +90,7 @@ void write_names(Line& line, const AccessRecord& record) noexcept {
   line.word(",\"endpoint\":", to_string(record.endpoint));
   line.optional_text(",\"model\":", record.model.view());
   line.optional_text(",\"served_model\":", record.served_model.view());
+  line.optional_text(",\"limit\":", record.limit.view());
   line.optional_text(",\"upstream\":", record.upstream.view());
 }
 

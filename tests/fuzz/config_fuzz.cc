@@ -36,6 +36,7 @@ class FuzzEnvironment final : public Environment {
   }
   [[nodiscard]] std::expected<FileText, std::string> read(const std::string& path,
                                                           size_t) const override {
+    if (path == "/p") return FileText{R"({"m": {"input": 1, "output": 2, "cached": 3}})", true};
     if (path == "/s") return FileText{std::string(kCanary) + "\n", true};
     return std::unexpected("No such file or directory");
   }
@@ -110,6 +111,77 @@ void check_model(const Snapshot& snapshot, const Model& model, ModelId id) {
   }
 }
 
+void check_rule(const LimitRule& rule) {
+  const bool is_concurrency = rule.measure == LimitMeasure::kConcurrency;
+  const bool is_money = rule.measure == LimitMeasure::kMicroDollars;
+  const bool is_rolling = rule.window == LimitWindow::kRolling;
+  expect(rule.most >= 1 && rule.most <= LimitRule::kMostMax, "amounts have bounds");
+  expect(rule.name.find('/') != std::string::npos && is_clean(rule.name), "rules have clean names");
+  expect(is_concurrency == (rule.window == LimitWindow::kNone), "windows fit what is counted");
+  expect(is_rolling == (rule.length > Duration::zero()), "rolling windows have a length");
+  expect(is_money != (is_rolling || is_concurrency), "budgets have the calendar's windows");
+  expect(rule.burst == 0 || rule.measure == LimitMeasure::kRequests, "bursts are of requests");
+  expect(!rule.is_soft || (is_money && !rule.enforce), "soft budgets refuse nothing");
+  expect(!rule.stops_streams || rule.enforce, "only what refuses stops streams");
+}
+
+// A group that repeats one rule, or one of another scope, would be charged twice or for others.
+void check_ids(const Snapshot& snapshot, const std::vector<LimitId>& ids, LimitScope scope) {
+  for (size_t i = 0; i < ids.size(); ++i) {
+    expect(ids[i].value < snapshot.limit_rules.size(), "limits exist");
+    expect(snapshot.limit_rules[ids[i].value].scope == scope, "limits stand where they belong");
+    expect(std::ranges::count(ids, ids[i]) == 1, "no limit holds twice");
+  }
+}
+
+size_t check_tenant(const Snapshot& snapshot, TenantId tenant) {
+  size_t limits = 0;
+  uint32_t depth = 0;
+  for (; tenant.is_valid(); tenant = snapshot.tenants[tenant.value].parent) {
+    expect(++depth <= kTenantDepthMost, "tenants end");
+    limits += snapshot.tenants[tenant.value].limits.size();
+  }
+  return limits;
+}
+
+void check_limits(const Snapshot& snapshot) {
+  for (const LimitRule& rule : snapshot.limit_rules) check_rule(rule);
+  check_ids(snapshot, snapshot.gateway_limits, LimitScope::kGateway);
+  check_ids(snapshot, snapshot.ip_limits, LimitScope::kIp);
+  for (const Upstream& upstream : snapshot.upstreams) {
+    check_ids(snapshot, upstream.limits, LimitScope::kUpstream);
+  }
+  for (const Tenant& tenant : snapshot.tenants) {
+    check_ids(snapshot, tenant.limits, LimitScope::kTenant);
+  }
+  for (const Model& model : snapshot.models) check_ids(snapshot, model.limits, LimitScope::kModel);
+  const size_t common = snapshot.gateway_limits.size() + snapshot.ip_limits.size();
+  for (const Key& key : snapshot.keys) {
+    check_ids(snapshot, key.limits, LimitScope::kKey);
+    const size_t own = common + key.limits.size() + check_tenant(snapshot, key.tenant);
+    for (uint32_t i = 0; i < snapshot.models.size(); ++i) {
+      const auto of_model = std::ranges::count_if(key.model_limits, [&](const ModelLimit& limit) {
+        return limit.model == ModelId{i} || !limit.model.is_valid();
+      });
+      expect(own + snapshot.models[i].limits.size() + static_cast<size_t>(of_model) <=
+                 kMatchingLimitsMost,
+             "what a request matches is bounded");
+    }
+    expect(std::ranges::is_sorted(key.model_limits, {}, &ModelLimit::model),
+           "limits of models are sorted");
+  }
+}
+
+void check_redis(const RedisSettings& redis) {
+  expect(!redis.addresses.empty() && redis.gateways >= 1, "Redis is somewhere");
+  expect(is_clean(redis.space) && redis.space.find('{') == std::string::npos, "keys are clean");
+  expect((redis.kind == RedisKind::kSentinel) == !redis.master.empty(), "Sentinels have a master");
+  for (const RedisAddress& address : redis.addresses) {
+    expect(!address.host.empty(), "Redis has a host");
+    expect(address.port != 0 || address.host.starts_with('/'), "Redis has a port");
+  }
+}
+
 void check_snapshot(const Snapshot& snapshot) {
   expect(!snapshot.keys.empty() || (snapshot.development && snapshot.listen.is_loopback()),
          "without keys only a loopback listener starts");
@@ -120,6 +192,13 @@ void check_snapshot(const Snapshot& snapshot) {
   for (const Upstream& upstream : snapshot.upstreams) check_upstream(upstream);
   for (uint32_t i = 0; i < snapshot.models.size(); ++i) {
     check_model(snapshot, snapshot.models[i], ModelId{i});
+  }
+  check_limits(snapshot);
+  if (snapshot.redis) check_redis(*snapshot.redis);
+  if (snapshot.journal)
+    expect(snapshot.journal->directory.starts_with('/'), "journals have a path");
+  for (const AddressRange& range : snapshot.trusted_proxies) {
+    expect(range.bits <= 128, "ranges have bounds");
   }
   expect(snapshot.keys_by_digest.size() == snapshot.keys.size(), "each key has its own secret");
   for (const Key& key : snapshot.keys) {

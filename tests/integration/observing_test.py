@@ -14,14 +14,25 @@ UNMOVED = {
     "sluice_buffers_starved_total", "sluice_cq_overflow_total", "sluice_access_log_dropped_total",
     "sluice_log_dropped_total", "sluice_metrics_series_dropped_total",
     "sluice_connections_refused_total", "sluice_control_tick_late_seconds",
+    # These only with a journal.
+    "sluice_journal_records_total", "sluice_journal_records_lost_total",
+    "sluice_journal_errors_total", "sluice_journal_lag_seconds",
     # These by operations_test.py and discovery_test.py.
     "sluice_health_checks_total", "sluice_upstream_up", "sluice_ejections_total",
     "sluice_discovery_members", "sluice_discovery_failures_total",
+    # This by limits_test.py.
+    "sluice_limit_refused_total",
     # These by resilience_test.py.
     "sluice_retries_refused_total", "sluice_hedges_total", "sluice_hedge_wasted_tokens_total",
     "sluice_queue_length", "sluice_queue_requests_total", "sluice_queue_wait_seconds",
     "sluice_breaker_state", "sluice_breaker_opened_total", "sluice_cooldowns_total",
     "sluice_probes_total",
+    # Only where limits count tokens.
+    "sluice_prompt_estimate_error_ratio",
+    # These by ledger_test.py.
+    "sluice_redis_up", "sluice_redis_commands_total", "sluice_limit_ledger_asks_total",
+    "sluice_limit_ledger_wait_seconds", "sluice_limit_undershoot_ratio",
+    "sluice_limit_terms_differ_total",
     # These by tls_test.py and tls_upstream_test.py.
     "sluice_tls_handshakes_total", "sluice_upstream_tls_handshakes_total",
 }

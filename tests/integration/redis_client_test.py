@@ -171,12 +171,16 @@ class OneServer(unittest.TestCase):
 
     def test_an_acl_user_with_tls(self):
         authority = Authority()
-        rules = "user gate on >se-cret ~sluice:* -@all +@read +@write +auth +ping +info"
+        rules = ("user gate on >se-cret ~sluice:* -@all +@read +@write +auth +ping +info +role "
+                 "+client|setname +eval +evalsha +script|load")
         with Redis([rules], tls=authority.issue(),
                    authority=authority) as redis:
             options = [*at(redis), "--tls-ca", authority.pem, "--tls-name", "localhost"]
             with Probe(*options, "--user", "gate", password="se-cret") as probe:
                 self.assertEqual(probe.call("SET", "sluice:a", "1"), OK)
+                script = "return redis.call('INCR', KEYS[1])"
+                self.assertEqual(probe.script(script, "sluice:a"), 2)
+                self.assertEqual(probe.script(script, "sluice:a"), 3)
                 self.assertTrue(probe.call("SET", "other", "1")["error"].startswith("NOPERM"))
                 redis.restart()
                 wait_until(lambda: probe.state()["epoch"] == 2, "it is connected again")

@@ -138,6 +138,8 @@ ShardWorld::ShardWorld(ShardOptions options)
     : world_(seed_random(options.world)),
       merges_(options.merges),
       budget_(options.budget_bytes),
+      limit_banks_(*limit::BankTable::make(
+          {.subjects_max = 1024, .now = world_.clock().now(), .wall = world_.clock().wall()})),
       record_ring_(1024, registry_.shard(ShardId{0}).access_log_dropped),
       wrapped_kernel_(options.wrap_kernel ? options.wrap_kernel(world_.kernel()) : nullptr),
       ring_(std::make_unique<io::Ring>(
@@ -148,6 +150,7 @@ ShardWorld::ShardWorld(ShardOptions options)
                                                                  .listen_fd = open_listener(world_),
                                                                  .link = &link_,
                                                                  .budget = &budget_,
+                                                                 .banks = limit_banks_.get(),
                                                                  .cells = &cells(),
                                                                  .records = &record_ring_,
                                                                  .log = &log_,
@@ -189,7 +192,8 @@ control::DeploymentOrders& ShardWorld::orders(std::string_view name) {
 upstream::AdoptSnapshot ShardWorld::prepare(const std::string& config) {
   const uint64_t generation = ++generations_;
   auto snapshot = load(config, generation);
-  std::vector<std::string_view> models, upstreams;
+  std::vector<std::string_view> models, upstreams, limits;
+  for (const config::LimitRule& rule : snapshot->limit_rules) limits.push_back(rule.name);
   std::vector<std::vector<net::Address>> addresses;
   for (const config::Model& model : snapshot->models) models.push_back(model.name);
   for (const config::Upstream& upstream : snapshot->upstreams) {
@@ -197,7 +201,7 @@ upstream::AdoptSnapshot ShardWorld::prepare(const std::string& config) {
     addresses.push_back(addresses_of(upstream.endpoint));
   }
   upstream::AdoptSnapshot adoption{.snapshot = snapshot.get(),
-                                   .cells = std::move(registry_.bind(models, upstreams)[0]),
+                                   .cells = std::move(registry_.bind(models, upstreams, limits)[0]),
                                    .addresses = std::move(addresses),
                                    .tls = make_tls(*snapshot),
                                    .places = places_.follow(*snapshot)};
@@ -212,7 +216,6 @@ void ShardWorld::remember_banks(const upstream::SnapshotPlaces& places) {
   for (const auto* list : {&places.upstreams, &places.probes, &places.models, &places.queues}) {
     banks_.insert(list->begin(), list->end());
   }
-  for (const auto& [key, bank] : places.keys) banks_.insert(bank);
   banks_.erase(nullptr);
 }
 

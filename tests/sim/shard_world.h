@@ -100,6 +100,7 @@ class ShardWorld {
   std::set<PlaceBank*> banks_;  // All that the shard was ever given.
   bool merges_;
   ByteBudget budget_;
+  std::unique_ptr<limit::BankTable> limit_banks_;
   telemetry::RecordRing record_ring_;
   server::ControlLink link_;
   std::unique_ptr<io::Kernel> wrapped_kernel_;

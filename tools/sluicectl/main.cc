@@ -107,6 +107,14 @@ int main(int argc, char** argv) {
     orders[i]->add_option("upstream", upstream, "its name")->required();
     if (kOrders[i].has_length) orders[i]->add_option("time", length, "how long")->required();
   }
+  std::string by = "key", window = "month";
+  CLI::App* spend = command.add_subcommand("spend", "what was spent, the most expensive first");
+  spend->add_option("--by", by, "key, tenant or model")
+      ->check(CLI::IsMember({"key", "tenant", "model"}))
+      ->capture_default_str();
+  spend->add_option("--window", window, "the present day, week or month of UTC, or total")
+      ->check(CLI::IsMember({"day", "week", "month", "total"}))
+      ->capture_default_str();
   try {
     command.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
@@ -117,6 +125,10 @@ int main(int argc, char** argv) {
   }
   for (size_t i = 0; i < kOrders.size(); ++i) {
     if (*orders[i]) return run(kOrders[i], upstream, length, socket_path, as_json);
+  }
+  if (*spend) {
+    const std::string path = "/v1/spend/" + by + "/" + window;
+    return run({"spend", "", "GET", path.c_str(), render_spend}, socket_path, as_json);
   }
   return kExitNoAnswer;
 }

@@ -42,6 +42,12 @@ std::string render_places(const JsonValue& upstream) {
   return upstream["places_in_use"].cell() + "/" + most.cell();
 }
 
+// "12.345678" for 12345678.
+std::string render_dollars(std::string micro) {
+  if (micro.size() < 7) micro.insert(0, 7 - micro.size(), '0');
+  return micro.insert(micro.size() - 6, ".");
+}
+
 // "-" when there is none.
 std::string render_words(const JsonValue& list) {
   std::string text;
@@ -127,6 +133,28 @@ std::string render_upstreams(const JsonValue& answer) {
     row.resize(rows[0].size());
   }
   return render_table(rows);
+}
+
+std::string render_spend(const JsonValue& answer) {
+  std::string title = answer["by"].cell();
+  for (char& c : title) c = static_cast<char>(c >= 'a' && c <= 'z' ? c - 32 : c);
+  std::vector<std::vector<std::string>> rows = {
+      {title, "DOLLARS", "REQUESTS", "TOKENS-IN", "TOKENS-OUT", "UNPRICED", "UNKNOWN"}};
+  for (const JsonValue& line : answer["spend"].items) {
+    rows.push_back({line["name"].cell(), render_dollars(line["micro_dollars"].cell())});
+    for (const std::string_view member :
+         {"requests", "input_tokens", "output_tokens", "unpriced", "unknown"}) {
+      rows.back().push_back(line[member].cell());
+    }
+  }
+  const std::string window = answer["window"].cell();
+  const std::string when = window == "total" ? "since the journal began" : "this " + window;
+  if (rows.size() == 1) return "nothing was spent " + when + "\n";
+  std::string text =
+      "Spend " + when + (window == "total" ? "" : ", UTC") + "\n" + render_table(rows);
+  const std::string left_out = answer["left_out"].cell();
+  if (left_out != "0" && left_out != "-") text += "and " + left_out + " more that spent less\n";
+  return text;
 }
 
 std::string render_reload(const JsonValue& answer) {

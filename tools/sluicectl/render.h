@@ -15,6 +15,7 @@ namespace sluice::sluicectl {
 [[nodiscard]] std::string render_version(const JsonValue& answer);
 [[nodiscard]] std::string render_shards(const JsonValue& answer);
 [[nodiscard]] std::string render_upstreams(const JsonValue& answer);
+[[nodiscard]] std::string render_spend(const JsonValue& answer);
 [[nodiscard]] std::string render_reload(const JsonValue& answer);
 [[nodiscard]] std::string render_drain(const JsonValue& answer);
 [[nodiscard]] std::string render_order(const JsonValue& answer);

@@ -47,5 +47,3 @@ BENCHMARK(pass_over_all_others)->ArgName("requests")->Arg(100)->Arg(1'000);
 
 }  // namespace
 }  // namespace sluice::limit
-
-BENCHMARK_MAIN();

@@ -25,7 +25,9 @@ enum class ErrorCode : uint8_t {
   kUnsupportedEndpoint,  // No upstream of the model serves this endpoint.
   // Our own state.
   kOverloaded,         // The byte budget or a connection limit is spent.
-  kConcurrencyLimit,   // The key has as many requests in flight as it may.
+  kRateLimited,        // A limit of requests or tokens has no room.
+  kInsufficientQuota,  // A budget is spent.
+  kConcurrencyLimit,   // A limit of requests in flight has no room.
   kQueueFull,          // Everything is taken, and the line for it is full.
   kQueueTimeout,       // No place came free within `queue.wait_max`.
   kDraining,           // The process is going away.

@@ -1,8 +1,10 @@
-// How much may be used: rate limits, budgets, requests in flight, and where they are kept together.
+// How much may be used: rate limits, budgets, requests in flight, what it costs, and where it is
+// kept together.
 #pragma once
 
 #include <array>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -129,6 +131,16 @@ struct JournalSettings {
   Duration sync = seconds(1);          // From the file to the disk, at most.
   uint64_t segment_bytes = 64u << 20;  // Then a new one is begun.
   bool operator==(const JournalSettings&) const = default;
+};
+
+// Dollars per million tokens.
+struct Price {
+  double input_per_million = 0;
+  double output_per_million = 0;
+  // Of input that came from the provider's cache, and of output that was thought and not shown; as
+  // the rest of the input or output when absent.
+  std::optional<double> cached_per_million;
+  std::optional<double> reasoning_per_million;
 };
 
 // Where the client's address is taken from.

@@ -19,16 +19,6 @@
 
 namespace sluice::config {
 
-// Dollars per million tokens.
-struct Price {
-  double input_per_million = 0;
-  double output_per_million = 0;
-  // Of input that came from the provider's cache, and of output that was thought and not shown; as
-  // the rest of the input or output when absent.
-  std::optional<double> cached_per_million;
-  std::optional<double> reasoning_per_million;
-};
-
 // A numeric address and port to listen on; host names are refused.
 struct ListenAddress {
   std::string host;   // Without brackets, e.g. "127.0.0.1" or "::1".
@@ -158,7 +148,7 @@ struct Key {
   uint32_t priority_max = 0;
   uint32_t concurrency_max = 0;  // Requests in flight, of the whole process; 0 is no limit.
   std::vector<LimitId> limits;
-  std::vector<ModelLimit> model_limits;
+  std::vector<ModelLimit> model_limits;  // Sorted by model, those of each model last.
   [[nodiscard]] bool allows(ModelId model) const noexcept;
 };
 

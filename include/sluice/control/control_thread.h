@@ -11,23 +11,28 @@
 #include <sluice/config/environment.h>
 #include <sluice/config/loader.h>
 #include <sluice/control/address_book.h>
+#include <sluice/control/budget_seed.h>
 #include <sluice/control/certificate_watch.h>
 #include <sluice/control/deployment_book.h>
 #include <sluice/control/discovery.h>
 #include <sluice/control/drain.h>
 #include <sluice/control/health_watch.h>
+#include <sluice/control/limit_reconciler.h>
 #include <sluice/control/log_work.h>
 #include <sluice/control/operations.h>
 #include <sluice/control/outlier_watch.h>
 #include <sluice/control/place_table.h>
 #include <sluice/control/publisher.h>
 #include <sluice/control/shard_port.h>
+#include <sluice/control/spend_journal.h>
 #include <sluice/control/tls_files.h>
 #include <sluice/control/tls_profiles.h>
 #include <sluice/io/offload.h>
 #include <sluice/io/ring.h>
+#include <sluice/limit/bank_table.h>
 #include <sluice/metrics/registry.h>
 #include <sluice/shard/gate.h>
+#include <sluice/store/redis_client.h>
 
 namespace sluice::control {
 
@@ -44,7 +49,9 @@ struct ControlParts {
   const config::Environment& environment;
   std::string config_path;
   std::span<ShardPort> ports;
-  int signal_fd = -1;  // A signalfd, not taken over; negative in tests.
+  limit::BankTable* banks = nullptr;  // Null in tests without limits.
+  SpendJournal* spend = nullptr;      // Null without a journal.
+  int signal_fd = -1;                 // A signalfd, not taken over; negative in tests.
 };
 
 // Waits for nothing but its ring. How late its ticks run is a metric.
@@ -78,6 +85,7 @@ class ControlThread final : public Operations, public io::TurnHook {
   [[nodiscard]] const config::Snapshot& snapshot() const override { return publisher_.present(); }
 
   [[nodiscard]] UpstreamState upstream_state(UpstreamId upstream) const override;
+  [[nodiscard]] SpendState spend_state() const override;
   bool order(std::string_view upstream, UpstreamOrder order, Duration length,
              std::string_view asked_by) override;
 
@@ -111,10 +119,16 @@ class ControlThread final : public Operations, public io::TurnHook {
                     std::vector<upstream::AdoptSnapshot>* adoptions,
                     const std::vector<AddressBook::Addresses>& addresses);
 
+  // Of Redis, if it is configured, and of the banks. The error is a sentence.
+  [[nodiscard]] std::expected<void, std::string> start_limits();
+  Task<void> end_limits();
+  void pass_on_grants();
   Task<void> end_own_tasks();
   Task<void> watch_signals();
   void on_signal(uint32_t signal);
   Task<void> tick();
+  // Until the next tick.
+  [[nodiscard]] Duration tick_length() const noexcept;
   void collect_records();
   void refresh_addresses();
   void watch_certificates();
@@ -141,6 +155,9 @@ class ControlThread final : public Operations, public io::TurnHook {
   TicketRotation tickets_;
   net::SystemAuthorities authorities_;  // Used on the config lane, by one job at a time.
   CertificateWatch certificates_;
+  std::unique_ptr<store::RedisClient> redis_;
+  std::unique_ptr<Ledger> ledger_;
+  std::unique_ptr<LimitReconciler> limits_;
   Drain drain_;
   shard::Gate gate_;
   io::Timer tick_timer_;
@@ -150,6 +167,7 @@ class ControlThread final : public Operations, public io::TurnHook {
   MonoTime collected_at_;
   uint32_t quiet_ticks_ = 0;  // In a row without records.
   bool is_reloading_ = false;
+  bool limits_are_over_ = false;
   bool reload_again_ = false;
   int ending_signal_ = 0;  // The second one.
 };

@@ -3,6 +3,7 @@
 
 #include <array>
 #include <cstdint>
+#include <string_view>
 #include <vector>
 
 #include <sluice/base/deadline.h>
@@ -92,6 +93,11 @@ class Ledger {
   // Suspends, until `deadline` at the most. What was not answered is marked so; the error says that
   // nothing was.
   virtual Task<Result<LedgerReply>> ask(const LedgerCall& call, Deadline deadline) = 0;
+
+  // What it said when it refused the last call; "" when it did not.
+  [[nodiscard]] virtual std::string_view refusal() const noexcept { return ""; }
+  // Sent so far.
+  [[nodiscard]] virtual uint64_t commands() const noexcept { return 0; }
 };
 
 }  // namespace sluice::control

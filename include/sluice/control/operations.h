@@ -8,6 +8,7 @@
 
 #include <sluice/config/snapshot.h>
 #include <sluice/control/deployment_book.h>
+#include <sluice/control/spend_book.h>
 #include <sluice/io/task.h>
 
 namespace sluice::control {
@@ -40,6 +41,12 @@ struct UpstreamState {
   uint32_t places_in_use = 0;      // Of `concurrency_max`; zero when that is no limit.
 };
 
+// What was spent so far.
+struct SpendState {
+  const SpendBook* book = nullptr;  // Null without a journal; valid until the caller suspends.
+  WallTime now;
+};
+
 // Implemented by ControlThread. Control thread only.
 class Operations {
  public:
@@ -54,6 +61,8 @@ class Operations {
   [[nodiscard]] virtual const config::Snapshot& snapshot() const = 0;
   // At most one tick old.
   [[nodiscard]] virtual UpstreamState upstream_state(UpstreamId upstream) const = 0;
+  // At most one tick old.
+  [[nodiscard]] virtual SpendState spend_state() const = 0;
   // All shards are told at once. `length` is for kCooldown. False for a name not configured.
   [[nodiscard]] virtual bool order(std::string_view upstream, UpstreamOrder order, Duration length,
                                    std::string_view asked_by) = 0;

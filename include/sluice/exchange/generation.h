@@ -12,6 +12,7 @@
 #include <sluice/exchange/endpoint.h>
 #include <sluice/exchange/shard_state.h>
 #include <sluice/http/headers.h>
+#include <sluice/limit/subjects.h>
 #include <sluice/metrics/cells.h>
 #include <sluice/route/route_set.h>
 #include <sluice/route/router.h>
@@ -48,16 +49,11 @@ struct Generation {
   [[nodiscard]] PlaceBank* queue_places(ModelId model) const noexcept {
     return at_or_null(places.queues, model.value);
   }
-  // Null for a key without a limit.
-  [[nodiscard]] PlaceBank* key_places(KeyId key) const noexcept {
-    if (places.keys.empty()) return nullptr;
-    const auto found = places.keys.find(key.value);
-    return found == places.keys.end() ? nullptr : found->second;
-  }
 
   const config::Snapshot& config;
   metrics::SnapshotCells cells;
   upstream::SnapshotPlaces places;
+  limit::SubjectTable subjects;
   std::vector<Deployment*> deployments;  // By UpstreamId.
   std::vector<ModelFlow*> flows;         // By ModelId.
   auth::Chain auth;

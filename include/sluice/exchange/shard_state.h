@@ -16,6 +16,7 @@
 #include <sluice/resilience/retry_policy.h>
 #include <sluice/route/deployment_stats.h>
 #include <sluice/upstream/shard_messages.h>
+#include <sluice/usage/token_estimate.h>
 
 namespace sluice::exchange {
 
@@ -53,6 +54,8 @@ struct ModelFlow {
   std::unique_ptr<resilience::HedgePolicy> hedge;  // Null until a configuration hedges.
   limit::WaitQueue queue;
   limit::WaitTimes wait_times;
+  usage::PromptCalibration prompts;
+  usage::OutputQuantile outputs;
   metrics::ModelCells& cells;
 };
 

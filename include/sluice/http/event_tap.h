@@ -25,6 +25,9 @@ class EventTap {
   // Of an event stream: whether an event has brought something that the model said, which one with
   // the role alone does not. Asked after each input until it is true.
   [[nodiscard]] virtual bool has_content() const noexcept = 0;
+
+  // The stream must not go on. Asked after each input, where the relay's options say so.
+  [[nodiscard]] virtual bool must_end() const noexcept { return false; }
 };
 
 }  // namespace sluice::http

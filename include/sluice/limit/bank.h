@@ -97,11 +97,15 @@ class alignas(64) Bank {
   // At most in one length, of this gateway.
   [[nodiscard]] int64_t most() const noexcept;
 
-  // A request was refused now; see take_undershoot().
-  void note_refusal(LimitTime now) noexcept;
+  // A request was refused now; see take_undershoot(). True for the first one of a window or, of a
+  // rolling one, since nothing of what counted at the first has counted.
+  bool note_refusal(LimitTime now) noexcept;
   // The share of most() that was not used when the first request of a length was refused: told
   // once, a moment after that slot has ended and leases are back. Control thread.
   [[nodiscard]] std::optional<double> take_undershoot(LimitTime now) noexcept;
+
+  // Whether take_undershoot() has something to tell, perhaps later.
+  [[nodiscard]] bool has_refusal() const noexcept { return refused_in_.load() > 0; }
 
   // --- with a ledger: for the control thread, unless said otherwise ---------------------------
   // What may be taken: up to most(), the credit, or up to most() while the ledger is lost, which is

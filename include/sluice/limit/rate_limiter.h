@@ -79,6 +79,8 @@ class Reservation {
   ~Reservation();
 
   [[nodiscard]] bool is_empty() const noexcept { return charges_ == nullptr; }
+  // RateLimiter::settle(), unless it is empty.
+  void settle(const Use& use, MonoTime now) noexcept;
 
  private:
   friend class RateLimiter;
@@ -110,8 +112,9 @@ struct Decision {
   microseconds retry_after{};
   bool is_too_large = false;  // It asks for more than the whole limit.
   LimitView view;             // Of `rule`.
-  // A rule without force that would have refused.
+  // A rule without force that would have refused, and whether for the first time in its window.
   const config::LimitRule* dry = nullptr;
+  bool is_first_dry = false;
 };
 
 // Each shard spends from leases, parts of what the banks hold: what is not leased cannot be spent,
@@ -192,6 +195,10 @@ class RateLimiter {
   Reservation::Charges* free_charges_ = nullptr;
   uint32_t sweeps_ = 0;
 };
+
+inline void Reservation::settle(const Use& use, MonoTime now) noexcept {
+  if (charges_ != nullptr) limiter_->settle(*this, use, now);
+}
 
 inline Reservation::~Reservation() {
   if (charges_ != nullptr) limiter_->cancel(*this);

@@ -50,7 +50,10 @@ class SubjectTable {
   [[nodiscard]] std::span<Subject> of_upstream(UpstreamId upstream) noexcept {
     return part(upstreams_, upstream.value);
   }
-  // False when no rule at all can match: then nothing need be asked.
+  [[nodiscard]] bool has_upstream(UpstreamId upstream) const noexcept {
+    return upstream.value < upstreams_.size() && upstreams_[upstream.value].count > 0;
+  }
+  // True when no rule at all can match: then nothing need be asked.
   [[nodiscard]] bool is_empty() const noexcept { return subjects_.empty() && !has_key_models_; }
   [[nodiscard]] bool has_key_models() const noexcept { return has_key_models_; }
 

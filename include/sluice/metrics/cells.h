@@ -54,12 +54,19 @@ struct alignas(128) ShardCells {
   Counter cq_overflows;
   Counter access_log_dropped;
   Counter log_dropped;
+  Counter journal_lost;  // Spend records that found their ring full.
 };
 
 // What one shard counts for one model.
 struct alignas(128) ModelCells {
   void count_request(Endpoint endpoint, uint16_t status) noexcept {
     requests[static_cast<size_t>(endpoint)][code_index(status)].add();
+  }
+  // `ratio` is usage::estimate_error() of what was set aside for a prompt.
+  void record_prompt_error(double ratio) noexcept {
+    constexpr double kMost = 1000;
+    const double told = ratio < kMost ? ratio : kMost;
+    prompt_estimate_error.record(Duration(static_cast<int64_t>(told * 1e9)));
   }
 
   std::array<std::array<Counter, kCodeNames.size()>, kEndpointNames.size()> requests;
@@ -73,6 +80,7 @@ struct alignas(128) ModelCells {
   Gauge queue_length;
   RequestHistogram queue_wait;
   CounterSet<QueueOutcome, kQueueOutcomeNames.size()> queue_outcomes;
+  RatioHistogram prompt_estimate_error;
 };
 
 // What one shard counts for one upstream.
@@ -102,6 +110,11 @@ struct alignas(128) UpstreamCells {
   Counter probes;  // Requests let through a half-open breaker.
 };
 
+// What one shard counts for one limit.
+struct alignas(128) LimitCells {
+  CounterSet<LimitMode, kLimitModeNames.size()> refused;
+};
+
 // What the control thread counts for one upstream.
 struct alignas(128) UpstreamWatchCells {
   CounterSet<HealthOutcome, kHealthOutcomeNames.size()> health_checks;
@@ -122,9 +135,19 @@ struct alignas(128) ControlCells {
   Gauge config_last_reload_success_s;  // Unix time.
   Gauge draining;                      // 0 or 1.
   ShortHistogram tick_late;
+  Gauge redis_up;  // 0 or 1: limits are counted there.
+  Counter redis_commands;
+  Counter ledger_asks;
+  ShortHistogram ledger_wait;
+  Gauge limit_undershoot_ppm;
+  Counter limit_terms_differ;
   Counter access_log_dropped;  // Lines that were drained from a shard but never written.
   Counter log_dropped;
   Counter series_dropped;
+  CounterSet<JournalRecord, kJournalRecordNames.size()> journal_records;
+  Counter journal_lost;  // That the disk had no room for in time.
+  Counter journal_errors;
+  Gauge journal_lag_us;
 };
 
 // The cells of one snapshot on one shard: how an id of the snapshot finds its cells. Handed over
@@ -132,6 +155,7 @@ struct alignas(128) ControlCells {
 struct SnapshotCells {
   std::vector<ModelCells*> models;        // By ModelId; never null.
   std::vector<UpstreamCells*> upstreams;  // By UpstreamId; never null.
+  std::vector<LimitCells*> limits;        // By LimitId; never null.
   ModelCells* other = nullptr;            // Requests whose model is unknown, or not known yet.
 
   [[nodiscard]] ModelCells& model(ModelId id) const noexcept {
@@ -141,6 +165,7 @@ struct SnapshotCells {
   [[nodiscard]] UpstreamCells& upstream(UpstreamId id) const noexcept {
     return *upstreams[id.value];
   }
+  [[nodiscard]] LimitCells& limit(LimitId id) const noexcept { return *limits[id.value]; }
 };
 
 }  // namespace sluice::metrics

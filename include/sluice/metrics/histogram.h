@@ -24,6 +24,11 @@ inline constexpr std::array<int32_t, 16> kShortBounds = {
     5,     10,    20,     50,     100,    200,     500,       1'000,
     2'000, 5'000, 10'000, 20'000, 50'000, 100'000, 1'000'000, 10'000'000};
 
+// For ratios, where 1 is told as one second.
+inline constexpr std::array<int32_t, 11> kRatioBounds = {10'000,    20'000,    50'000,   100'000,
+                                                         150'000,   200'000,   300'000,  500'000,
+                                                         1'000'000, 2'000'000, 5'000'000};
+
 // Counts durations exactly by the bounds that are shown, so that no second set of buckets has to
 // be merged into them. The search is a branch-free count of the bounds below the value, four
 // 32-bit compares per instruction, which is faster than any tree at 16 bounds.
@@ -57,5 +62,6 @@ class Histogram {
 using RequestHistogram = Histogram<kRequestBounds>;
 using FirstTokenHistogram = Histogram<kFirstTokenBounds>;
 using ShortHistogram = Histogram<kShortBounds>;
+using RatioHistogram = Histogram<kRatioBounds>;
 
 }  // namespace sluice::metrics

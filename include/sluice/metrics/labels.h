@@ -53,6 +53,13 @@ inline constexpr std::array<std::string_view, 9> kAttemptOutcomeNames = {
     "ok",      "client_error", "server_error",   "connect_error", "tls_error",
     "timeout", "lost",         "protocol_error", "cancelled"};
 
+// What a limit that has no room does.
+enum class LimitMode : uint8_t {
+  kEnforced,  // It refuses.
+  kDry,       // It only counts: `enforce: false`, and soft budgets.
+};
+inline constexpr std::array<std::string_view, 2> kLimitModeNames = {"enforced", "dry"};
+
 // Why an exchange made one more attempt.
 enum class RetryKind : uint8_t {
   kRetry,     // Another deployment of the model, or the same one again.
@@ -94,6 +101,9 @@ enum class HealthOutcome : uint8_t {
 };
 inline constexpr std::array<std::string_view, 4> kHealthOutcomeNames = {"passed", "refused",
                                                                         "unreachable", "timeout"};
+
+enum class JournalRecord : uint8_t { kOpened, kSettled };
+inline constexpr std::array<std::string_view, 2> kJournalRecordNames = {"opened", "settled"};
 
 enum class ReloadResult : uint8_t { kSuccess, kFailure };
 inline constexpr std::array<std::string_view, 2> kReloadResultNames = {"success", "failure"};

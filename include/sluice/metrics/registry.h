@@ -76,7 +76,8 @@ class Registry {
   // The cells of a snapshot, one element per shard. The names stand in the order of the ids and
   // come from the configuration only, never from a request.
   [[nodiscard]] std::vector<SnapshotCells> bind(std::span<const std::string_view> model_names,
-                                                std::span<const std::string_view> upstream_names);
+                                                std::span<const std::string_view> upstream_names,
+                                                std::span<const std::string_view> limit_names = {});
 
   [[nodiscard]] std::span<const std::unique_ptr<ShardCells>> shards() const noexcept {
     return shards_;
@@ -84,6 +85,7 @@ class Registry {
   [[nodiscard]] const ControlCells& control() const noexcept { return control_; }
   [[nodiscard]] const NameTable<ModelCells>& models() const noexcept { return models_; }
   [[nodiscard]] const NameTable<UpstreamCells>& upstreams() const noexcept { return upstreams_; }
+  [[nodiscard]] const NameTable<LimitCells>& limits() const noexcept { return limits_; }
   // Of the control thread alone, so of one "shard".
   [[nodiscard]] const NameTable<UpstreamWatchCells>& upstream_watches() const noexcept {
     return upstream_watches_;
@@ -95,6 +97,7 @@ class Registry {
   ControlCells control_;
   NameTable<ModelCells> models_;
   NameTable<UpstreamCells> upstreams_;
+  NameTable<LimitCells> limits_;
   NameTable<UpstreamWatchCells> upstream_watches_{1};
   NameTable<GroupCells> groups_{1};
 };

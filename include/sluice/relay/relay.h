@@ -28,6 +28,7 @@ enum class RelayEnd : uint8_t {
   kUpstreamDiffers,    // What resumed the stream did not continue what the client has.
   kFirstTokenLate,     // No content came before `first_token_deadline`.
   kTotalLate,          // `total_deadline` passed.
+  kTapEnded,           // The tap's must_end(): what the stream may use is used up.
   kDownstreamLost,     // The client left; the upstream must be cut, not drained.
   kDownstreamStalled,  // The client took no byte for `stall_max`.
   kDraining,           // The shard cuts its streams.
@@ -42,6 +43,7 @@ struct BrokenEvents {
   std::string_view differs;
   std::string_view first_token_late;
   std::string_view total_late;
+  std::string_view tap_ended;
 };
 
 // The last event for a stream that ended so.
@@ -75,6 +77,7 @@ struct RelayOptions {
   // When the upstream fails, leave the client's stream open and whole for another relay to go on
   // with. Needs a filter, so that the client only gets whole events.
   bool may_resume = false;
+  bool tap_may_end = false;  // Ask the tap whether the stream may go on.
   // What was received behind `first`, in order; is moved from. (AnswerStart)
   std::span<io::Buffer> more;
   bool continues = false;      // Goes on with a body whose head was sent by an earlier relay.

@@ -14,6 +14,7 @@
 #include <sluice/http/head.h>
 #include <sluice/io/block_pool.h>
 #include <sluice/io/ring.h>
+#include <sluice/io/timer.h>
 #include <sluice/json/envelope_reader.h>
 #include <sluice/json/field_reader.h>
 #include <sluice/net/listener.h>
@@ -44,10 +45,12 @@ struct WorkerParts {
   ControlLink* link = nullptr;
   io::Ring* control_ring = nullptr;  // Woken after a report. May be null in tests.
   ByteBudget* budget = nullptr;
+  limit::BankTable* banks = nullptr;
   metrics::ShardCells* cells = nullptr;
   telemetry::RecordRing* records = nullptr;
-  Logger* log = nullptr;          // Must not block.
-  upstream::AdoptSnapshot first;  // Served from the first connection on.
+  exchange::SpendRing* spend = nullptr;  // Null without a journal.
+  Logger* log = nullptr;                 // Must not block.
+  upstream::AdoptSnapshot first;         // Served from the first connection on.
 };
 
 // Built, run and destroyed on its shard's thread. Ends the shard's loop once it has drained.
@@ -93,6 +96,7 @@ class Worker final : public shard::Program, private limit::ShardWaker {
   // limit::ShardWaker: this shard looks in this turn, others are told through control.
   void wake(ShardId shard) noexcept override;
   void serve_waiting();
+  void sweep_leases();
   void update_deployments(const upstream::UpdateDeployments& update);
 
   Task<void> accept_connections();
@@ -118,7 +122,10 @@ class Worker final : public shard::Program, private limit::ShardWaker {
   crypto::RandomSource random_;
   exchange::ShardState state_;
   exchange::WaitingRoom waiting_room_;
+  limit::RateLimiter limiter_;
+  exchange::GrantRoom grants_;
   exchange::Services services_;
+  io::Timer sweep_timer_;
   shard::Gate gate_;
   net::Listener listener_;
   std::unique_ptr<net::TlsServer> tls_;
@@ -133,8 +140,9 @@ class Worker final : public shard::Program, private limit::ShardWaker {
   uint64_t published_overflows_ = 0;
   upstream::PlacesHanded handed_;  // Not reported yet.
   bool has_handed_ = false;
-  bool is_woken_ = false;     // A place was handed to this shard.
-  bool has_retired_ = false;  // Something may be given back: retire() is worth a look.
+  bool is_woken_ = false;      // A place was handed to this shard.
+  bool has_retired_ = false;   // Something may be given back: retire() is worth a look.
+  bool is_sweep_due_ = false;  // The timer is set.
   bool is_draining_ = false;
   bool is_drained_ = false;
 };

@@ -1,44 +1,17 @@
 // What one exchange leaves behind for the access log: a value of fixed size, without heap memory.
 #pragma once
 
-#include <algorithm>
-#include <array>
-#include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <string_view>
 #include <type_traits>
 
+#include <sluice/base/bounded_text.h>
 #include <sluice/base/clock.h>
 #include <sluice/base/error.h>
 #include <sluice/metrics/labels.h>
 
 namespace sluice::telemetry {
-
-// A copy of at most `kMax` bytes of a text. Names are copied rather than referred to, because the
-// snapshot that owns them may be gone before the record is written.
-template <size_t kMax>
-class BoundedText {
-  static_assert(kMax <= UINT16_MAX);
-  using Length = std::conditional_t<kMax <= UINT8_MAX, uint8_t, uint16_t>;
-
- public:
-  // Cuts what is too long. A cut UTF-8 character is mended when the record is printed.
-  void assign(std::string_view text) noexcept {
-    length_ = static_cast<Length>(std::min(text.size(), kMax));
-    std::copy_n(text.data(), length_, text_.data());
-  }
-  BoundedText& operator=(std::string_view text) noexcept {
-    assign(text);
-    return *this;
-  }
-  [[nodiscard]] std::string_view view() const noexcept { return {text_.data(), length_}; }
-  [[nodiscard]] bool empty() const noexcept { return length_ == 0; }
-
- private:
-  Length length_ = 0;
-  std::array<char, kMax> text_;  // Only the first `length_` bytes mean anything.
-};
 
 // Filled in by the phases, pushed once at settle. There is no field that could hold a prompt, an
 // answer or a secret; every text is a name from the configuration or the checked request id.
@@ -51,6 +24,7 @@ struct AccessRecord {
   BoundedText<80> model;         // The public name; empty when it is not known or not configured.
   BoundedText<40> upstream;      // Of the last attempt.
   BoundedText<40> served_model;  // When another model answered, by fallback; else empty.
+  BoundedText<80> limit;         // That refused, or would have; else empty.
 
   metrics::Endpoint endpoint = metrics::Endpoint::kOther;
   uint16_t status = 0;  // 499 stands for a client that left before its answer began.
@@ -80,6 +54,6 @@ struct AccessRecord {
   uint64_t overhead_us = 0;
 };
 static_assert(std::is_trivially_copyable_v<AccessRecord>);
-static_assert(sizeof(AccessRecord) <= 576);
+static_assert(sizeof(AccessRecord) <= 656);
 
 }  // namespace sluice::telemetry

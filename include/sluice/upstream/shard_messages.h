@@ -7,8 +7,6 @@
 #include <variant>
 #include <vector>
 
-#include <absl/container/flat_hash_map.h>
-
 #include <sluice/base/ids.h>
 #include <sluice/base/place_bank.h>
 #include <sluice/config/snapshot.h>
@@ -33,7 +31,6 @@ struct SnapshotPlaces {
   std::vector<PlaceBank*> probes;     // By UpstreamId: requests that try a half-open breaker.
   std::vector<PlaceBank*> models;     // By ModelId.
   std::vector<PlaceBank*> queues;     // By ModelId: places in line.
-  absl::flat_hash_map<uint32_t, PlaceBank*> keys;  // By KeyId; only keys with a limit.
 };
 
 struct AdoptSnapshot {
@@ -88,6 +85,9 @@ struct UpdateDeployments {
 // A place was handed to this shard; see PlacesHanded.
 struct LookForPlaces {};
 
+// The ledger has answered: requests that wait for it try again.
+struct GrantsCame {};
+
 struct BeginDrain {};   // Stop accepting, close idle connections, refuse new work.
 struct CutStreams {};   // End running streams with an error event.
 struct KillStreams {};  // Close what is still open.
@@ -97,7 +97,7 @@ using DrainCommand = std::variant<BeginDrain, CutStreams, KillStreams>;
 
 using ShardCommand =
     std::variant<std::monostate, AdoptSnapshot, UpdateAddresses, UpdateTicketKeys,
-                 UpdateDeployments, LookForPlaces, BeginDrain, CutStreams, KillStreams>;
+                 UpdateDeployments, LookForPlaces, GrantsCame, BeginDrain, CutStreams, KillStreams>;
 
 // No exchange of this shard uses the snapshot any more.
 struct SnapshotReleased {

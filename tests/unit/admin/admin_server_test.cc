@@ -27,6 +27,7 @@ class FakeOperations final : public control::Operations {
   [[nodiscard]] bool is_draining() const override { return draining; }
   [[nodiscard]] const config::Snapshot& snapshot() const override { return snapshot_; }
   [[nodiscard]] control::UpstreamState upstream_state(UpstreamId) const override { return state; }
+  [[nodiscard]] control::SpendState spend_state() const override { return spend; }
   bool order(std::string_view upstream, control::UpstreamOrder order, Duration length,
              std::string_view asked_by) override {
     if (upstream != "one" && upstream != "group/[::1]:80") return false;
@@ -43,6 +44,7 @@ class FakeOperations final : public control::Operations {
   };
   std::vector<Order> orders;
   control::UpstreamState state;
+  control::SpendState spend;
   control::ReloadOutcome outcome{.generation = 5};
   int reloads = 0;
   bool draining = false;
@@ -80,6 +82,33 @@ class AdminTest : public ::testing::Test {
 TEST_F(AdminTest, version_names_program_file_and_generation) {
   EXPECT_EQ(get("/v1/version").body,
             "{\"version\":\"1.2.3\",\"generation\":4,\"config\":\"a.yaml\",\"draining\":false}\n");
+}
+
+TEST_F(AdminTest, spend_is_shown_by_subject_and_window) {
+  EXPECT_EQ(get("/v1/spend/key/day").status, 409);
+  control::SpendBook book;
+  usage::SpendRecord record;
+  record.kind = usage::SpendKind::kSettled;
+  record.source = usage::SpendSource::kReported;
+  record.key = "app";
+  record.model = "small";
+  record.input_tokens = 5;
+  record.output_tokens = 6;
+  record.cost_micro_dollars = 70;
+  book.add(record);
+  operations_.spend = {.book = &book, .now = {}};
+  EXPECT_EQ(get("/v1/spend/key/day").body,
+            "{\"by\":\"key\",\"window\":\"day\",\"spend\":[{\"name\":\"app\",\"requests\":1,"
+            "\"input_tokens\":5,\"output_tokens\":6,\"micro_dollars\":70,\"unpriced\":0,"
+            "\"unknown\":0}],\"left_out\":0}\n");
+  EXPECT_TRUE(get("/v1/spend/tenant/total").body.contains("\"(none)\""));
+  for (const char* path : {"/v1/spend", "/v1/spend/", "/v1/spend/key", "/v1/spend/key/",
+                           "/v1/spend/key/year", "/v1/spend/user/day", "/v1/spend/key/day/"}) {
+    EXPECT_EQ(get(path).status, 404) << path;
+  }
+  const control::SmallAnswer posted = post("/v1/spend/key/day");
+  EXPECT_EQ(posted.status, 405);
+  EXPECT_EQ(posted.allow, "GET");
 }
 
 TEST_F(AdminTest, shards_show_their_own_figures) {

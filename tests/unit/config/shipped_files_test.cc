@@ -37,15 +37,19 @@ std::vector<std::filesystem::path> yaml_files(const std::filesystem::path& direc
 // What the shipped files draw from outside.
 FakeEnvironment shipped_environment() {
   FakeEnvironment fake;
-  for (const char* name :
-       {"LOCAL_KEY", "SLUICE_KEY", "RESEARCH_KEY", "FIRST_API_KEY", "PROXY_AUTHORIZATION"}) {
+  for (const char* name : {"LOCAL_KEY", "SLUICE_KEY", "RESEARCH_KEY", "FIRST_API_KEY",
+                           "PROXY_AUTHORIZATION", "REDIS_PASSWORD"}) {
     fake.variables[name] = std::string("0123456789abcdef-") + name;
   }
-  for (const char* name : {"chat-app", "search-prod", "search-trial", "second-api-key",
-                           "spare-password", "provider-key", "proxy-password"}) {
+  for (const char* name :
+       {"chat-app", "search-prod", "search-trial", "second-api-key", "spare-password",
+        "provider-key", "proxy-password", "redis-password", "sentinel-password"}) {
     const std::string path = std::string("/run/secrets/") + name;
     fake.files[path] = {"0123456789abcdef-" + std::string(name) + "\n", false};
   }
+  const std::string examples = kRoot / "configs/examples/prices.json";
+  fake.files[examples] = {text_of(examples), true};
+  fake.files["/etc/sluice/prices.json"] = fake.files[examples];
   return fake;
 }
 
@@ -89,6 +93,12 @@ TEST(ShippedFiles, d040_full_yaml_has_every_key_with_a_comment) {
   ASSERT_TRUE(root);
   std::vector<std::string> keys;
   collect_keys(*root, "", keys);
+  // Of what excludes one another only one can stand there.
+  for (const char* name : {"redis.yaml", "redis-cluster.yaml"}) {
+    const auto example = read_yaml(text_of(kRoot / "configs/examples" / name), name, errors);
+    ASSERT_TRUE(example);
+    collect_keys(*example, "", keys);
+  }
   for (const std::string& key : schema_keys()) {
     EXPECT_NE(std::ranges::find(keys, key), keys.end()) << key << " is not in configs/full.yaml";
   }
@@ -124,6 +134,15 @@ TEST(ShippedFiles, d040_full_yaml_shows_the_defaults) {
   EXPECT_EQ(shown.models[0].recovery, RecoverySettings());
   EXPECT_EQ(shown.models[0].ping, Model().ping);
   EXPECT_EQ(shown.models[1].affinity, Affinity());
+  EXPECT_EQ(shown.models[0].max_output_tokens, Model().max_output_tokens);
+  EXPECT_EQ(shown.proxy_protocol, defaults.proxy_protocol);
+  ASSERT_TRUE(shown.redis && shown.journal);
+  EXPECT_EQ(shown.redis->space, RedisSettings().space);
+  EXPECT_EQ(shown.redis->wait_max, RedisSettings().wait_max);
+  EXPECT_EQ(shown.redis->tick, RedisSettings().tick);
+  EXPECT_EQ(shown.journal->flush, JournalSettings().flush);
+  EXPECT_EQ(shown.journal->sync, JournalSettings().sync);
+  EXPECT_EQ(shown.journal->segment_bytes, JournalSettings().segment_bytes);
   ASSERT_TRUE(shown.tls && shown.upstreams[1].tls);
   EXPECT_EQ(shown.tls->version_min, ListenerTls().version_min);
   EXPECT_EQ(shown.tls->handshakes_per_second, ListenerTls().handshakes_per_second);

@@ -28,20 +28,12 @@ TEST(PlaceTable, a_bank_is_known_by_what_it_limits_and_by_its_name) {
   snapshot.limits.concurrency_max = 7;
   snapshot.models[0].concurrency_max = 4;
   snapshot.models[0].queue.length_max = 5;
-  config::Key key;
-  key.name = "a";
-  snapshot.keys.push_back(key);
-  key.name = "k";
-  key.concurrency_max = 6;
-  snapshot.keys.push_back(key);
   const upstream::SnapshotPlaces places = table.follow(snapshot);
   EXPECT_EQ(places.process->most(), 7u);
   EXPECT_EQ(places.upstreams[0]->most(), 3u);
   EXPECT_EQ(places.probes[0]->most(), snapshot.upstreams[0].breaker.probes);
   EXPECT_EQ(places.models[0]->most(), 4u);
   EXPECT_EQ(places.queues[0]->most(), 5u);
-  ASSERT_EQ(places.keys.size(), 1u) << "a key without a limit has no bank";
-  EXPECT_EQ(places.keys.at(1)->most(), 6u);
   EXPECT_NE(places.upstreams[0], places.probes[0]);
 }
 

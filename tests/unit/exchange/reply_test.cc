@@ -110,6 +110,10 @@ class ReplyTest : public testing::Test {
   ShardState state_{1};
   NoWaker waker_;
   WaitingRoom waiting_room_{ShardId{0}, waker_};
+  std::unique_ptr<limit::BankTable> banks_ = *limit::BankTable::make({.subjects_max = 64});
+  limit::RateLimiter limiter_{*banks_, ShardId{0}, 1};
+  GrantRoom grants_;
+  NullLogger log_;
   Generation generation_{snapshot_, {}, {}, state_, ShardId{0}};
   Services services_{.ring = ring_,
                      .blocks = blocks_,
@@ -119,7 +123,10 @@ class ReplyTest : public testing::Test {
                      .random = random_,
                      .cells = cells_,
                      .records = records_,
-                     .waiting_room = waiting_room_};
+                     .waiting_room = waiting_room_,
+                     .limiter = limiter_,
+                     .grants = grants_,
+                     .log = log_};
   std::vector<std::unique_ptr<FakeSink>> sinks_;
   uint16_t status_ = 0;
   bool is_done_ = false;
@@ -237,6 +244,9 @@ TEST_F(ReplyTest, without_memory_there_is_still_an_answer) {
                     .cells = cells_,
                     .records = records_,
                     .waiting_room = waiting_room_,
+                    .limiter = limiter_,
+                    .grants = grants_,
+                    .log = log_,
                     .generation = &generation_};
   FakeSink sink(ring_.ready());
   bool is_done = false;

@@ -144,7 +144,8 @@ class RelayWorld : public testing::Test {
                                                           .draining = "data: DRAINING\n\n",
                                                           .differs = "data: DIFFERS\n\n",
                                                           .first_token_late = "data: FIRST\n\n",
-                                                          .total_late = "data: TOTAL\n\n"}};
+                                                          .total_late = "data: TOTAL\n\n",
+                                                          .tap_ended = "data: LIMIT\n\n"}};
 
   support::SimWorld world_;
   io::Ring ring_{world_.kernel(), world_.syscalls(), world_.clock(), {.hot = 64, .most = 64}};

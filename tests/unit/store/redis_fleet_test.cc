@@ -154,8 +154,8 @@ TEST_F(RedisFleetTest, a_promoted_replica_is_a_new_epoch) {
   EXPECT_EQ(call_one(get("b"))->text, "b@3");
 }
 
-TEST_F(RedisFleetTest, the_node_without_slots_is_left) {
-  start_two();
+TEST_F(RedisFleetTest, the_node_without_slots_is_left_and_what_it_knew_may_be_lost) {
+  const uint64_t epoch = start_two().epoch();
   slots_ = "*1\r\n*3\r\n:0\r\n:16383\r\n*2\r\n" + bulk(host(2)) + ":6379\r\n";
   answer_ = [](int number, const Words&) -> std::optional<std::string> {
     if (number == 1) return "-MOVED 3300 10.0.0.2:6379\r\n";
@@ -167,6 +167,7 @@ TEST_F(RedisFleetTest, the_node_without_slots_is_left) {
                                [](const support::SimPeer* peer) { return peer->is_over(); });
   }));
   EXPECT_TRUE(client_->is_up());
+  EXPECT_GT(client_->epoch(), epoch);
 }
 
 TEST_F(RedisFleetTest, seeds_that_are_dead_are_passed_over_and_told_when_all_are) {

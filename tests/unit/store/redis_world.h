@@ -75,7 +75,8 @@ struct FakeRedis {
   std::function<std::optional<std::string>(const Words&)> answer;
   std::vector<Words> commands;  // Without greetings.
   std::vector<support::SimPeer*> peers;
-  size_t writes = 0;  // Pieces that arrived.
+  std::vector<MonoTime> connected_at;  // Of each of them.
+  size_t writes = 0;                   // Pieces that arrived.
 
   [[nodiscard]] std::string greet(const Words& words) {
     const std::string& name = words[0];
@@ -130,6 +131,7 @@ class RedisWorld : public testing::Test {
  protected:
   using Results = std::vector<Result<RedisReply>>;
 
+  explicit RedisWorld(support::SimOptions options = {}) : world_(std::move(options)) {}
   ~RedisWorld() override {
     if (client_ == nullptr) return;
     bool is_over = false;
@@ -146,6 +148,7 @@ class RedisWorld : public testing::Test {
     redis_listener_[number] = &world_.serve(redis.address, [this, &redis]() -> support::SimPeer& {
       support::SimPeer& peer = world_.adopt();
       redis.peers.push_back(&peer);
+      redis.connected_at.push_back(world_.clock().now());
       auto text = std::make_shared<std::string>();
       peer.when_bytes = [&redis, &peer, text](std::string_view bytes) {
         redis.on_bytes(peer, *text, bytes);
@@ -197,6 +200,7 @@ class RedisWorld : public testing::Test {
                        std::optional<Results>* results) {
     Results got = co_await client_->call(std::move(commands), deadline);
     results->emplace(std::move(got));
+    ended_at_ = ring_.now();
   }
   Task<void> end(bool* is_over) {
     co_await client_->end();
@@ -210,6 +214,7 @@ class RedisWorld : public testing::Test {
   std::vector<std::unique_ptr<FakeRedis>> servers_;
   std::map<int, support::SimListener*> redis_listener_;
   std::unique_ptr<RedisClient> client_;
+  MonoTime ended_at_{};  // When the last call ended; the simulation may go on until a timer.
 };
 
 }  // namespace sluice::store

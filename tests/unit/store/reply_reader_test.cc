@@ -108,6 +108,17 @@ TEST(ReplyReader, items_of_all_lists_of_a_reply_are_bounded_together) {
   EXPECT_EQ(reply.error(), "a reply has too many items");
 }
 
+TEST(ReplyReader, items_of_another_reply_do_not_count) {
+  ReplyReader reader;
+  std::string reply = "*1000\r\n";
+  for (int i = 0; i < 1000; ++i) reply += ":1\r\n";
+  for (int i = 0; i < 100; ++i) {
+    reader.feed(reply);
+    const auto read = reader.next();
+    ASSERT_TRUE(read.has_value() && read->has_value()) << i;
+  }
+}
+
 // Feeds pieces of 16 KiB until an error comes; the bytes that were fed.
 size_t feed_until_error(std::string_view start, std::string* error) {
   ReplyReader reader;

@@ -77,6 +77,21 @@ TEST_F(RedisSentinelTest, a_master_that_is_not_named_any_more_is_left_though_it_
   EXPECT_EQ(log_.lines[1], "lost 10.0.0.1:6379: Sentinel names another master");
 }
 
+TEST_F(RedisSentinelTest, the_sentinel_that_knew_is_asked_first) {
+  serve(1);
+  FakeRedis& ignorant = serve(11);
+  ignorant.answer = [](const Words& words) -> std::optional<std::string> {
+    if (words[0] != "SENTINEL") return std::nullopt;
+    return "*-1\r\n";
+  };
+  FakeRedis& knowing = serve_sentinel(12);
+  RedisClient& client = start(options());
+  ASSERT_TRUE(run_until([&] { return client.is_up(); }));
+  ASSERT_TRUE(run_for(seconds(10)));
+  EXPECT_EQ(ignorant.commands.size(), 1u);
+  EXPECT_GT(knowing.commands.size(), 5u);
+}
+
 TEST_F(RedisSentinelTest, an_address_that_is_none_is_not_dialled) {
   serve(11).answer = [](const Words& words) -> std::optional<std::string> {
     if (words[0] != "SENTINEL") return std::nullopt;

@@ -61,6 +61,22 @@ TEST(SluicectlRender, upstreams_have_a_column_for_each_outcome) {
             "10              6\n");
 }
 
+TEST(SluicectlRender, spend_is_in_dollars) {
+  EXPECT_EQ(render_spend(parsed("{\"by\":\"key\",\"window\":\"day\",\"left_out\":2,\"spend\":["
+                                "{\"name\":\"app\",\"requests\":810,\"input_tokens\":9,"
+                                "\"output_tokens\":8,\"micro_dollars\":12345678,\"unpriced\":0,"
+                                "\"unknown\":1},{\"name\":\"b\",\"requests\":1,"
+                                "\"input_tokens\":1,\"output_tokens\":1,\"micro_dollars\":7,"
+                                "\"unpriced\":0,\"unknown\":0}]}")),
+            "Spend this day, UTC\n"
+            "KEY    DOLLARS  REQUESTS  TOKENS-IN  TOKENS-OUT  UNPRICED  UNKNOWN\n"
+            "app  12.345678       810          9           8         0        1\n"
+            "b     0.000007         1          1           1         0        0\n"
+            "and 2 more that spent less\n");
+  EXPECT_EQ(render_spend(parsed("{\"by\":\"key\",\"window\":\"total\",\"spend\":[]}")),
+            "nothing was spent since the journal began\n");
+}
+
 TEST(SluicectlRender, single_answers_are_sentences) {
   EXPECT_EQ(render_version(parsed("{\"version\":\"1.0\",\"generation\":3,\"config\":\"a.yaml\","
                                   "\"draining\":true}")),

@@ -1,0 +1,93 @@
+// The shards' spend records to the journal and to the book; the book out of the journal at start.
+#pragma once
+
+#include <expected>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include <absl/container/flat_hash_map.h>
+
+#include <sluice/base/log.h>
+#include <sluice/config/limiting.h>
+#include <sluice/control/spend_book.h>
+#include <sluice/metrics/cells.h>
+#include <sluice/store/journal.h>
+#include <sluice/telemetry/record_ring.h>
+#include <sluice/usage/spend_record.h>
+
+namespace sluice::control {
+
+// From a shard, which pushes, to the control thread. Full, it loses a record and counts it.
+using SpendRing = telemetry::BasicRing<usage::SpendRecord>;
+
+// Everything outlives the journal.
+struct SpendParts {
+  config::JournalSettings settings;
+  std::vector<SpendRing*> rings;
+  io::OffloadReturns& returns;
+  store::FileCalls& calls;
+  Clock& clock;
+  metrics::ControlCells& cells;
+  Logger& log;
+};
+
+// Of every exchange the journal holds what was set aside and one end. An exchange that has no end
+// when the journal is read belongs to a process that died: it is booked at what was set aside, and
+// that end is written first of all, so that the next start does not book it again.
+//
+// Control thread only; never waits for the disk after open(), but in finish(). collect() is to be
+// called at least every tick_max().
+class SpendJournal {
+ public:
+  // Exchanges under way that it remembers; one beyond is not booked should the process die.
+  static constexpr size_t kOpenMost = 1u << 20;
+  static constexpr Duration kFinishTime = seconds(10);
+
+  // Reads what earlier processes wrote; blocks, before anyone is served. The error is a sentence
+  // with cause and remedy.
+  [[nodiscard]] static std::expected<std::unique_ptr<SpendJournal>, std::string> open(
+      SpendParts parts);
+  ~SpendJournal();
+  SpendJournal(const SpendJournal&) = delete;
+  SpendJournal& operator=(const SpendJournal&) = delete;
+
+  // Whether a ring has a record. Cheap.
+  [[nodiscard]] bool has_records() const noexcept;
+  // Books and writes what the shards have recorded. False when there was nothing.
+  bool collect(MonoTime now);
+  // Whether a call to the disk runs; not to be destroyed then while `returns` is still turned.
+  [[nodiscard]] bool is_busy() const noexcept { return journal_->is_busy(); }
+  // So that the bound `flush` holds.
+  [[nodiscard]] Duration tick_max() const noexcept { return parts_.settings.flush / 2; }
+  // Books, writes and syncs the rest, when the shards have ended; blocks. Turns no ring: what a
+  // lane does now is waited for at most kFinishTime. False when something is not on the disk; then
+  // it must not be destroyed if is_hanging().
+  bool finish();
+  [[nodiscard]] bool is_hanging() const noexcept { return is_hanging_; }
+
+  [[nodiscard]] SpendBook& book() noexcept { return book_; }
+  [[nodiscard]] const SpendBook& book() const noexcept { return book_; }
+
+ private:
+  class Replay;
+  explicit SpendJournal(SpendParts parts) noexcept;
+
+  uint32_t drain_rings(MonoTime now);
+  void take(const usage::SpendRecord& record, MonoTime now);
+  void write(const usage::SpendRecord& record, MonoTime now);
+  // Moves the book.
+  void apply(const usage::SpendRecord& record);
+  void close_dangling(MonoTime now);
+  void begin_segment();
+  void note(MonoTime now);
+
+  SpendParts parts_;
+  SpendBook book_;
+  absl::flat_hash_map<uint64_t, usage::SpendRecord> open_;  // By exchange.
+  std::unique_ptr<store::Journal> journal_;
+  std::string scratch_;
+  bool is_hanging_ = false;
+};
+
+}  // namespace sluice::control

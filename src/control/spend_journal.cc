@@ -1,0 +1,196 @@
+#include <sluice/control/spend_journal.h>
+
+#include <utility>
+
+#include <fmt/format.h>
+
+namespace sluice::control {
+namespace {
+
+// The first byte of a payload; lower ones are of a spend record.
+constexpr char kSummaryBegin = 3;
+constexpr char kSummaryRow = 4;
+
+constexpr uint32_t kDrainMost = 8192;  // Of one ring in one call.
+constexpr Duration kSlowReplay = seconds(2);
+
+// What is booked for an exchange whose process died.
+usage::SpendRecord end_of(const usage::SpendRecord& opened) {
+  usage::SpendRecord end = opened;
+  end.kind = usage::SpendKind::kSettled;
+  end.source = usage::SpendSource::kUnknown;
+  end.is_partial = true;
+  return end;
+}
+
+}  // namespace
+
+class SpendJournal::Replay final : public store::JournalVisitor {
+ public:
+  explicit Replay(SpendJournal& owner) noexcept
+      : owner_(owner), next_note_{owner.parts_.clock.now() + kSlowReplay} {}
+
+  void on_payload(std::string_view payload) override {
+    ++count_;
+    if (count_ % 65'536 == 0) note_progress();
+    if (payload.front() == kSummaryBegin) {
+      owner_.book_.clear();
+      owner_.open_.clear();
+    } else if (payload.front() == kSummaryRow) {
+      if (!owner_.book_.restore(payload.substr(1))) ++unread_;
+    } else if (const auto record = usage::read_spend(payload)) {
+      owner_.apply(*record);
+    } else {
+      ++unread_;
+    }
+  }
+  [[nodiscard]] uint64_t unread() const noexcept { return unread_; }
+
+ private:
+  void note_progress() {
+    const MonoTime now = owner_.parts_.clock.now();
+    if (now < next_note_) return;
+    next_note_ = now + kSlowReplay;
+    owner_.parts_.log.write(
+        LogLevel::kInfo, "journal",
+        fmt::format("reading {}: {} records so far", owner_.parts_.settings.directory, count_));
+  }
+
+  SpendJournal& owner_;
+  MonoTime next_note_;
+  uint64_t count_ = 0;
+  uint64_t unread_ = 0;
+};
+
+std::expected<std::unique_ptr<SpendJournal>, std::string> SpendJournal::open(SpendParts parts) {
+  std::unique_ptr<SpendJournal> journal(new SpendJournal(std::move(parts)));
+  const SpendParts& given = journal->parts_;
+  const auto warn = [&given](const store::JournalNote& note) {
+    given.log.write(note.is_error ? LogLevel::kError : LogLevel::kWarn, "journal", note.text);
+  };
+  Replay replay(*journal);
+  std::vector<store::JournalNote> notes;
+  auto opened = store::Journal::open({.directory = given.settings.directory,
+                                      .flush = given.settings.flush,
+                                      .sync = given.settings.sync,
+                                      .segment_bytes = given.settings.segment_bytes},
+                                     given.returns, given.calls, replay, &notes);
+  for (const store::JournalNote& note : notes) warn(note);
+  if (!opened) return std::unexpected(std::move(opened.error()));
+  journal->journal_ = std::move(*opened);
+  if (replay.unread() > 0) {
+    warn({true, fmt::format("{} records in {} are not of this version and were passed over",
+                            replay.unread(), given.settings.directory)});
+  }
+  journal->close_dangling(given.clock.now());
+  return journal;
+}
+
+SpendJournal::SpendJournal(SpendParts parts) noexcept : parts_(std::move(parts)) {}
+
+SpendJournal::~SpendJournal() = default;
+
+bool SpendJournal::has_records() const noexcept {
+  for (const SpendRing* ring : parts_.rings) {
+    if (ring->has_records()) return true;
+  }
+  return false;
+}
+
+bool SpendJournal::collect(MonoTime now) {
+  const uint32_t count = drain_rings(now);
+  if (journal_->is_full()) begin_segment();
+  journal_->advance(now);
+  note(now);
+  return count > 0;
+}
+
+uint32_t SpendJournal::drain_rings(MonoTime now) {
+  uint32_t count = 0;
+  for (SpendRing* ring : parts_.rings) {
+    count += ring->drain(kDrainMost,
+                         [this, now](const usage::SpendRecord& record) { take(record, now); });
+  }
+  return count;
+}
+
+void SpendJournal::take(const usage::SpendRecord& record, MonoTime now) {
+  apply(record);
+  write(record, now);
+}
+
+void SpendJournal::write(const usage::SpendRecord& record, MonoTime now) {
+  scratch_.clear();
+  usage::append_spend(scratch_, record);
+  if (!journal_->append(scratch_, now)) {
+    parts_.cells.journal_lost.add();
+    return;
+  }
+  parts_.cells
+      .journal_records[record.kind == usage::SpendKind::kOpened ? metrics::JournalRecord::kOpened
+                                                                : metrics::JournalRecord::kSettled]
+      .add();
+}
+
+void SpendJournal::apply(const usage::SpendRecord& record) {
+  if (record.kind == usage::SpendKind::kSettled) {
+    open_.erase(record.exchange);
+    book_.add(record);
+    return;
+  }
+  if (open_.size() >= kOpenMost) return;
+  const auto [place, is_new] = open_.try_emplace(record.exchange, record);
+  // The number of a process that died and whose ends were lost, too.
+  if (!is_new) book_.add(end_of(std::exchange(place->second, record)));
+}
+
+void SpendJournal::close_dangling(MonoTime now) {
+  if (open_.empty()) return;
+  uint64_t micro_dollars = 0;
+  for (const auto& [exchange, opened] : open_) {
+    const usage::SpendRecord end = end_of(opened);
+    micro_dollars += end.cost_micro_dollars.value_or(0);
+    book_.add(end);
+    write(end, now);
+  }
+  parts_.log.write(
+      LogLevel::kWarn, "journal",
+      fmt::format("{} requests ran when the last process died; they are booked at what was set "
+                  "aside for them, ${}.{:06} together",
+                  open_.size(), micro_dollars / 1'000'000, micro_dollars % 1'000'000));
+  open_.clear();
+}
+
+void SpendJournal::begin_segment() {
+  std::vector<std::string> payloads = {std::string(1, kSummaryBegin)};
+  book_.write_rows(&payloads);
+  for (size_t i = 1; i < payloads.size(); ++i) payloads[i].insert(0, 1, kSummaryRow);
+  for (const auto& [exchange, opened] : open_) {
+    usage::append_spend(payloads.emplace_back(), opened);
+  }
+  journal_->rotate(payloads);
+}
+
+void SpendJournal::note(MonoTime now) {
+  parts_.cells.journal_errors.add(journal_->take_errors());
+  parts_.cells.journal_lag_us.set(journal_->lag(now) / microseconds(1));
+  const store::JournalNote news = journal_->take_note();
+  if (news.text.empty()) return;
+  parts_.log.write(news.is_error ? LogLevel::kError : LogLevel::kInfo, "journal", news.text);
+}
+
+bool SpendJournal::finish() {
+  while (drain_rings(parts_.clock.now()) > 0) {
+  }
+  const bool is_done = journal_->finish(parts_.clock, kFinishTime);
+  is_hanging_ = !is_done && journal_->is_busy();
+  note(parts_.clock.now());
+  if (!is_done) {
+    parts_.log.write(LogLevel::kError, "journal",
+                     "the spend of the last moments is not on the disk; compare the journal with "
+                     "the bills of the providers");
+  }
+  return is_done;
+}
+
+}  // namespace sluice::control

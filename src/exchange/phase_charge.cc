@@ -1,0 +1,114 @@
+// The end of phase 3: what limits have to say.
+#include <algorithm>
+#include <cmath>
+
+#include <sluice/io/timer.h>
+
+#include "phases.h"
+
+namespace sluice::exchange {
+namespace {
+
+using Verdict = limit::Decision::Verdict;
+
+// Control gives up a ledger after redis.wait_max, and then every limit answers at once. Only if
+// control itself is late does a request see the end of this.
+constexpr Duration kControlLateMax = milliseconds(250);
+
+int64_t to_amount(uint64_t tokens) noexcept {
+  return static_cast<int64_t>(std::min(tokens, uint64_t{config::LimitRule::kMostMax}));
+}
+
+// The dearest of the routes: which one answers is not known yet. Nothing for models without a
+// price.
+int64_t dearest(const config::Model& model, int64_t input, int64_t output) noexcept {
+  double micro_dollars = 0;
+  for (const config::Route& route : model.routes) {
+    if (!route.price) continue;
+    micro_dollars =
+        std::max(micro_dollars, static_cast<double>(input) * route.price->input_per_million +
+                                    static_cast<double>(output) * route.price->output_per_million);
+  }
+  return static_cast<int64_t>(
+      std::ceil(std::min(micro_dollars, static_cast<double>(config::LimitRule::kMostMax))));
+}
+
+Refusal to_refusal(const limit::Decision& decision) noexcept {
+  if (decision.verdict == Verdict::kNoRoom) {
+    return {{ErrorCode::kOverloaded, Side::kSelf, Retry::kNever, "limits.subjects_max"}, {}};
+  }
+  if (decision.verdict == Verdict::kAskLedger) {
+    return {{ErrorCode::kOverloaded, Side::kSelf, Retry::kNever, "no answer of the ledger"}, {}};
+  }
+  ErrorDetails details{.retry_after = decision.retry_after,
+                       .rule = decision.rule,
+                       .view = decision.view,
+                       .is_too_large_for_limit = decision.is_too_large};
+  const auto refuse = [&](ErrorCode code, std::string_view why) -> Refusal {
+    return {{code, Side::kDownstream, Retry::kNever, why}, details};
+  };
+  switch (decision.rule->measure) {
+    case config::LimitMeasure::kConcurrency:
+      return refuse(ErrorCode::kConcurrencyLimit, "requests in flight");
+    case config::LimitMeasure::kMicroDollars:
+      return refuse(ErrorCode::kInsufficientQuota, "a budget is spent");
+    case config::LimitMeasure::kRequests: return refuse(ErrorCode::kRateLimited, "requests");
+    default: return refuse(ErrorCode::kRateLimited, "tokens");
+  }
+}
+
+}  // namespace
+
+limit::Demand demand_of(const Generation& generation, const Admission& admission) noexcept {
+  using config::Reserve;
+  const config::Model& model = generation.config.model(admission.model);
+  limit::Demand demand{.input_tokens = to_amount(admission.prompt_tokens)};
+  for (const Reserve reserve : {Reserve::kMax, Reserve::kP95, Reserve::kNone}) {
+    const auto i = static_cast<size_t>(reserve);
+    demand.output_tokens[i] = to_amount(usage::reserve_output(
+        reserve, admission.envelope.output_tokens_max(), model.max_output_tokens,
+        generation.flows[admission.model.value]->outputs));
+    demand.micro_dollars[i] = dearest(model, demand.input_tokens, demand.output_tokens[i]);
+  }
+  return demand;
+}
+
+std::optional<Outcome<void>> charge_at_once(Services& services, Generation& generation,
+                                            const Admission& admission,
+                                            Settlement& settlement) noexcept {
+  const limit::Decision decision = services.limiter.admit(
+      generation.subjects, {admission.key, admission.tenant, admission.model}, admission.demand,
+      services.ring.now(), settlement.reservation());
+  settlement.note_limits(decision);
+  switch (decision.verdict) {
+    case Verdict::kGranted: return Outcome<void>{};
+    case Verdict::kAskLedger: return std::nullopt;
+    default: return std::unexpected(to_refusal(decision));
+  }
+}
+
+Task<Outcome<void>> charge_by_ledger(Services& services, Generation& generation,
+                                     const Admission& admission, Settlement& settlement,
+                                     http::ResponseSink& client) {
+  io::Timer timer(services.ring.ready(), services.ring.timers());
+  const Duration wait_max =
+      generation.config.redis ? generation.config.redis->wait_max : Duration{};
+  timer.set(Deadline::after(services.ring.now(), wait_max + kControlLateMax));
+  std::optional<Outcome<void>> charged;
+  while (!charged && !timer.is_ready()) {
+    GrantRoom::Waiting waiting(services.ring.ready());
+    services.grants.join(waiting);
+    if (services.control_ring != nullptr) services.control_ring->wake();
+    co_await io::first_of(&waiting.answered, &client.interrupted(), &timer);
+    if (client.interrupted().is_ready()) {
+      co_return std::unexpected(Refusal{{client.interruption(), Side::kDownstream, Retry::kNever,
+                                         "ended while limits were asked"},
+                                        {}});
+    }
+    charged = charge_at_once(services, generation, admission, settlement);
+  }
+  if (!charged) co_return std::unexpected(to_refusal({.verdict = Verdict::kAskLedger}));
+  co_return *charged;
+}
+
+}  // namespace sluice::exchange

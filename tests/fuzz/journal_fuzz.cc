@@ -1,0 +1,50 @@
+// What a reader takes from a journal is what was framed there, byte by byte, and what it leaves is
+// no frame.
+#include "../../src/store/journal_frame.h"
+
+#include <cstdint>
+
+#include <sluice/usage/spend_record.h>
+
+#include "fuzz_pieces.h"
+
+namespace {
+
+using namespace sluice;
+using fuzz::expect;
+
+// Framed again, the payloads must give the bytes that were taken.
+void check_frames(std::string_view bytes) {
+  store::FrameReader reader(bytes);
+  std::string again;
+  std::string_view payload;
+  store::FrameReader::Found found = reader.next(&payload);
+  for (; found == store::FrameReader::Found::kFrame; found = reader.next(&payload)) {
+    store::append_frame(again, payload);
+    if (const auto record = usage::read_spend(payload)) {
+      std::string encoded;
+      usage::append_spend(encoded, *record);
+      expect(encoded == payload, "a record encodes otherwise than it was read");
+    }
+  }
+  expect(again == bytes.substr(0, reader.taken()), "frames are not the bytes taken");
+  expect(reader.next(&payload) == found, "asked again, the reader changes its mind");
+}
+
+}  // namespace
+
+extern "C" int LLVMFuzzerTestOneInput(const uint8_t* bytes, size_t size) {
+  const std::string_view input(reinterpret_cast<const char*>(bytes), size);
+  check_frames(input);
+  (void)store::is_segment_head(input);
+  // Its own checksum hides the payload from the fuzzer, so it is framed for it.
+  if (size == 0 || size > store::kPayloadBytesMax) return 0;
+  std::string framed;
+  store::append_frame(framed, input);
+  check_frames(framed);
+  check_frames(framed + std::string(input));
+  store::FrameReader cut(std::string_view(framed).substr(0, framed.size() - 1));
+  std::string_view payload;
+  expect(cut.next(&payload) == store::FrameReader::Found::kMore, "a cut frame was taken");
+  return 0;
+}

@@ -1,0 +1,228 @@
+#include <sluice/control/spend_journal.h>
+
+#include <gtest/gtest.h>
+
+#include <optional>
+
+#include <sluice/metrics/registry.h>
+
+#include "../store/journal_folder.h"
+#include "../store/lane_world.h"
+#include "sim_clock.h"
+
+namespace sluice::control {
+namespace {
+
+using config::LimitWindow;
+
+class Lines final : public Logger {
+ public:
+  [[nodiscard]] bool is_enabled(LogLevel) const noexcept override { return true; }
+  void write(LogLevel level, std::string_view, std::string_view message) override {
+    (level == LogLevel::kInfo ? infos : problems).emplace_back(message);
+  }
+  std::vector<std::string> infos;
+  std::vector<std::string> problems;
+};
+
+class SpendJournalTest : public ::testing::Test {
+ protected:
+  // A process begins; what the one before had not written is lost, as after kill -9.
+  void start(uint64_t segment_bytes = 1u << 20) {
+    journal_.reset();
+    ring_.emplace(16, lost_);
+    auto opened = open(segment_bytes);
+    ASSERT_TRUE(opened) << opened.error();
+    journal_ = std::move(*opened);
+  }
+  std::expected<std::unique_ptr<SpendJournal>, std::string> open(uint64_t segment_bytes) {
+    return SpendJournal::open(
+        {.settings = {.directory = folder_.path(), .segment_bytes = segment_bytes},
+         .rings = {&*ring_},
+         .returns = world_.returns,
+         .calls = disk_,
+         .clock = clock_,
+         .cells = registry_.control(),
+         .log = log_});
+  }
+  void push(usage::SpendKind kind, uint64_t number, std::optional<uint64_t> cost,
+            usage::SpendSource source = usage::SpendSource::kReported) {
+    usage::SpendRecord record;
+    record.exchange = usage::SpendRecord::make_exchange(1, number);
+    record.at = clock_.wall();
+    record.kind = kind;
+    record.source = source;
+    record.key = "app";
+    record.tenant = "acme";
+    record.model = "small";
+    record.cost_micro_dollars = cost;
+    ASSERT_TRUE(ring_->push(record));
+  }
+  void opened(uint64_t number, uint64_t reserved) {
+    push(usage::SpendKind::kOpened, number, reserved);
+  }
+  void settled(uint64_t number, uint64_t cost) { push(usage::SpendKind::kSettled, number, cost); }
+  // One tick, and what it gave to the lanes.
+  void tick() {
+    clock_.advance(journal_->tick_max());
+    journal_->collect(clock_.now());
+    while (journal_->is_busy()) {
+      world_.returns.run();
+      std::this_thread::yield();
+    }
+  }
+  SpendSums total() {
+    return journal_->book().sums(SpendSubject::kKey, "app", LimitWindow::kTotal, clock_.wall());
+  }
+
+  store::JournalFolder folder_;
+  store::TightDisk disk_;
+  store::LaneWorld world_;
+  support::SimClock clock_;
+  metrics::Registry registry_{1};
+  metrics::Counter lost_;
+  Lines log_;
+  std::optional<SpendRing> ring_;
+  std::unique_ptr<SpendJournal> journal_;
+};
+
+TEST_F(SpendJournalTest, spend_survives_a_kill) {
+  start();
+  opened(1, 100);
+  settled(1, 7);
+  tick();
+  EXPECT_EQ(total().micro_dollars, 7u);
+  opened(2, 100);  // Dies in the ring with its process.
+  start();
+  EXPECT_EQ(total().micro_dollars, 7u);
+  EXPECT_EQ(total().requests, 1u);
+  EXPECT_TRUE(log_.problems.empty());
+}
+
+TEST_F(SpendJournalTest, d097_exchange_without_an_end_is_booked_once_at_what_was_set_aside) {
+  start();
+  opened(1, 100);
+  opened(2, 1000);
+  settled(1, 7);
+  tick();
+  for (int run = 0; run < 3; ++run) {
+    start();
+    EXPECT_EQ(total().micro_dollars, 1007u) << run;
+    EXPECT_EQ(total().requests, 2u);
+    EXPECT_EQ(total().unknown, 1u);
+    tick();
+    EXPECT_EQ(log_.problems.size(), 1u);  // Of the first of these starts.
+  }
+}
+
+TEST_F(SpendJournalTest, d097_ends_that_a_kill_kept_from_the_file_are_booked_again_but_once) {
+  start();
+  opened(1, 100);
+  tick();
+  start();  // Killed before its first tick.
+  start();
+  EXPECT_EQ(total().micro_dollars, 100u);
+  opened(1, 20);  // The number comes again in each process.
+  settled(1, 3);
+  tick();
+  start();
+  EXPECT_EQ(total().micro_dollars, 103u);
+  EXPECT_EQ(total().requests, 2u);
+}
+
+TEST_F(SpendJournalTest, summary_takes_the_place_of_older_segments) {
+  start(200);
+  opened(1, 1000);  // Ends long after its segment is gone.
+  for (uint64_t number = 2; number < 40; ++number) {
+    opened(number, 9);
+    settled(number, 1);
+    tick();
+  }
+  EXPECT_EQ(folder_.names().size(), 2u);  // The lock and one segment.
+  EXPECT_NE(folder_.names()[1], "spend-1.journal");
+  EXPECT_EQ(total().micro_dollars, 38u);
+  start(200);
+  EXPECT_EQ(total().micro_dollars, 1038u);
+  EXPECT_EQ(total().requests, 39u);
+  tick();
+  start(200);
+  EXPECT_EQ(total().micro_dollars, 1038u);
+}
+
+TEST_F(SpendJournalTest, journal_torn_at_any_byte_counts_each_exchange_once) {
+  start();
+  opened(1, 100);
+  settled(1, 1);
+  opened(2, 100);
+  settled(2, 1);
+  tick();
+  journal_.reset();
+  const std::string whole = store::JournalFolder::read(folder_.segment(1));
+  for (size_t size = 16; size <= whole.size(); size += 3) {
+    store::JournalFolder::write(folder_.segment(1), whole.substr(0, size));
+    start();
+    const SpendSums first = total();
+    EXPECT_LE(first.requests, 2u);
+    EXPECT_EQ(first.micro_dollars, first.requests - first.unknown + 100 * first.unknown);
+    tick();
+    start();
+    EXPECT_EQ(total(), first) << size;
+    journal_.reset();
+  }
+}
+
+TEST_F(SpendJournalTest, full_disk_is_told_once_and_nothing_is_lost) {
+  start();
+  disk_.room = 10;
+  settled(1, 7);
+  tick();
+  settled(2, 7);
+  for (int i = 0; i < 30; ++i) tick();
+  EXPECT_EQ(log_.problems.size(), 1u);
+  EXPECT_GT(registry_.control().journal_errors.value(), 1u);
+  EXPECT_GT(registry_.control().journal_lag_us.value(), 500'000);
+  disk_.room = 1u << 20;
+  for (int i = 0; i < 30; ++i) tick();
+  EXPECT_EQ(log_.infos.size(), 1u);
+  EXPECT_EQ(registry_.control().journal_lag_us.value(), 0);
+  start();
+  EXPECT_EQ(total().micro_dollars, 14u);
+}
+
+TEST_F(SpendJournalTest, finish_takes_what_stands_in_the_rings) {
+  start();
+  opened(1, 100);
+  settled(1, 7);
+  EXPECT_TRUE(journal_->has_records());
+  EXPECT_TRUE(journal_->finish());
+  EXPECT_EQ(registry_.control().journal_records[metrics::JournalRecord::kOpened].value(), 1u);
+  EXPECT_EQ(registry_.control().journal_records[metrics::JournalRecord::kSettled].value(), 1u);
+  start();
+  EXPECT_EQ(total().micro_dollars, 7u);
+}
+
+TEST_F(SpendJournalTest, finish_on_a_full_disk_says_so) {
+  start();
+  disk_.room = 0;
+  settled(1, 7);
+  EXPECT_FALSE(journal_->finish());
+  EXPECT_FALSE(journal_->is_hanging());
+  EXPECT_FALSE(log_.problems.empty());
+}
+
+TEST_F(SpendJournalTest, second_process_is_refused) {
+  start();
+  const auto second = open(1u << 20);
+  ASSERT_FALSE(second);
+  EXPECT_TRUE(second.error().contains("another process")) << second.error();
+}
+
+TEST_F(SpendJournalTest, full_ring_loses_and_counts) {
+  start();
+  for (uint64_t number = 0; number < 16; ++number) settled(number, 1);
+  EXPECT_FALSE(ring_->push(usage::SpendRecord{}));
+  EXPECT_EQ(lost_.value(), 1u);
+}
+
+}  // namespace
+}  // namespace sluice::control
