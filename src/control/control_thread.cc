@@ -68,7 +68,7 @@ std::expected<void, std::string> ControlThread::start_limits() {
     auto authorities = read_redis_authorities(*redis);
     if (!authorities) return std::unexpected(std::move(authorities.error()));
     crypto::RandomSource random;
-    const uint64_t gateway = random.next();
+    const uint64_t gateway = random.next_u64();
     redis_ = std::make_unique<store::RedisClient>(
         parts_.ring, parts_.resolver, parts_.log,
         redis_options_of(*redis, std::move(*authorities), gateway));

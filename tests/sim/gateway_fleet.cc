@@ -335,7 +335,9 @@ void GatewayFleet::note_admission(Gateway& gateway, int64_t amount) {
 int64_t GatewayFleet::bound() const {
   const auto most = static_cast<int64_t>(plan_.rule.most);
   const int64_t length = std::chrono::duration_cast<microseconds>(plan_.rule.length).count();
-  const int64_t reach = length + kSlack;
+  // What was spent on a day counts all day long.
+  const bool is_day = plan_.rule.window == LimitWindow::kDay;
+  const int64_t reach = is_day ? now_ % (86'400 * kSecondUs) : length + kSlack;
   int64_t allowed = 0;
   if (failed_over_at_ >= 0 && now_ - failed_over_at_ < reach) allowed += lost_grants_;
   if (plan_.rule.on_loss == config::OnLoss::kDeny) return allowed;
