@@ -34,6 +34,13 @@ class Gateway(stage.Gateway):
                 got += more
         return json.loads(got.split(b"\r\n\r\n", 1)[1])
 
+    last = None  # The samples of the last scrape.
+
+    def signal_end(self):
+        """Ends it in good order, which writes its log to the end; keeps its last samples."""
+        self.last = self.samples()[0]
+        self.end()
+
     def kill(self):
         """kill -9; no crash of its own."""
         self.was_ended = True
@@ -83,7 +90,7 @@ def settings(simulator, keys, more=""):
     """The configuration of a gateway before one simulated server. `keys`: limits by key."""
     listed = "".join(f"  - {{name: {name}, secret: sk-show-{name}-0123456789, limits: {{{limits}}}}}\n"
                      for name, limits in keys.items())
-    return (f"log: {{level: warn}}\nforward_headers: [x-sim-tokens]\n"
+    return (f"forward_headers: [x-sim-tokens]\n"
             f"upstreams:\n{upstream(simulator, 'breaker: off')}"
             f"models:\n  - {{name: m, routes: [{{upstream: {simulator.name}, model: sim, "
             "price: {input: 0, output: 1000}}]}\n"

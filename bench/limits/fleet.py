@@ -1,0 +1,59 @@
+"""Four gateways that share one Redis, and the lines that every run of them must meet."""
+
+import time
+
+from . import stage, windows
+
+GATEWAYS = 4
+SKEW = (0.9, 0.04, 0.03, 0.03)  # Of the traffic: nearly all of it goes to one.
+WINDOW_S = 60
+
+
+def start(place, keys, redis, more=""):
+    """(the simulated server, the gateways) with `redis`, a setting of YAML, in common."""
+    simulator = place.simulator("sim", "ttft=0&tps=0&tokens=1")
+    config = stage.settings(simulator, keys,
+                            f"redis: {{{redis}, gateways: {GATEWAYS}}}\n{more}")
+    return simulator, [place.gateway(config, shards=2) for _ in range(GATEWAYS)]
+
+
+def redis_of(kind, made):
+    """The setting for a redis_support object."""
+    if kind == "sentinel":
+        return f"sentinels: [{', '.join(made.addresses)}], master: {made.name}"
+    if kind == "cluster":
+        return f"cluster: [{', '.join(made.addresses)}]"
+    return f"url: redis://{made.host}:{made.port}"
+
+
+def wait_for_links(gateways):
+    """Gives the gateways a moment to reach Redis; their first requests are not to tell of it."""
+    time.sleep(1.0)
+
+
+def finish(place, case, simulator, gateways):
+    """Ends the gateways; what their logs say of each key."""
+    place.log_is_whole(case, gateways)
+    served = simulator.stats()["answered"]
+    for gateway in gateways:
+        gateway.signal_end()
+    place.say("reading access logs")
+    admitted, counts = windows.read_logs(gateways)
+    case.equal("let through, by logs and by the server", sum(map(len, admitted.values())), served)
+    return admitted, counts
+
+
+def judge(case, name, most, spans, client=(), allowed=0, seconds=0):
+    """That no window saw more than `most`, and that full windows saw nearly as much."""
+    begin = min((each[0] for each in spans), default=0)
+    found = windows.by_window(spans, begin, WINDOW_S)
+    case.table.append([name, " ".join(f"{each:,}" for each in found)])
+    case.at_most(f"{name}: most in any minute, by access logs",
+                 windows.most_within(spans, WINDOW_S), most + allowed)
+    if client:
+        case.at_most(f"{name}: most in any minute, by clients",
+                     windows.most_within(client, WINDOW_S), most + allowed)
+    case.figures[f"{name}: windows"] = found
+    whole = found[:int(seconds // WINDOW_S)] or found[:1]
+    case.at_least(f"{name}: least in a whole minute", min(whole, default=0),
+                  int(0.96 * most) if most > 50 else most - 1, is_timed=True)
