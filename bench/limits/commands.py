@@ -43,7 +43,7 @@ def run(place, is_small):
     config = stage.settings(simulator, {"app": "requests_per_minute: 100M"},
                             f"redis: {{{fleet.redis_of('one', redis)}, gateways: 2}}\n")
     gateways = [place.gateway(config) for _ in range(2)]
-    fleet.wait_for_links(gateways)
+    fleet.wait_until_together(gateways)
     case.table = [["requests a second", "calls a second", "commands a second, in scripts too"]]
     found = []
     for what, load in (("1,000 a second", ("--rate", 500)), ("as many as there can be", ())):

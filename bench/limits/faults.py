@@ -54,7 +54,7 @@ def one(place, case, name, most, times):
         # Sixteen keys, so that in a cluster some are of each master.
         keys = {f"k{number}": f"requests_per_minute: {most}" for number in range(1)}
         simulator, gateways = fleet.start(place, keys, fleet.redis_of(kind, made))
-        fleet.wait_for_links(gateways)
+        fleet.wait_until_together(gateways)
         place.say(f"{name}: {before} s before, {fault} s of it, {after} s after")
         spans = {}
 

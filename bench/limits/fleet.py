@@ -1,7 +1,5 @@
 """Four gateways that share one Redis, and the lines that every run of them must meet."""
 
-import time
-
 from . import stage, windows
 
 GATEWAYS = 4
@@ -26,9 +24,10 @@ def redis_of(kind, made):
     return f"url: redis://{made.host}:{made.port}"
 
 
-def wait_for_links(gateways):
-    """Gives the gateways a moment to reach Redis; their first requests are not to tell of it."""
-    time.sleep(1.0)
+def wait_until_together(gateways):
+    """A Redis that knows nothing learns at first; until then each gateway has a part of its own."""
+    for gateway in gateways:
+        gateway.wait_for("(limits are counted together in Redis)")
 
 
 def finish(place, case, simulator, gateways):

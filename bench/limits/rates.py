@@ -16,7 +16,7 @@ def by_clock(place, case, seconds, middle):
         simulator, gateways = fleet.start(
             place, {"slow": f"requests_per_minute: {SLOW}",
                     "middle": f"requests_per_minute: {middle}"}, fleet.redis_of("one", redis))
-        fleet.wait_for_links(gateways)
+        fleet.wait_until_together(gateways)
         place.say(f"{SLOW} and {middle:,} a minute, {seconds} s")
         waves = tide.Tide(gateways, [
             tide.Flow(key, swarm.request("m", stage.authorization(key)), rate, fleet.SKEW)
@@ -37,7 +37,7 @@ def by_load(place, case, seconds, most, rate):
         redis = place.redis()
         simulator, gateways = fleet.start(place, {"fast": f"requests_per_minute: {most}"},
                                           fleet.redis_of("one", redis))
-        fleet.wait_for_links(gateways)
+        fleet.wait_until_together(gateways)
         place.say(f"{most:,} a minute, {seconds} s of {rate:,} requests a second")
         begun = [place.begin_load(gateway, "--rate", f"{int(rate * share)}", "--connections", 64,
                                   "--key", "sk-show-fast-0123456789=1", "--model", "m=1",

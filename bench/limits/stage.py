@@ -34,6 +34,9 @@ class Gateway(stage.Gateway):
                 got += more
         return json.loads(got.split(b"\r\n\r\n", 1)[1])
 
+    def wait_for(self, pattern):
+        return self._wait_for(pattern)
+
     last = None  # The samples of the last scrape.
 
     def signal_end(self):
