@@ -60,10 +60,8 @@ std::expected<std::vector<upstream::AdoptSnapshot>, std::string> ControlThread::
 std::expected<void, std::string> ControlThread::start_limits() {
   if (parts_.banks == nullptr) return {};
   const std::optional<config::RedisSettings>& redis = snapshot().redis;
-  LimitReconciler::Parts parts{.ring = parts_.ring,
-                               .banks = *parts_.banks,
-                               .registry = parts_.registry,
-                               .log = parts_.log};
+  LimitReconciler::Parts parts{
+      .ring = parts_.ring, .banks = *parts_.banks, .registry = parts_.registry, .log = parts_.log};
   if (redis) {
     auto authorities = read_redis_authorities(*redis);
     if (!authorities) return std::unexpected(std::move(authorities.error()));

@@ -21,8 +21,9 @@ microseconds hold_of(const limit::BankTerms& terms) noexcept {
     case Kind::kSpaced:
       return std::min(terms.length, terms.length * terms.burst / std::max(int64_t{1}, terms.most)) +
              limit::Bank::kTurnSlack;
-    default: return terms.length + terms.length / limit::Bank::kSlotsPerLength * 2 +
-                    limit::Bank::kTurnSlack;
+    default:
+      return terms.length + terms.length / limit::Bank::kSlotsPerLength * 2 +
+             limit::Bank::kTurnSlack;
   }
 }
 
@@ -221,7 +222,8 @@ void LedgerBook::plan_split(Hot& hot, LimitTime now) {
     hot.want = hot.cap;
   } else if (hot.asked > 0) {
     const int64_t first = hot.terms.most / (2 * std::max(1u, parts_.gateways));
-    hot.want = std::min(hot.terms.most, std::max(2 * std::max(hot.part, in_use) + hot.asked, first));
+    hot.want =
+        std::min(hot.terms.most, std::max(2 * std::max(hot.part, in_use) + hot.asked, first));
   } else if (hot.part > 2 * roomy && may_shrink) {
     hot.want = roomy;
   } else {
@@ -238,10 +240,8 @@ void LedgerBook::plan_split(Hot& hot, LimitTime now) {
 // --- asking ------------------------------------------------------------------------------------
 
 bool LedgerBook::fill(Hot& hot, LimitTime now, LedgerAsk& ask) {
-  ask = {.key = hot.bank->key(),
-         .kind = hot.kind,
-         .most = hot.terms.most,
-         .length = hot.terms.length};
+  ask = {
+      .key = hot.bank->key(), .kind = hot.kind, .most = hot.terms.most, .length = hot.terms.length};
   if (hot.is_split()) {
     fill_split(hot, now, ask);
     return true;
@@ -336,9 +336,8 @@ void LedgerBook::on_reply(uint32_t lane, const LedgerReply& reply, LimitTime now
     note_answer(hot, flight.call.asks[i], reply.answers[i], sent, now);
   }
   const bool is_whole = reply.is_whole();
-  const bool greeted = flight.call.greets_all && std::ranges::all_of(reply.buckets, [](auto& b) {
-                         return b.is_answered;
-                       });
+  const bool greeted = flight.call.greets_all &&
+                       std::ranges::all_of(reply.buckets, [](auto& b) { return b.is_answered; });
   const bool is_missing = !is_whole || (flight.call.greets_all && !greeted);
   if (is_whole) {
     const std::vector<Hot*> subjects = std::move(flight.subjects);

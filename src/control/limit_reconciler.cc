@@ -28,10 +28,9 @@ bool LimitReconciler::is_up() const noexcept {
 void LimitReconciler::start() {
   has_started_ = true;
   if (parts_.ledger != nullptr) {
-    book_.emplace(LedgerBook::Parts{
-        .banks = parts_.banks,
-        .gateways = parts_.gateways,
-        .tick = std::chrono::duration_cast<microseconds>(parts_.tick)});
+    book_.emplace(LedgerBook::Parts{.banks = parts_.banks,
+                                    .gateways = parts_.gateways,
+                                    .tick = std::chrono::duration_cast<microseconds>(parts_.tick)});
   } else {
     parts_.banks.set_ledger(BankTable::Ledger::kNone, 1);
   }

@@ -283,9 +283,9 @@ int64_t Bank::burst() const noexcept {
   const int64_t share = share_.load(std::memory_order_relaxed);
   const int64_t most = most_.load(std::memory_order_relaxed);
   if (share < 0 || share >= most) return whole;
-  return std::max(int64_t{1}, static_cast<int64_t>(static_cast<double>(whole) *
-                                                   static_cast<double>(share) /
-                                                   static_cast<double>(most)));
+  return std::max(int64_t{1},
+                  static_cast<int64_t>(static_cast<double>(whole) * static_cast<double>(share) /
+                                       static_cast<double>(most)));
 }
 
 Taking Bank::take_spaced(int64_t wanted, int64_t least, LimitTime now) noexcept {
@@ -346,8 +346,7 @@ microseconds Bank::time_until(int64_t amount, LimitTime now) noexcept {
   if (kind == BankTerms::Kind::kSpaced) {
     const int64_t from =
         std::max(int64_t{0}, taken_.load() - now.time_since_epoch().count() * 1000);
-    const int64_t over =
-        from + (amount - burst()) * interval_ns();
+    const int64_t over = from + (amount - burst()) * interval_ns();
     return microseconds(std::max(int64_t{0}, (over + 999) / 1000));
   }
   if (source() == Source::kGranted) {

@@ -253,8 +253,8 @@ void print_tick_late(const Registry& registry, const ScrapeSample&, Samples& sam
 
 void print_ledger_wait(const Registry& registry, const ScrapeSample&, Samples& samples) {
   const std::array<const ControlCells*, 1> blocks = {&registry.control()};
-  print_histogram(blocks, [](const ControlCells& c) -> auto& { return c.ledger_wait; }, {},
-                  samples);
+  print_histogram(
+      blocks, [](const ControlCells& c) -> auto& { return c.ledger_wait; }, {}, samples);
 }
 
 void print_undershoot(const Registry& registry, const ScrapeSample&, Samples& samples) {

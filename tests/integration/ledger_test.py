@@ -86,7 +86,8 @@ class Differential(unittest.TestCase):
         previous = {}
         with Model() as model:
             for step in range(steps):
-                now += rng.choice((0, 300, 20_000, 900_000, 3 * SECOND, 11 * SECOND))
+                now += rng.choice((0, 300, 20_000, 900_000, 3 * SECOND, 11 * SECOND,
+                                   -rng.randrange(5 * SECOND) if rng.random() < 0.2 else 0))
                 gateway = f"g{rng.randrange(4)}"
                 lane = rng.randrange(2)
                 if (gateway, lane) in previous and rng.random() < 0.1:
@@ -95,11 +96,12 @@ class Differential(unittest.TestCase):
                     batches[gateway] = batches.get(gateway, 0) + 1
                     asks = []
                     for rule, subject, kind, length, most in rng.sample(subjects, rng.randrange(5)):
-                        amount = rng.choice((0, 1, 1, 5, most // 10, most))
+                        amount = rng.choice((0, 1, 1, 5, most // 90, most // 10, most))
                         returned = rng.choice((0, 0, 1, most // 20))
                         asks.append((rule, subject, kind, max(1, most - rng.choice((0, 0, 0, 1))),
                                      length, amount, rng.choice((0, 1, amount)), returned,
-                                     slots.get((rule, subject), 0), rng.choice((0, 0, 0, 1, most))))
+                                     slots.get((rule, subject), 0),
+                                     rng.choice((0, 0, 0, 1, most, most - most // 60))))
                     known = [time if rng.random() < 0.9 else 0 for time in since]
                     call = (gateway, lane, batches[gateway], known, asks)
                     if asks:

@@ -46,7 +46,7 @@ struct GatewayFleet::Gateway {
   std::map<uint64_t, limit::Reservation> in_flight;
   uint64_t next_request = 0;
   std::array<uint64_t, control::Ledger::kLanes> sent{};  // Counts, so that a late answer is known.
-  int64_t lost_at = 0;                                    // When it last was.
+  int64_t lost_at = 0;                                   // When it last was.
 
   [[nodiscard]] limit::LimitTime at(MonoTime now) const { return banks->clock().at(now); }
 };
@@ -87,9 +87,8 @@ FleetPlan FleetPlan::of_seed(uint64_t seed) {
     plan.amount_most = static_cast<uint32_t>(std::max(uint64_t{1}, rule.most / 10));
   }
   plan.tick = milliseconds(static_cast<int64_t>(random.between(5, 50)));
-  const double window_s = rule.window == LimitWindow::kDay
-                              ? 65
-                              : std::chrono::duration<double>(rule.length).count();
+  const double window_s =
+      rule.window == LimitWindow::kDay ? 65 : std::chrono::duration<double>(rule.length).count();
   const double load = 0.5 + static_cast<double>(random.below(30)) / 10;
   plan.arrivals = std::min(
       2000.0, load * static_cast<double>(rule.most) / window_s * 2 / (plan.amount_most + 1.0) + 1);
@@ -106,7 +105,8 @@ GatewayFleet::GatewayFleet(const FleetPlan& plan)
   config_.tenants = {{.name = "default"}};
   now_ = kStart + static_cast<int64_t>(random_.below(120 * kSecondUs));
   // Midnight comes in the middle.
-  if (plan.rule.window == LimitWindow::kDay) now_ += (86'400 - kStart / kSecondUs % 86'400 - 120) * kSecondUs;
+  if (plan.rule.window == LimitWindow::kDay)
+    now_ += (86'400 - kStart / kSecondUs % 86'400 - 120) * kSecondUs;
   level_at_ = now_;
 }
 
@@ -121,7 +121,8 @@ void GatewayFleet::at(int64_t time, std::function<void()> what) {
 void GatewayFleet::fail(const std::string& what) {
   if (!result_.violation.empty()) return;
   result_.violation = fmt::format(
-      "seed {}: {} gateways of {} shards, at most {} (measure {}, window {}, burst {}, on_loss {}), "
+      "seed {}: {} gateways of {} shards, at most {} (measure {}, window {}, burst {}, on_loss "
+      "{}), "
       "fault {}: {}",
       plan_.seed, plan_.gateways, plan_.shards, plan_.rule.most,
       static_cast<int>(plan_.rule.measure), static_cast<int>(plan_.rule.window), plan_.rule.burst,
@@ -153,15 +154,15 @@ void GatewayFleet::start(size_t place) {
   gateway->place = place;
   gateway->incarnation = ++incarnations_;
   gateway->name = fmt::format("{}", gateway->incarnation);
-  gateway->banks = std::move(
-      *limit::BankTable::make({.subjects_max = 16, .now = mono(), .wall = {now_}}));
-  gateway->book = std::make_unique<control::LedgerBook>(control::LedgerBook::Parts{
-      .banks = *gateway->banks,
-      .gateways = plan_.gateways,
-      .tick = std::chrono::duration_cast<microseconds>(plan_.tick)});
+  gateway->banks =
+      std::move(*limit::BankTable::make({.subjects_max = 16, .now = mono(), .wall = {now_}}));
+  gateway->book = std::make_unique<control::LedgerBook>(
+      control::LedgerBook::Parts{.banks = *gateway->banks,
+                                 .gateways = plan_.gateways,
+                                 .tick = std::chrono::duration_cast<microseconds>(plan_.tick)});
   for (uint32_t i = 0; i < plan_.shards; ++i) {
-    gateway->shards.push_back(std::make_unique<Gateway::Shard>(*gateway->banks, ShardId{i},
-                                                               plan_.shards, config_));
+    gateway->shards.push_back(
+        std::make_unique<Gateway::Shard>(*gateway->banks, ShardId{i}, plan_.shards, config_));
   }
   const uint64_t incarnation = gateway->incarnation;
   gateways_[place] = std::move(gateway);
@@ -237,8 +238,7 @@ void GatewayFleet::send(Gateway& gateway, const control::LedgerCall& call) {
     return static_cast<int64_t>(50 + random_.below(is_odd ? 60'000 : 1500));
   };
   if (is_odd && random_.below(2) == 0) return;
-  at(now_ + delay(), [this, find, call, place, delay, lane, is_odd,
-                      name = gateway.name]() mutable {
+  at(now_ + delay(), [this, find, call, place, delay, lane, is_odd, name = gateway.name]() mutable {
     if (is_ledger_down_ || cut_off_.contains(place)) return;
     const control::LedgerReply reply = ledger_.answer(name, call, now_);
     if (reply.answers.size() != call.asks.size()) return;
@@ -263,8 +263,8 @@ void GatewayFleet::send(Gateway& gateway, const control::LedgerCall& call) {
 void GatewayFleet::arrive(size_t place) {
   const double others = plan_.gateways > 1 ? (1 - plan_.first_share) / (plan_.gateways - 1) : 0;
   const double rate =
-      plan_.arrivals * (plan_.gateways == 1 || place == 0 ? std::max(plan_.first_share, others)
-                                                          : others);
+      plan_.arrivals *
+      (plan_.gateways == 1 || place == 0 ? std::max(plan_.first_share, others) : others);
   const double uniform = (static_cast<double>(random_.below(1'000'000)) + 1) / 1'000'001;
   const double wait_us = -std::log(uniform) / std::max(rate, 0.01) * 1e6;
   // Bursts: a third come together.
@@ -287,9 +287,7 @@ void GatewayFleet::admit(Gateway& gateway, int64_t amount, int64_t waits_until) 
       {.input_tokens = amount}, mono(), reservation);
   switch (decision.verdict) {
     case Verdict::kGranted: break;
-    case Verdict::kAskLedger:
-      gateway.waiting.push_back({index, amount, waits_until});
-      return;
+    case Verdict::kAskLedger: gateway.waiting.push_back({index, amount, waits_until}); return;
     default:
       ++result_.refused;
       note_undershoot();
@@ -316,8 +314,8 @@ void GatewayFleet::admit(Gateway& gateway, int64_t amount, int64_t waits_until) 
 void GatewayFleet::note_admission(Gateway& gateway, int64_t amount) {
   result_.admitted += amount;
   if (is_lost(gateway) || now_ - gateway.lost_at < 100'000) {
-    const auto known = std::ranges::find(lost_spends_, gateway.incarnation,
-                                         &std::pair<uint64_t, int64_t>::first);
+    const auto known =
+        std::ranges::find(lost_spends_, gateway.incarnation, &std::pair<uint64_t, int64_t>::first);
     if (known == lost_spends_.end()) {
       lost_spends_.emplace_back(gateway.incarnation, now_);
     } else {
@@ -343,8 +341,7 @@ int64_t GatewayFleet::bound() const {
   if (plan_.rule.on_loss == config::OnLoss::kDeny) return allowed;
   const auto cut_off = std::ranges::count_if(
       lost_spends_, [&](const auto& spend) { return now_ - spend.second < reach; });
-  const int64_t each =
-      plan_.rule.on_loss == config::OnLoss::kShare ? most / plan_.gateways : most;
+  const int64_t each = plan_.rule.on_loss == config::OnLoss::kShare ? most / plan_.gateways : most;
   return allowed + cut_off * each;
 }
 
@@ -361,7 +358,8 @@ void GatewayFleet::check_intervals(Gateway& gateway, int64_t amount) {
   spends_.push_back({now_, amount, gateway.incarnation});
   spent_ += amount;
   if (spent_ <= most + bound()) return;
-  fail(fmt::format("{} in one window, allowed are {} + {}; the first {} us ago, midnight {} us ago", spent_, most, bound(), now_ - spends_.front().at, now_ % kDayUs));
+  fail(fmt::format("{} in one window, allowed are {} + {}; the first {} us ago, midnight {} us ago",
+                   spent_, most, bound(), now_ - spends_.front().at, now_ % kDayUs));
 }
 
 // A leaky bucket over all gateways. Moving parts between them may let the burst come twice, and a
@@ -412,7 +410,9 @@ void GatewayFleet::plan_faults() {
     return now_ + 4 * kSecondUs +
            static_cast<int64_t>(random_.below(static_cast<uint64_t>(length - 4 * kSecondUs)));
   };
-  const auto pause = [&] { return static_cast<int64_t>(random_.below(static_cast<uint64_t>(length / 4))); };
+  const auto pause = [&] {
+    return static_cast<int64_t>(random_.below(static_cast<uint64_t>(length / 4)));
+  };
   switch (plan_.fault) {
     case Fault::kNone: return;
     case Fault::kPartition:

@@ -101,7 +101,7 @@ class GatewayFleet {
   bool is_ledger_down_ = false;
   std::set<size_t> cut_off_;
   std::deque<std::pair<int64_t, int64_t>> grants_;  // Of the last moments.
-  int64_t lost_grants_ = 0;  // That a failover forgot.
+  int64_t lost_grants_ = 0;                         // That a failover forgot.
   int64_t failed_over_at_ = -1;
   std::deque<Spend> spends_;
   int64_t spent_ = 0;

@@ -23,7 +23,8 @@ TEST(Limits, d035_hold_in_every_interval_over_all_gateways) {
   std::vector<double> undershoots;
   int64_t admitted = 0;
   int64_t refused = 0;
-  for (uint64_t seed = only != 0 ? only : number_from("SLUICE_SIM_SEED_FROM", 1); seed <= last; ++seed) {
+  for (uint64_t seed = only != 0 ? only : number_from("SLUICE_SIM_SEED_FROM", 1); seed <= last;
+       ++seed) {
     GatewayFleet fleet(FleetPlan::of_seed(seed));
     const FleetResult result = fleet.run();
     ASSERT_EQ(result.violation, "") << "replay with SLUICE_SIM_SEED=" << seed;
@@ -38,10 +39,12 @@ TEST(Limits, d035_hold_in_every_interval_over_all_gateways) {
   if (undershoots.empty()) return;
   std::ranges::sort(undershoots);
   const auto at = [&](double part) {
-    return 100 * undershoots[static_cast<size_t>(part * static_cast<double>(undershoots.size() - 1))];
+    return 100 *
+           undershoots[static_cast<size_t>(part * static_cast<double>(undershoots.size() - 1))];
   };
-  std::printf("undershoot at the first refusal of %zu windows: p50 %.2f %%, p99 %.2f %%, max %.2f %%\n",
-              undershoots.size(), at(0.5), at(0.99), at(1));
+  std::printf(
+      "undershoot at the first refusal of %zu windows: p50 %.2f %%, p99 %.2f %%, max %.2f %%\n",
+      undershoots.size(), at(0.5), at(0.99), at(1));
 }
 
 }  // namespace

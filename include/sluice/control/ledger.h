@@ -61,8 +61,9 @@ struct LedgerBucket {
 
 // Sent again after a loss it must be the same, or what was not answered of it, in the same order.
 struct LedgerCall {
-  uint32_t lane = 0;   // One call at a time in each.
-  uint64_t batch = 1;  // What is known of each bucket; 0 is nothing. What is returned to another one is ignored.
+  uint32_t lane = 0;  // One call at a time in each.
+  uint64_t batch =
+      1;  // What is known of each bucket; 0 is nothing. What is returned to another one is ignored.
   std::array<int64_t, kLedgerBuckets> since{};
   bool greets_all = false;  // Asks each bucket whether it is there; else those of the subjects.
   std::vector<LedgerAsk> asks;
@@ -99,5 +100,8 @@ class Ledger {
   // Sent so far.
   [[nodiscard]] virtual uint64_t commands() const noexcept { return 0; }
 };
+
+// What Redis runs, for tests that run it elsewhere.
+[[nodiscard]] std::string_view ledger_script() noexcept;
 
 }  // namespace sluice::control

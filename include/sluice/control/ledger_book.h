@@ -69,13 +69,13 @@ class LedgerBook {
  private:
   static constexpr uint32_t kIdleTicks = 2;  // Until unused credit goes back.
   static constexpr microseconds kColdAfter = seconds(1);
-  static constexpr microseconds kPartIdle = seconds(10);       // Until an unused part goes back.
-  static constexpr microseconds kBeat = seconds(1);            // Of parts and greetings.
+  static constexpr microseconds kPartIdle = seconds(10);  // Until an unused part goes back.
+  static constexpr microseconds kBeat = seconds(1);       // Of parts and greetings.
   static constexpr microseconds kContendedBeat = milliseconds(100);
-  static constexpr microseconds kPartFresh = seconds(5);       // Less than Ledger::kSilence.
+  static constexpr microseconds kPartFresh = seconds(5);        // Less than Ledger::kSilence.
   static constexpr microseconds kProbeGap = milliseconds(100);  // While it is lost.
-  static constexpr microseconds kResendMost = seconds(300);    // Then a call is given up.
-  static constexpr microseconds kCreditLength = seconds(600);  // At most, of calendar windows.
+  static constexpr microseconds kResendMost = seconds(300);     // Then a call is given up.
+  static constexpr microseconds kCreditLength = seconds(600);   // At most, of calendar windows.
   static constexpr size_t kDifferingMost = 1024;
 
   struct Hot;

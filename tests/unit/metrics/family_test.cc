@@ -77,6 +77,19 @@ Moves model_moves() {
   };
 }
 
+Moves ledger_moves() {
+  return {
+      {"sluice_redis_up", [](auto& s) { s.control().redis_up.set(1); }},
+      {"sluice_redis_commands_total", [](auto& s) { s.control().redis_commands.add(); }},
+      {"sluice_limit_ledger_asks_total", [](auto& s) { s.control().ledger_asks.add(2); }},
+      {"sluice_limit_ledger_wait_seconds",
+       [](auto& s) { s.control().ledger_wait.record(microseconds(300)); }},
+      {"sluice_limit_undershoot_ratio",
+       [](auto& s) { s.control().limit_undershoot_ppm.set(20'000); }},
+      {"sluice_limit_terms_differ_total", [](auto& s) { s.control().limit_terms_differ.add(); }},
+  };
+}
+
 Moves other_moves() {
   return {
       {"sluice_upstream_attempts_total",
@@ -134,14 +147,6 @@ Moves other_moves() {
          s.sample.certificates = kOne;
        }},
       {"sluice_draining", [](auto& s) { s.control().draining.set(1); }},
-      {"sluice_redis_up", [](auto& s) { s.control().redis_up.set(1); }},
-      {"sluice_redis_commands_total", [](auto& s) { s.control().redis_commands.add(); }},
-      {"sluice_limit_ledger_asks_total", [](auto& s) { s.control().ledger_asks.add(2); }},
-      {"sluice_limit_ledger_wait_seconds",
-       [](auto& s) { s.control().ledger_wait.record(microseconds(300)); }},
-      {"sluice_limit_undershoot_ratio",
-       [](auto& s) { s.control().limit_undershoot_ppm.set(20'000); }},
-      {"sluice_limit_terms_differ_total", [](auto& s) { s.control().limit_terms_differ.add(); }},
       {"sluice_control_tick_late_seconds",
        [](auto& s) { s.control().tick_late.record(milliseconds(3)); }},
       {"sluice_build_info", [](auto& s) { s.sample.version = "1.2.3"; }},
@@ -157,6 +162,7 @@ const Moves& moves() {
     Moves both = request_moves();
     both.merge(model_moves());
     both.merge(other_moves());
+    both.merge(ledger_moves());
     return both;
   }();
   return all;

@@ -59,8 +59,8 @@ int64_t level_of(int64_t limit, std::vector<int64_t> wants) {
 
 }  // namespace
 
-ModelLedger::Greeting ModelLedger::greet(uint32_t bucket, const std::string& gateway,
-                                         int64_t known, int64_t now) {
+ModelLedger::Greeting ModelLedger::greet(uint32_t bucket, const std::string& gateway, int64_t known,
+                                         int64_t now) {
   Bucket& kept = buckets_[bucket];
   if (kept.since == 0) kept.since = now;
   std::erase_if(kept.heard, [&](const auto& entry) {
@@ -111,8 +111,8 @@ ModelLedger::Told ModelLedger::grant(const control::LedgerAsk& ask, const Greeti
   const int64_t room = std::max(int64_t{0}, limit - sum);
   int64_t granted = 0;
   if (!bucket.is_learning) {
-    const int64_t size = std::min(limit / (Ledger::kHeldPart * bucket.active),
-                                  room / (2 * bucket.active));
+    const int64_t size =
+        std::min(limit / (Ledger::kHeldPart * bucket.active), room / (2 * bucket.active));
     granted = std::min({ask.want, std::max({int64_t{1}, size, ask.least}), room});
   }
   subject.slots[window.slot] += granted;
@@ -221,16 +221,15 @@ control::LedgerReply ModelLedger::answer(const std::string& gateway,
                              .learning = microseconds(std::max(int64_t{0}, greeting.learns - now))};
   }
   for (const Told& told : answer.told) {
-    reply.answers.push_back(
-        {.is_answered = true,
-         .granted = told.granted,
-         .slot = told.slot,
-         .lives = microseconds(std::max(int64_t{0}, told.ends - now)),
-         .remaining = told.remaining,
-         .returns = microseconds(std::max(int64_t{0}, told.returns - now)),
-         .most = told.most,
-         .gateways = told.gateways,
-         .cap = told.cap});
+    reply.answers.push_back({.is_answered = true,
+                             .granted = told.granted,
+                             .slot = told.slot,
+                             .lives = microseconds(std::max(int64_t{0}, told.ends - now)),
+                             .remaining = told.remaining,
+                             .returns = microseconds(std::max(int64_t{0}, told.returns - now)),
+                             .most = told.most,
+                             .gateways = told.gateways,
+                             .cap = told.cap});
   }
   return reply;
 }
