@@ -305,10 +305,12 @@ class Faults(unittest.TestCase):
         limited = keys(*((f"k{each}", "limits: {requests_per_minute: 60}") for each in range(8)))
         with Cluster() as cluster, Upstream(usage()) as upstream, fleet(
                 upstream, f"cluster: [{', '.join(cluster.addresses)}]", limited) as gateways:
+            admitted = []
             for each in range(8):
                 found = hammer(gateways, 20, key=f"k{each}")
-                self.assertLessEqual(len(found.admitted), 60)
-                self.assertGreaterEqual(len(found.admitted), 57)
+                admitted.append(len(found.admitted))
+            self.assertLessEqual(max(admitted), 60)
+            self.assertGreaterEqual(min(admitted), 57)
             kept = {key: left for node in cluster.nodes for key, left in all_keys(node).items()}
             self.assertTrue(kept)
             self.assertEqual([key for key, left in kept.items() if left < 0], [])
@@ -316,7 +318,7 @@ class Faults(unittest.TestCase):
             for each in range(8):
                 found = hammer(gateways, 20, key=f"k{each}")
                 self.assertEqual(set(found.others), {429})
-                self.assertEqual(len(found.admitted), 0)
+                self.assertLessEqual(admitted[each] + len(found.admitted), 60)
 
 
 if __name__ == "__main__":
