@@ -78,7 +78,7 @@ def one(place, case, name, most, rate, times):
             # A replica may lack what was granted in the last moment.
             lag = int(most * 0.01) if kind == "sentinel" else 0
             fleet.judge(case, name, most, admitted.get(key, []), waves.admitted(key), lag,
-                        before + fault + after)
+                        before + fault + after, most // fleet.GATEWAYS)
         everything = sum(map(len, waves.answers.values()))
         case.equal(f"{name}: answers but 200 and 429", everything - waves.count(200, 429), 0)
         key = next(iter(keys))
