@@ -45,7 +45,8 @@ if subjects > 0 then
     local last = table.remove(numbers, 1)
     -- One that was overtaken by a later one, on another connection.
     if last > tonumber(batch) then return redis.error_reply('STALE a later batch came') end
-    if last == tonumber(batch) and #numbers == groups * GROUP_NUMBERS + subjects * SUBJECT_NUMBERS then
+    local count = groups * GROUP_NUMBERS + subjects * SUBJECT_NUMBERS
+    if last == tonumber(batch) and #numbers == count then
       return tell(numbers)
     end
   end
