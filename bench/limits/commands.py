@@ -36,8 +36,8 @@ def run(place, is_small):
     seconds = 3 if is_small else 15
     case = verdict.Case(
         5, "Commands of Redis a second at 1,000 and at as many requests a second as there can be",
-        f"two gateways of two shards, one limit of a key that is not reached; {seconds} s each; the "
-        "second load is a closed loop, since load, server and gateways share the cores")
+        f"two gateways of two shards, one limit of a key that is not reached; {seconds} s each; "
+        "the second load is a closed loop, since load, server and gateways share the cores")
     redis = place.redis()
     simulator = place.simulator("sim", "ttft=0&tps=0&tokens=1")
     config = stage.settings(simulator, {"app": "requests_per_minute: 100M"},

@@ -54,8 +54,8 @@ def run(place, is_small):
     kills, seconds = (3, 0.8) if is_small else (10, 2.0)
     case = verdict.Case(
         7, f"kill -9 under load, {kills} times",
-        f"{CLIENTS} clients without pause, two shards, journal.flush {FLUSH_MS} ms; what is replayed "
-        "after each kill against what the server answered")
+        f"{CLIENTS} clients without pause, two shards, journal.flush {FLUSH_MS} ms; what is "
+        "replayed after each kill against what the server answered")
     simulator = place.simulator("sim", "ttft=2ms&tps=0")
     journal = place.folder / "journal"
     journal.mkdir()

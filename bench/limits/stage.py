@@ -91,8 +91,9 @@ class Stage(stage.Stage):
 
 def settings(simulator, keys, more=""):
     """The configuration of a gateway before one simulated server. `keys`: limits by key."""
-    listed = "".join(f"  - {{name: {name}, secret: sk-show-{name}-0123456789, limits: {{{limits}}}}}\n"
-                     for name, limits in keys.items())
+    listed = "".join(
+        f"  - {{name: {name}, secret: sk-show-{name}-0123456789, limits: {{{limits}}}}}\n"
+        for name, limits in keys.items())
     return (f"forward_headers: [x-sim-tokens]\n"
             f"upstreams:\n{upstream(simulator, 'breaker: off')}"
             f"models:\n  - {{name: m, routes: [{{upstream: {simulator.name}, model: sim, "

@@ -57,8 +57,8 @@ def run(place, is_small):
     most, seconds = (40_000, 4) if is_small else (120_000, 15)
     case = verdict.Case(
         6, f"Token limits on {CLIENTS} streams at a time, answers of unknown length",
-        f"{most:,} tokens a minute for each key; clients allow {MAX_TOKENS}, answers have {MEAN} on "
-        f"average; each key for {seconds} s; two shards")
+        f"{most:,} tokens a minute for each key; clients allow {MAX_TOKENS}, answers have {MEAN} "
+        f"on average; each key for {seconds} s; two shards")
     simulator = place.simulator("sim", "ttft=5ms&tps=400")
     gateway = place.gateway(stage.settings(simulator, {
         reserve: f"tokens_per_minute: {most}, reserve: {reserve}" for reserve in RESERVES}))
