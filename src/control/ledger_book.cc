@@ -46,6 +46,7 @@ struct LedgerBook::Hot {
   int64_t credit_slot = -1;
   LimitTime credit_end;
   LimitTime slot_end;
+  int64_t gateways = 1;  // That are there.
   // Of split ones.
   int64_t part = 0;
   int64_t cap = 0;
@@ -190,10 +191,12 @@ void LedgerBook::plan(Hot& hot, LimitTime now) {
   }
 }
 
-// What is used until an answer to the next tick's question is here.
+// What is used until an answer to the next tick's question is here; so little that all that
+// gateways hold is a small part of the limit.
 int64_t LedgerBook::forecast(const Hot& hot) const noexcept {
   const double ahead = std::chrono::duration<double>(2 * round_trip_ + parts_.tick).count();
-  return static_cast<int64_t>(hot.rate * ahead);
+  return std::min(static_cast<int64_t>(hot.rate * ahead),
+                  hot.terms.most / (2 * Ledger::kHeldPart * hot.gateways));
 }
 
 // Once a tick at the most: what is asked for beyond the need lies idle.
@@ -423,6 +426,7 @@ void LedgerBook::note_answer(Hot& hot, const LedgerAsk& ask, const LedgerAnswer&
 void LedgerBook::note_granted(Hot& hot, const LedgerAsk& ask, const LedgerAnswer& answer,
                               LimitTime sent, LimitTime now) {
   const LimitTime slot_end = sent + answer.lives;
+  hot.gateways = std::max(int64_t{1}, answer.gateways);
   if (answer.granted > 0 && slot_end > now) {
     // The first end that was found for a slot serves all that is granted in it: credit with another
     // end would replace what is left.
