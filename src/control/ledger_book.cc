@@ -55,6 +55,7 @@ struct LedgerBook::Hot {
   int64_t want = 0;
   LimitTime part_at;  // When it was asked for.
   LimitTime shrunk_at;
+  LimitTime grown_at;
 
   [[nodiscard]] bool is_split() const noexcept { return kind == LedgerKind::kSplit; }
 };
@@ -230,7 +231,7 @@ void LedgerBook::plan_split(Hot& hot, LimitTime now) {
     const int64_t first = hot.terms.most / (2 * std::max(1u, parts_.gateways));
     hot.want =
         std::min(hot.terms.most, std::max(2 * std::max(hot.part, in_use) + hot.asked, first));
-  } else if (hot.part > 2 * roomy && may_shrink) {
+  } else if (hot.part > 2 * roomy && may_shrink && now - hot.grown_at >= kBeat) {
     hot.want = roomy;
   } else {
     hot.want = hot.part;
@@ -463,6 +464,7 @@ void LedgerBook::note_granted(Hot& hot, const LedgerAsk& ask, const LedgerAnswer
 void LedgerBook::note_part(Hot& hot, const LedgerAsk& ask, const LedgerAnswer& answer,
                            LimitTime sent, LimitTime now) {
   hot.cap = answer.cap;
+  if (answer.granted > hot.part) hot.grown_at = now;
   hot.part = answer.granted;
   hot.part_at = sent;
   if (state_ != State::kUp) return;
