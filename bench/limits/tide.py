@@ -2,6 +2,7 @@
 
 import asyncio
 import dataclasses
+import itertools
 import time
 
 from resilience import swarm
@@ -67,8 +68,13 @@ class Tide:
     def admitted(self, key):
         return [each for each in self.answers[key] if each[2] == 200]
 
-    def count(self, *statuses):
-        return sum(each[2] in statuses for found in self.answers.values() for each in found)
+    def others(self):
+        """Counts by status of what is neither let through nor refused; 0 is a lost connection."""
+        found = {}
+        for _, _, status in itertools.chain.from_iterable(self.answers.values()):
+            if status not in (200, 429):
+                found[status] = found.get(status, 0) + 1
+        return ", ".join(f"{count} of {status}" for status, count in found.items()) or "none"
 
     def latencies(self, key, since, until):
         """Seconds of each answer to what was sent between two times of the wall clock."""
