@@ -82,6 +82,7 @@ std::expected<void, std::string> ControlThread::start_limits() {
     parts.gateways = redis->gateways;
   }
   limits_ = std::make_unique<LimitReconciler>(parts);
+  limits_->follow(snapshot());
   limits_->start();
   return {};
 }
@@ -505,6 +506,7 @@ void ControlThread::put_in_force(std::unique_ptr<config::Snapshot> snapshot, Pre
     if (contexts.server != nullptr) contexts.server->set_ticket_keys(tickets_.keys());
   }
   const config::Snapshot& present = publisher_.present();
+  if (limits_ != nullptr) limits_->follow(present);
   if (parts_.spend != nullptr) {
     parts_.spend->book().follow(present.tenants);
     if (parts_.banks != nullptr) {

@@ -6,6 +6,8 @@
 
 #include <fmt/format.h>
 
+#include <sluice/limit/subjects.h>
+
 namespace sluice::control {
 
 using limit::BankTable;
@@ -23,6 +25,13 @@ limit::LimitTime LimitReconciler::now() const noexcept {
 
 bool LimitReconciler::is_up() const noexcept {
   return book_ && book_->state() == LedgerBook::State::kUp;
+}
+
+void LimitReconciler::follow(const config::Snapshot& snapshot) {
+  names_.clear();
+  for (const config::LimitRule& rule : snapshot.limit_rules) {
+    names_.emplace(limit::key_of(rule, "").rule, rule.name);
+  }
 }
 
 void LimitReconciler::start() {
@@ -113,6 +122,7 @@ void LimitReconciler::sweep() {
   const limit::LimitTime line = now();
   parts_.banks.sweep(kSweepMost, line);
   parts_.banks.note_time(line);
+  parts_.registry.control().limit_subjects.set(parts_.banks.in_use());
   if (book_) return;
   double worst = -1;
   parts_.banks.visit_marked([&](limit::Bank& bank) {
@@ -139,10 +149,11 @@ void LimitReconciler::report() {
     cells.limit_undershoot_ppm.set(std::lround(worst * 1e6));
   }
   for (const uint64_t rule : book_->take_differing()) {
+    const auto known = names_.find(rule);
     parts_.log.write(LogLevel::kWarn, "limits",
-                     fmt::format("another gateway states a lower limit for the rule {:016x} than "
-                                 "this one, and the lower one counts; give all the same limits",
-                                 rule));
+                     fmt::format("another gateway states a lower limit for `{}` than this one, and "
+                                 "the lower one counts; give all the same limits",
+                                 known == names_.end() ? "a former rule" : known->second));
   }
   const LedgerBook::State state = book_->state();
   if (state == told_) return;

@@ -5,8 +5,10 @@
 #include <optional>
 #include <string>
 
+#include <absl/container/flat_hash_map.h>
+
 #include <sluice/base/log.h>
-#include <sluice/config/limiting.h>
+#include <sluice/config/snapshot.h>
 #include <sluice/control/ledger_book.h>
 #include <sluice/io/ring.h>
 #include <sluice/io/timer.h>
@@ -40,6 +42,8 @@ class LimitReconciler {
   // All outlive the reconciler.
   explicit LimitReconciler(Parts parts);
 
+  // Learns the names of the rules, for the log.
+  void follow(const config::Snapshot& snapshot);
   // From now on the ledger is what counts; lost until its first answer.
   void start();
   [[nodiscard]] bool is_quiet() const noexcept { return gate_.inside() == 0; }
@@ -71,6 +75,7 @@ class LimitReconciler {
   LedgerBook::Shards answered_{};
   std::string reason_;  // Of the last loss.
   MonoTime swept_at_;
+  absl::flat_hash_map<uint64_t, std::string> names_;  // Of rules, by BankKey::rule.
   uint64_t commands_ = 0;
   uint64_t asks_ = 0;
   uint64_t terms_differ_ = 0;

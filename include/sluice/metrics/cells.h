@@ -140,6 +140,7 @@ struct alignas(128) ControlCells {
   Counter ledger_asks;
   ShortHistogram ledger_wait;
   Gauge limit_undershoot_ppm;
+  Gauge limit_subjects;
   Counter limit_terms_differ;
   Counter access_log_dropped;  // Lines that were drained from a shard but never written.
   Counter log_dropped;
