@@ -46,7 +46,9 @@ struct LedgerBook::Hot {
   int64_t credit_slot = -1;
   LimitTime credit_end;
   LimitTime slot_end;
-  int64_t gateways = 1;  // That are there.
+  int64_t gateways = 1;    // That are there.
+  int64_t remaining = -1;  // That others could have, when it was last heard of.
+  LimitTime careful_until;
   // Of split ones.
   int64_t part = 0;
   int64_t cap = 0;
@@ -105,7 +107,7 @@ void LedgerBook::cool_down() {
   std::erase_if(hot_, [&](const std::unique_ptr<Hot>& hot) {
     if (hot->idle_ticks < cold_ticks || hot->is_due || hot->is_in_flight || hot->asked > 0 ||
         hot->owed > 0 || hot->returned > 0 || hot->credit_slot >= 0 || hot->part > 0 ||
-        hot->want > 0) {
+        hot->want > 0 || hot->careful_until != LimitTime{}) {
       return false;
     }
     by_bank_.erase(hot->bank);
@@ -138,6 +140,7 @@ void LedgerBook::tick(LimitTime now) {
     if (passed > 0) hot->rate += (std::min(more / passed, 1e12) - hot->rate) / 4;
     hot->idle_ticks = more > 0 || hot->asked > 0 ? 0 : hot->idle_ticks + 1;
     if (!hot->is_split()) {
+      end_careful(*hot, now);
       tend_credit(*hot, now);
       if (is_short(*hot, now)) push_due(*hot);
     }
@@ -348,9 +351,9 @@ void LedgerBook::on_reply(uint32_t lane, const LedgerReply& reply, LimitTime now
   const bool learns =
       std::ranges::any_of(learning_until_, [now](LimitTime until) { return until > now; });
   if (is_missing) {
-    lose(State::kLost);
+    lose(State::kLost, now);
   } else if (learns) {
-    lose(State::kLearning);
+    lose(State::kLearning, now);
   } else if (state_ != State::kUp) {
     next_greeting_ = now;
     if (!is_collected_) {
@@ -362,14 +365,14 @@ void LedgerBook::on_reply(uint32_t lane, const LedgerReply& reply, LimitTime now
   answer_waiting();
 }
 
-void LedgerBook::on_loss(uint32_t lane, LimitTime) {
+void LedgerBook::on_loss(uint32_t lane, LimitTime now) {
   Flight& flight = flights_[lane];
   if (flight.call.asks.empty()) {
     free_flight(flight);
   } else {
     flight.stage = Flight::Stage::kUnanswered;
   }
-  lose(State::kLost);
+  lose(State::kLost, now);
   answer_waiting();
 }
 
@@ -421,6 +424,8 @@ void LedgerBook::note_answer(Hot& hot, const LedgerAsk& ask, const LedgerAnswer&
 
 void LedgerBook::note_granted(Hot& hot, const LedgerAsk& ask, const LedgerAnswer& answer,
                               LimitTime sent, LimitTime now) {
+  const bool is_known = learning_until_[bucket_of(ask.key)] <= now;
+  if (state_ == State::kUp && is_known) hot.remaining = answer.remaining;
   const LimitTime slot_end = sent + answer.lives;
   hot.gateways = std::max(int64_t{1}, answer.gateways);
   if (answer.granted > 0 && slot_end > now) {
@@ -469,13 +474,33 @@ void LedgerBook::answer_waiting() noexcept {
 
 // --- losing it, and telling it what it does not know ---------------------------------------------
 
-void LedgerBook::lose(State state) {
+void LedgerBook::lose(State state, LimitTime now) {
   is_collected_ = false;
   if (state_ == State::kUp) {
     parts_.banks.set_ledger(limit::BankTable::Ledger::kLost, parts_.gateways);
+    for (const auto& hot : hot_) begin_careful(*hot, now);
     next_greeting_ = {};
   }
   state_ = state;
+}
+
+// Others may have used all of the limit: until that has returned, a gateway's share is what it used
+// itself and its part of what was left.
+void LedgerBook::begin_careful(Hot& hot, LimitTime now) {
+  const bool is_shared = hot.kind == LedgerKind::kRolling && hot.remaining >= 0 &&
+                         hot.terms.on_loss == config::OnLoss::kShare;
+  if (!is_shared) return;
+  const int64_t gateways = std::max(1u, parts_.gateways);
+  hot.bank->set_share(
+      std::min(hot.terms.most / gateways, hot.bank->used(now) + hot.remaining / gateways));
+  hot.careful_until = now + hold_of(hot.terms);
+}
+
+void LedgerBook::end_careful(Hot& hot, LimitTime now) {
+  if (hot.careful_until == LimitTime{} || now < hot.careful_until) return;
+  hot.careful_until = {};
+  if (state_ == State::kUp) return;
+  hot.bank->set_share(hot.terms.most / std::max(1u, parts_.gateways));
 }
 
 void LedgerBook::note_buckets(const Flight& flight, const LedgerReply& reply, LimitTime now) {
@@ -532,6 +557,7 @@ void LedgerBook::come_back(LimitTime now) {
   state_ = State::kUp;
   parts_.banks.set_ledger(limit::BankTable::Ledger::kUp, parts_.gateways);
   for (const auto& hot : hot_) {
+    hot->careful_until = {};
     if (hot->is_split()) {
       if (now - hot->part_at > kPartFresh) hot->part = 0;
       hot->bank->set_share(hot->part);

@@ -114,7 +114,9 @@ class LedgerBook {
   void free_flight(Flight& flight);
   // What was used without the ledger, and what is in flight.
   void collect(LimitTime now);
-  void lose(State state);
+  void lose(State state, LimitTime now);
+  void begin_careful(Hot& hot, LimitTime now);
+  void end_careful(Hot& hot, LimitTime now);
   void come_back(LimitTime now);
   void answer_waiting() noexcept;
 

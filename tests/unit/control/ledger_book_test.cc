@@ -151,6 +151,25 @@ TEST_F(LedgerBookTest, a_call_that_is_not_answered_loses_the_ledger_and_is_sent_
   banks_->close(bank);
 }
 
+TEST_F(LedgerBookTest, what_others_had_used_before_a_loss_is_left_alone_until_it_returns) {
+  Bank& bank = open();
+  come_up();
+  ask(bank, 3);
+  reply(*next(), {.granted = 3, .slot = 9, .lives = milliseconds(500), .remaining = 100});
+  EXPECT_EQ(bank.take(3, 3, now()).amount, 3);
+  ask(bank, 1);
+  book_.on_loss(next()->lane, now());
+  // What this gateway has used, and its half of what was left.
+  EXPECT_EQ(bank.most(), 3 + 50);
+  mono_ += seconds(59);
+  tick();
+  EXPECT_EQ(bank.most(), 53);
+  mono_ += seconds(4);
+  tick();
+  EXPECT_EQ(bank.most(), 500);
+  banks_->close(bank);
+}
+
 TEST_F(LedgerBookTest, what_was_used_without_it_is_told_before_it_is_up) {
   Bank& bank = open();
   ASSERT_EQ(bank.take(7, 7, now()).amount, 7);
