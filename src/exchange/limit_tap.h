@@ -2,6 +2,7 @@
 #pragma once
 
 #include <sluice/http/event_tap.h>
+#include <sluice/io/ring.h>
 #include <sluice/limit/rate_limiter.h>
 #include <sluice/usage/token_tap.h>
 
