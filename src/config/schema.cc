@@ -130,7 +130,7 @@ void read_directory(Walk& walk, const Node& node, JournalSettings& journal) {
 
 constexpr std::array kJournalFields = {
     Field<JournalSettings>{"directory", read_directory, Presence::kRequired},
-    Field<JournalSettings>{"flush", read_duration<&JournalSettings::flush, 1, 10 * kSecond>},
+    Field<JournalSettings>{"flush", read_duration<&JournalSettings::flush, 10, 10 * kSecond>},
     Field<JournalSettings>{"sync", read_duration<&JournalSettings::sync, 10, 60 * kSecond>},
     Field<JournalSettings>{"segment_bytes",
                            read_bytes<&JournalSettings::segment_bytes, kMiB, kGiB>}};

@@ -8,7 +8,10 @@
 #include <fmt/format.h>
 
 #include <sluice/base/units.h>
+#include <sluice/control/redis_options.h>
 #include <sluice/control/run_to_end.h>
+
+#include "redis_ledger.h"
 
 namespace sluice::control {
 
@@ -38,6 +41,7 @@ ControlThread::~ControlThread() {
   if (addresses_.is_busy()) run_to_end(parts_.ring, addresses_.end());
   if (!health_.is_quiet()) run_to_end(parts_.ring, health_.end());
   if (!discovery_.is_quiet()) run_to_end(parts_.ring, discovery_.end());
+  if (limits_ != nullptr && !limits_are_over_) run_to_end(parts_.ring, end_limits());
 }
 
 std::expected<std::vector<upstream::AdoptSnapshot>, std::string> ControlThread::publish_first(
@@ -48,7 +52,46 @@ std::expected<std::vector<upstream::AdoptSnapshot>, std::string> ControlThread::
   PreparedTls tls{*std::move(contexts), std::move(files.lives)};
   std::vector<upstream::AdoptSnapshot> adoptions;
   run_to_end(parts_.ring, prepare_first(std::move(snapshot), std::move(tls), &adoptions));
+  if (auto started = start_limits(); !started) return std::unexpected(std::move(started.error()));
   return adoptions;
+}
+
+// Before the first shard starts, so that nothing is admitted that nobody else knows of.
+std::expected<void, std::string> ControlThread::start_limits() {
+  if (parts_.banks == nullptr) return {};
+  const std::optional<config::RedisSettings>& redis = snapshot().redis;
+  LimitReconciler::Parts parts{
+      .ring = parts_.ring, .banks = *parts_.banks, .registry = parts_.registry, .log = parts_.log};
+  if (redis) {
+    auto authorities = read_redis_authorities(*redis);
+    if (!authorities) return std::unexpected(std::move(authorities.error()));
+    crypto::RandomSource random;
+    const uint64_t gateway = random.next_u64();
+    redis_ = std::make_unique<store::RedisClient>(
+        parts_.ring, parts_.resolver, parts_.log,
+        redis_options_of(*redis, std::move(*authorities), gateway));
+    ledger_ = std::make_unique<RedisLedger>(
+        RedisLedger::Parts{.client = *redis_,
+                           .space = redis->space,
+                           .gateway = fmt::format("{:016x}", gateway),
+                           .is_cluster = redis->kind == config::RedisKind::kCluster});
+    redis_->start();
+    parts.ledger = ledger_.get();
+    parts.tick = redis->tick;
+    parts.wait_max = redis->wait_max;
+    parts.gateways = redis->gateways;
+  }
+  limits_ = std::make_unique<LimitReconciler>(parts);
+  limits_->follow(snapshot());
+  limits_->start();
+  return {};
+}
+
+Task<void> ControlThread::end_limits() {
+  if (limits_ == nullptr) co_return;
+  co_await limits_->end();
+  if (redis_ != nullptr) co_await redis_->end();
+  limits_are_over_ = true;
 }
 
 Task<void> ControlThread::prepare_first(std::unique_ptr<config::Snapshot> snapshot, PreparedTls tls,
@@ -79,6 +122,7 @@ Task<void> ControlThread::end_own_tasks() {
   co_await health_.end();
   co_await addresses_.end();
   co_await discovery_.end();
+  co_await end_limits();
   io::Timer patience(parts_.ring.ready(), parts_.ring.timers());
   patience.set(Deadline{parts_.ring.now() + kEndTime});
   while (gate_.inside() > 0 && !patience.is_ready()) {
@@ -91,6 +135,7 @@ Task<void> ControlThread::end_own_tasks() {
 
 bool ControlThread::has_work() const noexcept {
   if (parts_.returns.has_work()) return true;
+  if (limits_ != nullptr && limits_->has_work()) return true;
   if (parts_.ring.now() - collected_at_ >= kCollectGap &&
       (parts_.log_work.has_records() || (parts_.spend != nullptr && parts_.spend->has_records()))) {
     return true;
@@ -101,6 +146,7 @@ bool ControlThread::has_work() const noexcept {
 
 void ControlThread::run() {
   parts_.returns.run();
+  if (limits_ != nullptr) pass_on_grants();
   if (parts_.ring.now() - collected_at_ >= kCollectGap) collect_records();
   for (ShardPort& port : parts_.ports) {
     while (const auto report = port.take_report()) {
@@ -117,6 +163,14 @@ void ControlThread::run() {
     }
   }
   if (deployments_.is_hurried()) merge_deployments();
+}
+
+void ControlThread::pass_on_grants() {
+  const LedgerBook::Shards shards = limits_->run();
+  for (ShardPort& port : parts_.ports) {
+    const uint32_t shard = port.shard().value;
+    if ((shards[shard / 64] >> shard % 64 & 1) != 0) port.send(upstream::GrantsCame{});
+  }
 }
 
 void ControlThread::pass_on(const upstream::PlacesHanded& handed) {
@@ -452,6 +506,7 @@ void ControlThread::put_in_force(std::unique_ptr<config::Snapshot> snapshot, Pre
     if (contexts.server != nullptr) contexts.server->set_ticket_keys(tickets_.keys());
   }
   const config::Snapshot& present = publisher_.present();
+  if (limits_ != nullptr) limits_->follow(present);
   if (parts_.spend != nullptr) {
     parts_.spend->book().follow(present.tenants);
     if (parts_.banks != nullptr) {

@@ -1,9 +1,15 @@
 #include <sluice/control/redis_options.h>
 
+#include <algorithm>
+#include <fstream>
 #include <utility>
+
+#include <fmt/format.h>
 
 namespace sluice::control {
 namespace {
+
+constexpr size_t kAuthoritiesBytesMost = 1 << 20;
 
 store::RedisOptions::Kind kind_of(config::RedisKind kind) noexcept {
   switch (kind) {
@@ -35,6 +41,21 @@ store::RedisOptions redis_options_of(const config::RedisSettings& settings, std:
     options.endpoints.push_back({.host = address.host, .port = address.port});
   }
   return options;
+}
+
+std::expected<std::string, std::string> read_redis_authorities(
+    const config::RedisSettings& settings) {
+  if (!settings.tls || settings.tls_ca.empty()) return std::string();
+  std::ifstream file(settings.tls_ca, std::ios::binary);
+  std::string pem(kAuthoritiesBytesMost, '\0');
+  file.read(pem.data(), static_cast<std::streamsize>(pem.size()));
+  pem.resize(static_cast<size_t>(std::max(std::streamsize{0}, file.gcount())));
+  if (pem.find("-----BEGIN CERTIFICATE-----") == std::string::npos) {
+    return std::unexpected(
+        fmt::format("redis.tls.ca {}: cannot be read as certificates; give a readable PEM file",
+                    settings.tls_ca));
+  }
+  return pem;
 }
 
 }  // namespace sluice::control

@@ -110,6 +110,7 @@ void Bank::forget_ledger() noexcept {
   owed_.store(0);
   asked_.store(0);
   closed_until_.store({});
+  returns_at_.store({});
 }
 
 // --- slots -------------------------------------------------------------------------------------
@@ -276,10 +277,21 @@ int64_t Bank::interval_ns() const noexcept {
                   (length_us_.load(std::memory_order_relaxed) * 1000 + most - 1) / most);
 }
 
+// A part of the limit has that part of the burst.
+int64_t Bank::burst() const noexcept {
+  const int64_t whole = burst_.load(std::memory_order_relaxed);
+  const int64_t share = share_.load(std::memory_order_relaxed);
+  const int64_t most = most_.load(std::memory_order_relaxed);
+  if (share < 0 || share >= most) return whole;
+  return std::max(int64_t{1},
+                  static_cast<int64_t>(static_cast<double>(whole) * static_cast<double>(share) /
+                                       static_cast<double>(most)));
+}
+
 Taking Bank::take_spaced(int64_t wanted, int64_t least, LimitTime now) noexcept {
   const int64_t now_ns = now.time_since_epoch().count() * 1000;
   const int64_t interval = interval_ns();
-  const int64_t ahead_most = interval * burst_.load(std::memory_order_relaxed);
+  const int64_t ahead_most = interval * burst();
   int64_t arrival = taken_.load();
   for (;;) {
     const int64_t from = std::max(arrival, now_ns);
@@ -309,7 +321,7 @@ int64_t Bank::room(LimitTime now) noexcept {
     case BankTerms::Kind::kSpaced: {
       const int64_t ahead = taken_.load() - now.time_since_epoch().count() * 1000;
       const int64_t interval = interval_ns();
-      const int64_t ahead_most = interval * burst_.load(std::memory_order_relaxed);
+      const int64_t ahead_most = interval * burst();
       return std::max(int64_t{0}, (ahead_most - std::max(int64_t{0}, ahead)) / interval);
     }
     default: break;
@@ -334,12 +346,11 @@ microseconds Bank::time_until(int64_t amount, LimitTime now) noexcept {
   if (kind == BankTerms::Kind::kSpaced) {
     const int64_t from =
         std::max(int64_t{0}, taken_.load() - now.time_since_epoch().count() * 1000);
-    const int64_t over =
-        from + (amount - int64_t{burst_.load(std::memory_order_relaxed)}) * interval_ns();
+    const int64_t over = from + (amount - burst()) * interval_ns();
     return microseconds(std::max(int64_t{0}, (over + 999) / 1000));
   }
   if (source() == Source::kGranted) {
-    const LimitTime closed = closed_until();
+    const LimitTime closed = std::max(closed_until(), returns_at_.load());
     return closed > now ? closed - now : microseconds(kUnknownWait);
   }
   expire(now);
@@ -436,7 +447,7 @@ int64_t Bank::credit(LimitTime now) const noexcept {
 
 void Bank::ask(int64_t amount) noexcept {
   int64_t asked = asked_.load();
-  while (asked < amount && !asked_.compare_exchange_weak(asked, amount)) {
+  while (!asked_.compare_exchange_weak(asked, std::min(kCreditMost, asked + amount))) {
   }
 }
 

@@ -251,6 +251,16 @@ void print_tick_late(const Registry& registry, const ScrapeSample&, Samples& sam
   print_histogram(blocks, [](const ControlCells& c) -> auto& { return c.tick_late; }, {}, samples);
 }
 
+void print_ledger_wait(const Registry& registry, const ScrapeSample&, Samples& samples) {
+  const std::array<const ControlCells*, 1> blocks = {&registry.control()};
+  print_histogram(
+      blocks, [](const ControlCells& c) -> auto& { return c.ledger_wait; }, {}, samples);
+}
+
+void print_undershoot(const Registry& registry, const ScrapeSample&, Samples& samples) {
+  samples.add({}, static_cast<double>(registry.control().limit_undershoot_ppm.value()) / 1e6);
+}
+
 template <auto Member>
 void print_sample(const Registry&, const ScrapeSample& sample, Samples& samples) {
   samples.add({}, sample.*Member);
@@ -420,6 +430,23 @@ constexpr Family kProcessFamilies[] = {
      "Whole days until a certificate in use expires; negative once it has.", print_certificates},
     {"sluice_draining", "gauge", "", "1 while the process is going away.",
      print_control<&ControlCells::draining>},
+    {"sluice_redis_up", "gauge", "", "1 while limits are counted together in Redis.",
+     print_control<&ControlCells::redis_up>},
+    {"sluice_redis_commands_total", "counter", "", "Commands sent to Redis.",
+     print_control<&ControlCells::redis_commands>},
+    {"sluice_limit_ledger_asks_total", "counter", "",
+     "Subjects that Redis was asked about, many in one command.",
+     print_control<&ControlCells::ledger_asks>},
+    {"sluice_limit_ledger_wait_seconds", "histogram", "", "From a question to Redis' answer.",
+     print_ledger_wait},
+    {"sluice_limit_subjects", "gauge", "",
+     "Keys, tenants, addresses ... that limits count for at present.",
+     print_control<&ControlCells::limit_subjects>},
+    {"sluice_limit_undershoot_ratio", "gauge", "",
+     "The part of a limit that was unused when a request was refused.", print_undershoot},
+    {"sluice_limit_terms_differ_total", "counter", "",
+     "Answers by which another gateway has a lower limit.",
+     print_control<&ControlCells::limit_terms_differ>},
     {"sluice_control_tick_late_seconds", "histogram", "",
      "How much later than planned a tick of the control thread ran.", print_tick_late},
     {"sluice_build_info", "gauge", "version", "Always 1; the version is the label.", print_build},

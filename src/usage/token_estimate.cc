@@ -8,7 +8,7 @@
 namespace sluice::usage {
 namespace {
 
-// Tokens of a byte or character, in units of 1/1024. They follow the published rules of thumb of
+// Tokens of a byte or character, in units of 1/1024. Rules of thumb, not measured, of
 // byte-pair vocabularies of 100,000 to 200,000 entries: English has about 4 bytes or 3/4 of a word
 // to a token, a word takes its leading space along, digits go in groups of up to three, marks join
 // in twos, Cyrillic, Greek and Arabic letters go in twos, a Chinese, Japanese or Korean character

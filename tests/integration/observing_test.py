@@ -29,6 +29,11 @@ UNMOVED = {
     "sluice_probes_total",
     # Only where limits count tokens.
     "sluice_prompt_estimate_error_ratio",
+    # These by ledger_test.py.
+    "sluice_redis_up", "sluice_redis_commands_total", "sluice_limit_ledger_asks_total",
+    "sluice_limit_ledger_wait_seconds", "sluice_limit_undershoot_ratio",
+    "sluice_limit_subjects",
+    "sluice_limit_terms_differ_total",
     # These by tls_test.py and tls_upstream_test.py.
     "sluice_tls_handshakes_total", "sluice_upstream_tls_handshakes_total",
 }

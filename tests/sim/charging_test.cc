@@ -184,6 +184,7 @@ TEST_F(Charging, a_stream_is_counted_while_it_runs_and_ended_where_its_limit_say
   asked.ask(post(kStream, key("app")));
   ASSERT_TRUE(run_for(milliseconds(2)));
   ServerPeer& peer = *servers[0].held.front();
+  servers[0].held.pop_front();
   peer.send(std::string(kStreamHead));
   const auto send_events = [&](int count) {
     for (int i = 0; i < count; ++i) {

@@ -17,6 +17,7 @@
 #include <sluice/control/discovery.h>
 #include <sluice/control/drain.h>
 #include <sluice/control/health_watch.h>
+#include <sluice/control/limit_reconciler.h>
 #include <sluice/control/log_work.h>
 #include <sluice/control/operations.h>
 #include <sluice/control/outlier_watch.h>
@@ -31,6 +32,7 @@
 #include <sluice/limit/bank_table.h>
 #include <sluice/metrics/registry.h>
 #include <sluice/shard/gate.h>
+#include <sluice/store/redis_client.h>
 
 namespace sluice::control {
 
@@ -117,6 +119,10 @@ class ControlThread final : public Operations, public io::TurnHook {
                     std::vector<upstream::AdoptSnapshot>* adoptions,
                     const std::vector<AddressBook::Addresses>& addresses);
 
+  // Of Redis, if it is configured, and of the banks. The error is a sentence.
+  [[nodiscard]] std::expected<void, std::string> start_limits();
+  Task<void> end_limits();
+  void pass_on_grants();
   Task<void> end_own_tasks();
   Task<void> watch_signals();
   void on_signal(uint32_t signal);
@@ -149,6 +155,9 @@ class ControlThread final : public Operations, public io::TurnHook {
   TicketRotation tickets_;
   net::SystemAuthorities authorities_;  // Used on the config lane, by one job at a time.
   CertificateWatch certificates_;
+  std::unique_ptr<store::RedisClient> redis_;
+  std::unique_ptr<Ledger> ledger_;
+  std::unique_ptr<LimitReconciler> limits_;
   Drain drain_;
   shard::Gate gate_;
   io::Timer tick_timer_;
@@ -158,6 +167,7 @@ class ControlThread final : public Operations, public io::TurnHook {
   MonoTime collected_at_;
   uint32_t quiet_ticks_ = 0;  // In a row without records.
   bool is_reloading_ = false;
+  bool limits_are_over_ = false;
   bool reload_again_ = false;
   int ending_signal_ = 0;  // The second one.
 };

@@ -1,6 +1,7 @@
 // The shards' spend records to the journal and to the book; the book out of the journal at start.
 #pragma once
 
+#include <algorithm>
 #include <expected>
 #include <memory>
 #include <string>
@@ -58,8 +59,10 @@ class SpendJournal {
   bool collect(MonoTime now);
   // Whether a call to the disk runs; not to be destroyed then while `returns` is still turned.
   [[nodiscard]] bool is_busy() const noexcept { return journal_->is_busy(); }
-  // So that the bound `flush` holds.
-  [[nodiscard]] Duration tick_max() const noexcept { return parts_.settings.flush / 2; }
+  // So that the bound `flush` holds; at least 1 ms, so that a tiny bound is not a busy loop.
+  [[nodiscard]] Duration tick_max() const noexcept {
+    return std::max<Duration>(parts_.settings.flush / 2, milliseconds(1));
+  }
   // Books, writes and syncs the rest, when the shards have ended; blocks. Turns no ring: what a
   // lane does now is waited for at most kFinishTime. False when something is not on the disk; then
   // it must not be destroyed if is_hanging().

@@ -104,6 +104,9 @@ class alignas(64) Bank {
   // once, a moment after that slot has ended and leases are back. Control thread.
   [[nodiscard]] std::optional<double> take_undershoot(LimitTime now) noexcept;
 
+  // Whether take_undershoot() has something to tell, perhaps later.
+  [[nodiscard]] bool has_refusal() const noexcept { return refused_in_.load() > 0; }
+
   // --- with a ledger: for the control thread, unless said otherwise ---------------------------
   // What may be taken: up to most(), the credit, or up to most() while the ledger is lost, which is
   // then to hear of it.
@@ -127,10 +130,14 @@ class alignas(64) Bank {
   void owe_all(LimitTime now) noexcept { owed_.store(used(now)); }
   // Any thread: `amount` was wanted and there was no credit for it.
   void ask(int64_t amount) noexcept;
-  // The most that was asked for at a time, since the last call.
+  // All that was asked for since the last call, at most kCreditMost.
   [[nodiscard]] int64_t take_asked() noexcept { return asked_.exchange(0); }
-  // The ledger has said that nothing comes before then. Any thread may look.
-  void close_until(LimitTime time) noexcept { closed_until_.store(time); }
+  // The ledger need not be asked before then; more will be there at `returns`, if it is known. Any
+  // thread may look.
+  void close_until(LimitTime time, LimitTime returns = {}) noexcept {
+    returns_at_.store(returns);
+    closed_until_.store(time);
+  }
   [[nodiscard]] LimitTime closed_until() const noexcept { return closed_until_.load(); }
   // All that was ever taken: for rates.
   [[nodiscard]] uint64_t taken_ever() const noexcept {
@@ -157,6 +164,7 @@ class alignas(64) Bank {
   [[nodiscard]] Taking take_spaced(int64_t wanted, int64_t least, LimitTime now) noexcept;
   void move_spaced(int64_t amount, LimitTime now) noexcept;
   [[nodiscard]] int64_t interval_ns() const noexcept;
+  [[nodiscard]] int64_t burst() const noexcept;
   [[nodiscard]] LimitTime returns_at(int64_t slot_number) const noexcept;
   void reset() noexcept;
   void forget_ledger() noexcept;
@@ -179,6 +187,7 @@ class alignas(64) Bank {
   std::atomic<int64_t> asked_{0};
   std::atomic<LimitTime> closed_until_{};
   std::atomic<uint64_t> taken_ever_{0};
+  std::atomic<LimitTime> returns_at_{};
   std::atomic<int64_t> refused_in_{0};  // Slot of the first refusal; negative once told; 0 none.
   std::atomic<uint64_t> rule_{0};
   std::atomic<uint64_t> subject_{0};

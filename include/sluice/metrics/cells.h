@@ -135,6 +135,13 @@ struct alignas(128) ControlCells {
   Gauge config_last_reload_success_s;  // Unix time.
   Gauge draining;                      // 0 or 1.
   ShortHistogram tick_late;
+  Gauge redis_up;  // 0 or 1: limits are counted there.
+  Counter redis_commands;
+  Counter ledger_asks;
+  ShortHistogram ledger_wait;
+  Gauge limit_undershoot_ppm;
+  Gauge limit_subjects;
+  Counter limit_terms_differ;
   Counter access_log_dropped;  // Lines that were drained from a shard but never written.
   Counter log_dropped;
   Counter series_dropped;

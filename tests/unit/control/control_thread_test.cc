@@ -12,6 +12,7 @@
 #include <sluice/io/uring_kernel.h>
 #include <sluice/net/system_resolver.h>
 
+#include "../store/journal_folder.h"
 #include "test_certificates.h"
 
 namespace sluice::control {
@@ -83,6 +84,7 @@ class ControlThreadTest : public ::testing::Test {
                                   .environment = file_,
                                   .config_path = "test.yaml",
                                   .ports = ports_,
+                                  .spend = spend_.get(),
                                   .signal_fd = signal_fd});
     Loaded loaded = load_with_files("test.yaml", file_, clock_.wall());
     ASSERT_NE(loaded.config.snapshot, nullptr);
@@ -132,6 +134,7 @@ class ControlThreadTest : public ::testing::Test {
   OneFile file_;
   FakeShard shards_[kShards];
   std::vector<ShardPort> ports_;
+  std::unique_ptr<SpendJournal> spend_;
   std::optional<ControlThread> control_;
 };
 
@@ -140,6 +143,39 @@ TEST_F(ControlThreadTest, first_configuration_is_in_force_before_the_loop_runs) 
   EXPECT_EQ(control_->snapshot().generation, 1u);
   EXPECT_EQ(budget_.ceiling(), control_->snapshot().limits.byte_budget);
   EXPECT_EQ(logs_.level, LogLevel::kInfo);
+}
+
+TEST_F(ControlThreadTest, spend_of_shards_is_booked_and_written_between_ticks) {
+  store::JournalFolder folder;
+  store::SystemFileCalls calls;
+  metrics::Counter lost;
+  SpendRing spend_ring(16, lost);
+  spend_ = *SpendJournal::open({.settings = {.directory = folder.path()},
+                                .rings = {&spend_ring},
+                                .returns = returns_,
+                                .calls = calls,
+                                .clock = clock_,
+                                .cells = registry_.control(),
+                                .log = log_});
+  start();
+  EXPECT_EQ(control_->spend_state().book, &spend_->book());
+  usage::SpendRecord record;
+  record.kind = usage::SpendKind::kSettled;
+  record.key = "app";
+  record.cost_micro_dollars = 7;
+  ASSERT_TRUE(spend_ring.push(record));
+  const metrics::Counter& written =
+      registry_.control().journal_records[metrics::JournalRecord::kSettled];
+  while (written.value() == 0 || spend_->is_busy()) ring_.turn(false);
+  EXPECT_EQ(spend_->book().spent(SpendSubject::kKey, "app", config::LimitWindow::kTotal, {}), 7u);
+  EXPECT_GT(store::JournalFolder::read(folder.segment(1)).size(), 16u);
+  control_.reset();
+  spend_.reset();
+}
+
+TEST_F(ControlThreadTest, without_a_journal_there_is_no_book) {
+  start();
+  EXPECT_EQ(control_->spend_state().book, nullptr);
 }
 
 TEST_F(ControlThreadTest, reload_sends_the_new_snapshot_to_every_shard) {

@@ -77,6 +77,27 @@ Moves model_moves() {
   };
 }
 
+Moves limit_moves() {
+  return {
+      {"sluice_limit_refused_total",
+       [](auto& s) { s.cells.limit(LimitId{0}).refused[LimitMode::kDry].add(); }},
+      {"sluice_journal_records_total",
+       [](auto& s) { s.control().journal_records[JournalRecord::kSettled].add(); }},
+      {"sluice_journal_records_lost_total", [](auto& s) { s.shard().journal_lost.add(); }},
+      {"sluice_journal_errors_total", [](auto& s) { s.control().journal_errors.add(); }},
+      {"sluice_journal_lag_seconds", [](auto& s) { s.control().journal_lag_us.set(1500); }},
+      {"sluice_redis_up", [](auto& s) { s.control().redis_up.set(1); }},
+      {"sluice_redis_commands_total", [](auto& s) { s.control().redis_commands.add(); }},
+      {"sluice_limit_ledger_asks_total", [](auto& s) { s.control().ledger_asks.add(2); }},
+      {"sluice_limit_ledger_wait_seconds",
+       [](auto& s) { s.control().ledger_wait.record(microseconds(300)); }},
+      {"sluice_limit_undershoot_ratio",
+       [](auto& s) { s.control().limit_undershoot_ppm.set(20'000); }},
+      {"sluice_limit_terms_differ_total", [](auto& s) { s.control().limit_terms_differ.add(); }},
+      {"sluice_limit_subjects", [](auto& s) { s.control().limit_subjects.set(3); }},
+  };
+}
+
 Moves other_moves() {
   return {
       {"sluice_upstream_attempts_total",
@@ -100,8 +121,6 @@ Moves other_moves() {
        [](auto& s) { s.watch().health_checks[HealthOutcome::kTimeout].add(); }},
       {"sluice_upstream_up", [](auto& s) { s.watch().is_down.set(1); }},
       {"sluice_ejections_total", [](auto& s) { s.watch().ejections.add(); }},
-      {"sluice_limit_refused_total",
-       [](auto& s) { s.cells.limit(LimitId{0}).refused[LimitMode::kDry].add(); }},
       {"sluice_discovery_members", [](auto& s) { s.group.members.set(3); }},
       {"sluice_discovery_failures_total", [](auto& s) { s.group.failures.add(); }},
       {"sluice_probes_total", [](auto& s) { s.upstream().probes.add(); }},
@@ -117,11 +136,6 @@ Moves other_moves() {
       {"sluice_cq_overflow_total", [](auto& s) { s.shard().cq_overflows.add(); }},
       {"sluice_access_log_dropped_total", [](auto& s) { s.control().access_log_dropped.add(); }},
       {"sluice_log_dropped_total", [](auto& s) { s.shard().log_dropped.add(); }},
-      {"sluice_journal_records_total",
-       [](auto& s) { s.control().journal_records[JournalRecord::kSettled].add(); }},
-      {"sluice_journal_records_lost_total", [](auto& s) { s.shard().journal_lost.add(); }},
-      {"sluice_journal_errors_total", [](auto& s) { s.control().journal_errors.add(); }},
-      {"sluice_journal_lag_seconds", [](auto& s) { s.control().journal_lag_us.set(1500); }},
       {"sluice_metrics_series_dropped_total", [](auto& s) { s.control().series_dropped.add(); }},
       {"sluice_config_generation", [](auto& s) { s.control().config_generation.set(2); }},
       {"sluice_config_reloads_total",
@@ -148,6 +162,7 @@ const Moves& moves() {
   static const Moves all = [] {
     Moves both = request_moves();
     both.merge(model_moves());
+    both.merge(limit_moves());
     both.merge(other_moves());
     return both;
   }();
