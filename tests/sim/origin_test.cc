@@ -76,9 +76,9 @@ TEST_F(Origin, d139_a_key_that_is_not_known_makes_no_entry_but_its_address) {
   start("", kModels + flood(1000));
   for (int i = 0; i < 20; ++i) {
     const std::string number = std::to_string(100 + i);
-    EXPECT_EQ(ask_from("10.9.0.1", "authorization: Bearer sk-guess-0123456789" + number + "\r\n")
-                  .status,
-              401);
+    EXPECT_EQ(
+        ask_from("10.9.0.1", "authorization: Bearer sk-guess-0123456789" + number + "\r\n").status,
+        401);
   }
   EXPECT_EQ(shard.limit_subjects(), 1u);
   EXPECT_EQ(ask_from("10.9.0.1").status, 200);
@@ -133,8 +133,8 @@ TEST_F(Origin, d125_a_forged_header_neither_evades_a_limit_nor_makes_an_entry) {
   EXPECT_EQ(shard.limit_subjects(), 1u);
   // What a client has written before its proxy's word counts as little.
   for (int i = 0; i < 5; ++i) {
-    const Answer got = ask_from("10.8.0.1", kKey + "x-forwarded-for: 203.0.113." +
-                                                std::to_string(i) + ", 192.0.2.77\r\n");
+    const Answer got = ask_from(
+        "10.8.0.1", kKey + "x-forwarded-for: 203.0.113." + std::to_string(i) + ", 192.0.2.77\r\n");
     EXPECT_EQ(got.status, i < 3 ? 200 : 429);
   }
   EXPECT_EQ(client_of_record(5), ip("192.0.2.77"));
@@ -244,6 +244,27 @@ TEST_F(ProxiedOrigin, a_drain_does_not_wait_for_a_header) {
   ASSERT_TRUE(run_for(milliseconds(1)));
   shard.begin_drain();
   expect_closed(asked);
+  shard.expect_clean_end();
+}
+
+class SecuredOrigin : public ProxiedOrigin {
+ protected:
+  static inline const std::string kSecured =
+      kProxied +
+      "tls: {certificates: [{certificate: leaf.pem, key: leaf.key}]}\n"
+      "upstreams:\n  - {name: a, url: 'https://10.0.1.1:8000', private_addresses: true,"
+      " tls: {ca: ca.pem, server_name: upstream.test}}\n" +
+      kModels;
+  SecuredOrigin()
+      : ProxiedOrigin({.config = kSecured, .is_secured = true, .preface = proxied(7)}) {}
+};
+
+TEST_F(SecuredOrigin, the_header_comes_before_the_handshake) {
+  shard.world().serve(
+      a(), [this]() -> support::SimPeer& { return shard.world().adopt<ServerPeer>(servers[0]); });
+  for (int i = 0; i < 2; ++i) EXPECT_EQ(ask_from("10.8.0.1").status, 200);
+  EXPECT_EQ(client_of_record(0), ip("192.0.2.7"));
+  EXPECT_EQ(shard.cells().tls_handshakes[metrics::TlsOutcome::kFailed].value(), 0u);
   shard.expect_clean_end();
 }
 
