@@ -18,6 +18,10 @@ Task<void> refuse(Services& services, http::ResponseSink& client, Settlement& se
   settlement.note_status(status);
 }
 
+bool asks_for_health(const Outcome<Endpoint>& endpoint) noexcept {
+  return endpoint && (*endpoint == Endpoint::kLivez || *endpoint == Endpoint::kReadyz);
+}
+
 }  // namespace
 
 Exchange::Exchange(Services& services, const http::RequestHead& head, http::RequestBody& body,
@@ -46,8 +50,7 @@ Task<void> Exchange::run() {
                         began_at_);  // Phase 7, whatever happens below.
 
   const Outcome<Endpoint> endpoint = read_head(head_, refused_, settlement);
-  const bool is_probe =
-      endpoint && (*endpoint == Endpoint::kLivez || *endpoint == Endpoint::kReadyz);
+  const bool is_probe = asks_for_health(endpoint);
   const std::optional<Ipv6Bytes> address = find_address(generation->config);
   settlement.note_client(address);
   if (address && !is_probe && !generation->config.ip_limits.empty()) {
