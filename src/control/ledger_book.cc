@@ -46,12 +46,14 @@ struct LedgerBook::Hot {
   int64_t credit_slot = -1;
   LimitTime credit_end;
   LimitTime slot_end;
+  int64_t gateways = 1;  // That are there.
   // Of split ones.
   int64_t part = 0;
   int64_t cap = 0;
   int64_t want = 0;
   LimitTime part_at;  // When it was asked for.
   LimitTime shrunk_at;
+  LimitTime grown_at;
 
   [[nodiscard]] bool is_split() const noexcept { return kind == LedgerKind::kSplit; }
 };
@@ -190,10 +192,12 @@ void LedgerBook::plan(Hot& hot, LimitTime now) {
   }
 }
 
-// What is used until an answer to the next tick's question is here.
+// What is used until an answer to the next tick's question is here; so little that all that
+// gateways hold is a small part of the limit.
 int64_t LedgerBook::forecast(const Hot& hot) const noexcept {
   const double ahead = std::chrono::duration<double>(2 * round_trip_ + parts_.tick).count();
-  return static_cast<int64_t>(hot.rate * ahead);
+  return std::min(static_cast<int64_t>(hot.rate * ahead),
+                  hot.terms.most / (2 * Ledger::kHeldPart * hot.gateways));
 }
 
 // Once a tick at the most: what is asked for beyond the need lies idle.
@@ -224,7 +228,7 @@ void LedgerBook::plan_split(Hot& hot, LimitTime now) {
     const int64_t first = hot.terms.most / (2 * std::max(1u, parts_.gateways));
     hot.want =
         std::min(hot.terms.most, std::max(2 * std::max(hot.part, in_use) + hot.asked, first));
-  } else if (hot.part > 2 * roomy && may_shrink) {
+  } else if (hot.part > 2 * roomy && may_shrink && now - hot.grown_at >= kBeat) {
     hot.want = roomy;
   } else {
     hot.want = hot.part;
@@ -423,6 +427,7 @@ void LedgerBook::note_answer(Hot& hot, const LedgerAsk& ask, const LedgerAnswer&
 void LedgerBook::note_granted(Hot& hot, const LedgerAsk& ask, const LedgerAnswer& answer,
                               LimitTime sent, LimitTime now) {
   const LimitTime slot_end = sent + answer.lives;
+  hot.gateways = std::max(int64_t{1}, answer.gateways);
   if (answer.granted > 0 && slot_end > now) {
     // The first end that was found for a slot serves all that is granted in it: credit with another
     // end would replace what is left.
@@ -454,6 +459,7 @@ void LedgerBook::note_granted(Hot& hot, const LedgerAsk& ask, const LedgerAnswer
 void LedgerBook::note_part(Hot& hot, const LedgerAsk& ask, const LedgerAnswer& answer,
                            LimitTime sent, LimitTime now) {
   hot.cap = answer.cap;
+  if (answer.granted > hot.part) hot.grown_at = now;
   hot.part = answer.granted;
   hot.part_at = sent;
   if (state_ != State::kUp) return;

@@ -4,8 +4,6 @@
 
 #include <fmt/format.h>
 
-#include "ledger_script.h"
-
 namespace sluice::control {
 namespace {
 
@@ -83,7 +81,7 @@ store::RedisCommand RedisLedger::command_of(const LedgerCall& call, const Group&
                                ask.owed};
     for (const int64_t number : numbers) arguments.push_back(fmt::format("{}", number));
   }
-  return store::run_script(kLedgerScript, keys, arguments);
+  return store::run_script(ledger_script(), keys, arguments);
 }
 
 bool RedisLedger::read(const store::RedisReply& reply, const Group& group, LedgerReply& into) {

@@ -100,7 +100,8 @@ class Differential(unittest.TestCase):
                         returned = rng.choice((0, 0, 1, most // 20))
                         asks.append((rule, subject, kind, max(1, most - rng.choice((0, 0, 0, 1))),
                                      length, amount, rng.choice((0, 1, amount)), returned,
-                                     slots.get((rule, subject), 0), rng.choice((0, 0, 0, 1, most, most - most // 60))))
+                                     slots.get((rule, subject), 0),
+                                     rng.choice((0, 0, 0, 1, most, most - most // 60))))
                     known = [time if rng.random() < 0.9 else 0 for time in since]
                     call = (gateway, lane, batches[gateway], known, asks)
                     if asks:

@@ -356,6 +356,7 @@ void GatewayFleet::check_intervals(Gateway& gateway, int64_t amount) {
     spends_.pop_front();
   }
   spends_.push_back({now_, amount, gateway.incarnation});
+  admitted_.push_back(spends_.back());
   spent_ += amount;
   if (spent_ <= most + bound()) return;
   fail(fmt::format("{} in one window, allowed are {} + {}; the first {} us ago, midnight {} us ago",
@@ -391,14 +392,16 @@ void GatewayFleet::check_concurrent() {
 void GatewayFleet::note_undershoot() {
   const bool is_measured = plan_.rule.measure == LimitMeasure::kRequests && plan_.rule.burst == 0 &&
                            plan_.rule.window == LimitWindow::kRolling &&
-                           plan_.fault == Fault::kNone && !plan_.loses_messages;
+                           plan_.fault == Fault::kNone && !plan_.loses_messages &&
+                           plan_.rule.length >= seconds(60);
   const int64_t length = std::chrono::duration_cast<microseconds>(plan_.rule.length).count();
   if (!is_measured || now_ - undershoot_at_ < length) return;
   undershoot_at_ = now_;
-  const auto most = static_cast<double>(plan_.rule.most);
+  // What counts for two slots longer than its window is no undershoot of the split.
+  const int64_t reach = length + 2 * (length / control::Ledger::kSlotsPerLength);
   int64_t sum = 0;
-  // What counts for a slot longer than its window is no undershoot of the split between gateways.
-  for (const Spend& spend : spends_) sum += spend.amount;
+  for (const Spend& spend : admitted_) sum += now_ - spend.at <= reach ? spend.amount : 0;
+  const auto most = static_cast<double>(plan_.rule.most);
   result_.undershoots.push_back(std::max(0.0, (most - static_cast<double>(sum)) / most));
 }
 

@@ -104,6 +104,7 @@ class GatewayFleet {
   int64_t lost_grants_ = 0;                         // That a failover forgot.
   int64_t failed_over_at_ = -1;
   std::deque<Spend> spends_;
+  std::vector<Spend> admitted_;  // Ever.
   int64_t spent_ = 0;
   std::vector<std::pair<uint64_t, int64_t>> lost_spends_;  // Incarnation, last one.
   double level_ = 0;                                       // Of the leaky bucket of even spacing.

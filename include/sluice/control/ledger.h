@@ -101,4 +101,7 @@ class Ledger {
   [[nodiscard]] virtual uint64_t commands() const noexcept { return 0; }
 };
 
+// What Redis runs, for tests that run it elsewhere.
+[[nodiscard]] std::string_view ledger_script() noexcept;
+
 }  // namespace sluice::control

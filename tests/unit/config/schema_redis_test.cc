@@ -127,10 +127,10 @@ TEST(SchemaJournal, has_what_is_written_and_defaults_else) {
   EXPECT_FALSE(loaded(with(""))->journal);
   JournalSettings expected{.directory = "/j"};
   EXPECT_EQ(loaded(with("journal: {directory: /j}\n"))->journal, expected);
-  EXPECT_EQ(loaded(with("journal: {directory: /j, flush: 1ms, sync: 10ms, segment_bytes: 1MiB}\n"))
+  EXPECT_EQ(loaded(with("journal: {directory: /j, flush: 10ms, sync: 10ms, segment_bytes: 1MiB}\n"))
                 ->journal,
-            (JournalSettings{"/j", milliseconds(1), milliseconds(10), 1u << 20}));
-  EXPECT_TRUE(holds(errors_of(with("journal: {flush: 1ms}\n")), "journal.directory is missing"));
+            (JournalSettings{"/j", milliseconds(10), milliseconds(10), 1u << 20}));
+  EXPECT_TRUE(holds(errors_of(with("journal: {flush: 10ms}\n")), "journal.directory is missing"));
   EXPECT_TRUE(holds(errors_of(with("journal: {directory: j}\n")),
                     "journal.directory must be a full path; begin it with '/'"));
   EXPECT_TRUE(holds(errors_of(with("journal: {directory: /j, flush: 2s}\n")),

@@ -1,9 +1,7 @@
-// The ledger in Redis: one script for all subjects of a call.
-#pragma once
-
-#include <string_view>
+#include <sluice/control/ledger.h>
 
 namespace sluice::control {
+namespace {
 
 // KEYS: the kept answer of this gateway's lane; the gateways of each bucket; each subject.
 // ARGV: gateway, batch, buckets, subjects; of each bucket since when it is known; of each subject
@@ -12,7 +10,7 @@ namespace sluice::control {
 // is_answered.
 //
 // Lua's numbers hold integers up to 2^53, and `..` writes them with 14 digits only: hence int().
-inline constexpr std::string_view kLedgerScript = R"lua(
+constexpr std::string_view kLedgerScript = R"lua(
 local time = redis.call('TIME')
 local now = time[1] * 1000000 + time[2]
 local SECOND, DAY = 1000000, 86400000000
@@ -46,8 +44,9 @@ if subjects > 0 then
     for word in string.gmatch(kept, '%d+') do numbers[#numbers + 1] = tonumber(word) end
     local last = table.remove(numbers, 1)
     -- One that was overtaken by a later one, on another connection.
-    if last > tonumber(batch) then return redis.error_reply('STALE a later batch was here') end
-    if last == tonumber(batch) and #numbers == groups * GROUP_NUMBERS + subjects * SUBJECT_NUMBERS then
+    if last > tonumber(batch) then return redis.error_reply('STALE a later batch came') end
+    local count = groups * GROUP_NUMBERS + subjects * SUBJECT_NUMBERS
+    if last == tonumber(batch) and #numbers == count then
       return tell(numbers)
     end
   end
@@ -114,7 +113,8 @@ local function slot_of(kind, length)
   if kind == 0 then
     local slot_us = max(1, floor(length / SLOTS))
     local slot = floor(now / slot_us)
-    return slot, (slot + 1) * slot_us, floor((now - length - slot_us) / slot_us), 2 * length, slot_us
+    local live = floor((now - length - slot_us) / slot_us)
+    return slot, (slot + 1) * slot_us, live, 2 * length, slot_us
   elseif kind == 1 then return day, (day + 1) * DAY, day, 2 * DAY
   elseif kind == 2 then
     local week = floor((day + 3) / 7)
@@ -130,7 +130,8 @@ local function grant(key, bucket, kind, most, length, want, least, returned, ret
   local slot, ends, live, keep, slot_us = slot_of(kind, length)
   local state = redis.call('HMGET', key, 'sum', 'first', 'turn', 'low', 'before')
   local sum, first = max(0, number(state[1])), tonumber(state[2] or int(live))
-  local turn, low, before, limit = lowest(number(state[3]), number(state[4]), number(state[5]), most)
+  local turn, low, before, limit =
+      lowest(number(state[3]), number(state[4]), number(state[5]), most)
   -- A clock that was set back must not let anything return early.
   slot = max(slot, first)
   if live - first > SLOTS + 6 then
@@ -209,7 +210,8 @@ local function split(key, bucket, most, hold, want, held)
     elseif tonumber(u) <= now then
       gone[#gone + 1] = field
     else
-      p, h, w, u, f, fu = tonumber(p), tonumber(h), tonumber(w), tonumber(u), tonumber(f), tonumber(fu)
+      p, h, w = tonumber(p), tonumber(h), tonumber(w)
+      f, fu = tonumber(f), tonumber(fu)
       if fu <= now then f = 0 end
       if field == own then
         part, freed, freed_until = p, f, fu
@@ -269,5 +271,9 @@ if subjects > 0 then
 end
 return tell(out)
 )lua";
+
+}  // namespace
+
+std::string_view ledger_script() noexcept { return kLedgerScript; }
 
 }  // namespace sluice::control

@@ -12,7 +12,6 @@
 #include <sstream>
 #include <string>
 
-#include "../../src/control/ledger_script.h"
 #include "model_ledger.h"
 
 namespace sluice {
@@ -73,7 +72,7 @@ int answer_lines() {
 
 int main(int count, char** arguments) {
   if (count == 2 && std::string(arguments[1]) == "script") {
-    std::cout << sluice::control::kLedgerScript;
+    std::cout << sluice::control::ledger_script();
     return 0;
   }
   if (count == 2 && std::string(arguments[1]) == "model") return sluice::answer_lines();

@@ -1,0 +1,1 @@
+"""Limits seen from outside, case by case."""

@@ -1,0 +1,155 @@
+#include <sluice/control/limit_reconciler.h>
+
+#include <string>
+#include <vector>
+
+#include <gtest/gtest.h>
+
+#include "sim_world.h"
+
+namespace sluice::control {
+namespace {
+
+// Answers after a while, or never.
+class SlowLedger final : public Ledger {
+ public:
+  explicit SlowLedger(io::Ring& ring) : ring_(ring) {}
+
+  Task<Result<LedgerReply>> ask(const LedgerCall& call, Deadline deadline) override {
+    ++calls;
+    const size_t asks = call.asks.size();
+    const Deadline answer{ring_.now() + delay};
+    io::Timer timer(ring_.ready(), ring_.timers());
+    timer.set(answer.sooner(deadline));
+    co_await io::first_of(&timer);
+    if (deadline.at < answer.at) {
+      co_return fail(ErrorCode::kUpstreamTimeout, Side::kSelf, Retry::kYes, "it took too long");
+    }
+    LedgerReply reply;
+    reply.answers.resize(asks, {.is_answered = true,
+                                .granted = 2,
+                                .slot = 1,
+                                .lives = milliseconds(500),
+                                .remaining = 5,
+                                .most = 100});
+    reply.buckets.fill({.is_answered = true, .since = 5});
+    co_return reply;
+  }
+
+  Duration delay = milliseconds(1);
+  int calls = 0;
+
+ private:
+  io::Ring& ring_;
+};
+
+class Lines final : public Logger {
+ public:
+  [[nodiscard]] bool is_enabled(LogLevel) const noexcept override { return true; }
+  void write(LogLevel, std::string_view, std::string_view message) override {
+    lines.emplace_back(message);
+  }
+  std::vector<std::string> lines;
+};
+
+class LimitReconcilerTest : public testing::Test {
+ protected:
+  explicit LimitReconcilerTest(bool has_ledger = true)
+      : banks_(*limit::BankTable::make(
+            {.subjects_max = 64, .now = ring_.now(), .wall = ring_.clock().wall()})),
+        ledger_(ring_),
+        reconciler_({.ring = ring_,
+                     .banks = *banks_,
+                     .registry = registry_,
+                     .log = log_,
+                     .ledger = has_ledger ? &ledger_ : nullptr,
+                     .gateways = 2}) {
+    reconciler_.start();
+  }
+  ~LimitReconcilerTest() override {
+    bool is_over = false;
+    io::start_detached(end(&is_over));
+    EXPECT_TRUE(world_.run_until(ring_, [&] { return is_over; }));
+  }
+  Task<void> end(bool* is_over) {
+    co_await reconciler_.end();
+    *is_over = true;
+  }
+  void pass(Duration duration) { ASSERT_TRUE(world_.run_for(ring_, duration)); }
+
+  support::SimWorld world_;
+  io::Ring ring_{world_.kernel(), world_.syscalls(), world_.clock(), {.hot = 16, .most = 64}};
+  std::unique_ptr<limit::BankTable> banks_;
+  metrics::Registry registry_{1};
+  Lines log_;
+  SlowLedger ledger_;
+  LimitReconciler reconciler_;
+};
+
+TEST_F(LimitReconcilerTest, is_up_with_the_first_answers_and_says_nothing_of_it) {
+  EXPECT_EQ(banks_->ledger(), limit::BankTable::Ledger::kLost);
+  pass(milliseconds(100));
+  EXPECT_TRUE(reconciler_.is_up());
+  EXPECT_EQ(registry_.control().redis_up.value(), 1);
+  EXPECT_TRUE(log_.lines.empty());
+}
+
+TEST_F(LimitReconcilerTest, a_shard_that_asks_is_told_when_there_is_an_answer) {
+  pass(milliseconds(100));
+  limit::Bank* const bank = banks_->open({1, 1}, {.most = 100, .length = seconds(60)});
+  bank->ask(1);
+  banks_->mark(*bank);
+  banks_->ask(ShardId{1});
+  EXPECT_TRUE(reconciler_.has_work());
+  EXPECT_EQ(reconciler_.run()[0], 0u);
+  pass(milliseconds(5));
+  EXPECT_TRUE(reconciler_.has_work());
+  EXPECT_EQ(reconciler_.run()[0], 2u);
+  EXPECT_EQ(bank->credit(banks_->clock().at(ring_.now())), 2);
+  EXPECT_EQ(registry_.control().ledger_asks.value(), 1u);
+  banks_->close(*bank);
+}
+
+TEST_F(LimitReconcilerTest, one_that_hangs_is_lost_after_wait_max_and_comes_back) {
+  pass(milliseconds(100));
+  ledger_.delay = seconds(60);
+  // The next greeting finds it.
+  pass(milliseconds(1300));
+  EXPECT_FALSE(reconciler_.is_up());
+  EXPECT_EQ(banks_->ledger(), limit::BankTable::Ledger::kLost);
+  ASSERT_EQ(log_.lines.size(), 1u);
+  EXPECT_NE(log_.lines[0].find("on_loss"), std::string::npos);
+  ledger_.delay = milliseconds(1);
+  pass(milliseconds(500));
+  EXPECT_TRUE(reconciler_.is_up());
+  EXPECT_EQ(log_.lines.size(), 2u);
+}
+
+TEST_F(LimitReconcilerTest, an_idle_gateway_asks_once_a_second) {
+  pass(seconds(1));
+  const int before = ledger_.calls;
+  pass(seconds(10));
+  EXPECT_LE(ledger_.calls - before, 11);
+}
+
+class WithoutLedger : public LimitReconcilerTest {
+ protected:
+  WithoutLedger() : LimitReconcilerTest(false) {}
+};
+
+TEST_F(WithoutLedger, idle_banks_are_swept_and_undershoot_is_told) {
+  limit::Bank* const bank = banks_->open({1, 1}, {.most = 4, .length = seconds(1)});
+  const limit::Taking taking = bank->take(3, 3, banks_->clock().at(ring_.now()));
+  ASSERT_EQ(taking.amount, 3);
+  bank->note_refusal(banks_->clock().at(ring_.now()));
+  banks_->mark(*bank);
+  banks_->close(*bank);
+  EXPECT_EQ(banks_->in_use(), 1u);
+  pass(seconds(5));
+  EXPECT_EQ(registry_.control().limit_undershoot_ppm.value(), 250'000);
+  EXPECT_EQ(banks_->in_use(), 0u);
+  EXPECT_FALSE(reconciler_.is_up());
+}
+
+}  // namespace
+}  // namespace sluice::control
