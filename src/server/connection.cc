@@ -76,7 +76,7 @@ Task<bool> Connection::introduce() {
 }
 
 const std::optional<Ipv6Bytes>& Connection::find_peer() noexcept {
-  if (!has_asked_peer_ && worker_.snapshot().wants_client_address()) {
+  if (!has_asked_peer_ && worker_.services().generation->wants_client_address) {
     peer_ = stream_.peer_ip();
     has_asked_peer_ = true;
   }

@@ -1,4 +1,7 @@
 // Where a request comes from: limits of addresses, the word of proxies, the PROXY protocol.
+#include <array>
+#include <set>
+
 #include "served_stage.h"
 
 namespace sluice::sim {
@@ -170,6 +173,39 @@ TEST_F(Origin, a_malformed_request_of_a_proxy_is_nobodys) {
   EXPECT_EQ(client_of_record(0), std::nullopt);
   EXPECT_EQ(client_of_record(1), ip("10.9.0.1"));
   EXPECT_EQ(shard.limit_subjects(), 1u);
+  shard.expect_clean_end();
+}
+
+TEST_F(Origin, d121_affinity_by_address_goes_by_the_address_of_the_client) {
+  start("",
+        "models:\n  - name: m\n    strategy: affinity\n"
+        "    affinity: {client_address: true, prompt_bytes: 0, load_factor: 100}\n"
+        "    routes: [{upstream: a}, {upstream: b}, {upstream: c}, {upstream: d}]\n"
+        "keys:\n  - {name: app, secret: sk-app-0123456789abcdef}\n"
+        "access_log: {enabled: false}\ntrusted_proxies: [10.8.0.0/16]\n");
+  for (Server& server : servers) server.answer = answer("{}");
+  const auto server_of = [&](const char* from, const std::string& fields) {
+    std::array<size_t, 4> before{};
+    for (size_t i = 0; i < 4; ++i) before[i] = servers[i].requests.size();
+    EXPECT_EQ(ask_from(from, kKey + fields).status, 200);
+    for (size_t i = 0; i < 4; ++i) {
+      if (servers[i].requests.size() > before[i]) return i;
+    }
+    return size_t{4};
+  };
+  std::set<size_t> seen;
+  for (int i = 0; i < 16; ++i) {
+    const std::string last = std::to_string(i + 1);
+    const size_t own = server_of(("10.9.0." + last).c_str(), {});
+    seen.insert(own);
+    for (int again = 0; again < 3; ++again) {
+      EXPECT_EQ(server_of(("10.9.0." + last).c_str(), "x-forwarded-for: 1.2.3.4\r\n"), own);
+    }
+    EXPECT_EQ(server_of("10.8.0.1", "x-forwarded-for: 10.9.0." + last + "\r\n"), own);
+    const std::string site = "x-forwarded-for: 2001:db8:" + last;
+    EXPECT_EQ(server_of("10.8.0.1", site + "::1\r\n"), server_of("10.8.0.1", site + "::2\r\n"));
+  }
+  EXPECT_EQ(seen.size(), 4u) << "addresses are spread";
   shard.expect_clean_end();
 }
 

@@ -229,10 +229,6 @@ struct Snapshot {
   absl::flat_hash_map<std::array<uint8_t, 32>, KeyId> keys_by_digest;
   absl::flat_hash_map<std::string, KeyId> keys_by_subject;
 
-  // Whether anything is done with where a request came from.
-  [[nodiscard]] bool wants_client_address() const noexcept {
-    return !ip_limits.empty() || access_log.enabled;
-  }
   // Invalid when no such model is configured. A name that stands there goes before a wildcard.
   [[nodiscard]] ModelId find_model(std::string_view name) const noexcept;
   [[nodiscard]] const Upstream& upstream(UpstreamId id) const noexcept {
