@@ -25,7 +25,9 @@ upstreams:
 models:
   - {{name: {model}, routes: [{{upstream: canned}}]}}
 keys:
-  - {{name: bench, secret: {key}}}
+  - name: bench
+    secret: {key}
+    limits: {{requests_per_minute: 1000M, tokens_per_minute: 100000M}}
 """
 
 SLUICE_OFF = """

@@ -44,7 +44,8 @@ void read_load_factor(Walk& walk, const Node& node, Affinity& affinity) {
 constexpr std::array kAffinityFields = {
     Field<Affinity>{"header", read_affinity_header},
     Field<Affinity>{"prompt_bytes", read_number<&Affinity::prompt_bytes, 0, 1u << 20>},
-    Field<Affinity>{"load_factor", read_load_factor}};
+    Field<Affinity>{"load_factor", read_load_factor},
+    Field<Affinity>{"client_address", read_boolean<&Affinity::client_address>}};
 
 constexpr std::array kQueueFields = {
     Field<QueueSettings>{"length_max", read_number<&QueueSettings::length_max, 0, 1'000'000>},

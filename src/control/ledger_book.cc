@@ -139,11 +139,6 @@ void LedgerBook::tick(LimitTime now) {
     const auto more = static_cast<double>(taken - std::exchange(hot->taken_before, taken));
     if (passed > 0) hot->rate += (std::min(more / passed, 1e12) - hot->rate) / 4;
     hot->idle_ticks = more > 0 || hot->asked > 0 ? 0 : hot->idle_ticks + 1;
-    if (hot->is_split() || state_ != State::kUp) {
-      if (const auto undershoot = hot->bank->take_undershoot(now)) {
-        figures_.undershoot_worst = std::max(figures_.undershoot_worst, *undershoot);
-      }
-    }
     if (!hot->is_split()) {
       end_careful(*hot, now);
       tend_credit(*hot, now);

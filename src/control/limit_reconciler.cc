@@ -72,14 +72,18 @@ Task<void> LimitReconciler::tick() {
   const shard::Gate::Pass pass = gate_.enter();
   while (!over_.is_ready()) {
     if (book_) {
-      book_->tick(now());
+      // An answer hurries what follows it, not the ticks that rates are measured in.
+      if (parts_.ring.now() - ticked_at_ >= parts_.tick || ticked_at_ == MonoTime{}) {
+        ticked_at_ = parts_.ring.now();
+        book_->tick(now());
+      }
       drive();
     }
     sweep();
     report();
     const bool is_hot = book_ && (book_->hot_count() > 0 || !is_up());
     const Duration length = book_ ? (is_hot ? parts_.tick : kIdleTick) : kSweepTick;
-    timer_.set(Deadline{parts_.ring.now() + length});
+    timer_.set(Deadline{(book_ ? ticked_at_ : parts_.ring.now()) + length});
     co_await io::first_of(&timer_, &over_, &hurried_);
     hurried_.reset();
   }

@@ -1,5 +1,8 @@
 #include <sluice/exchange/exchange.h>
 
+#include <sluice/config/address_match.h>
+
+#include "origin.h"
 #include "phases.h"
 #include "search.h"
 
@@ -15,18 +18,31 @@ Task<void> refuse(Services& services, http::ResponseSink& client, Settlement& se
   settlement.note_status(status);
 }
 
+bool asks_for_health(const Outcome<Endpoint>& endpoint) noexcept {
+  return endpoint && (*endpoint == Endpoint::kLivez || *endpoint == Endpoint::kReadyz);
+}
+
 }  // namespace
 
 Exchange::Exchange(Services& services, const http::RequestHead& head, http::RequestBody& body,
-                   http::ResponseSink& client, auth::KeyMemory& key_memory, MonoTime began_at,
+                   http::ResponseSink& client, auth::KeyMemory& key_memory,
+                   const std::optional<Ipv6Bytes>& peer, MonoTime began_at,
                    RefusedHead refused) noexcept
     : services_(services),
       head_(head),
       body_(body),
       client_(client),
       key_memory_(key_memory),
+      peer_(peer),
       began_at_(began_at),
       refused_(refused) {}
+
+std::optional<Ipv6Bytes> Exchange::find_address(const config::Snapshot& config) const noexcept {
+  if (!peer_) return std::nullopt;
+  if (refused_.status == 0) return find_client(*peer_, config.trusted_proxies, head_.headers);
+  // Nothing that stands in such a head can be relied on.
+  return config::contains(config.trusted_proxies, *peer_) ? std::nullopt : peer_;
+}
 
 Task<void> Exchange::run() {
   GenerationPin generation(*services_.generation);
@@ -34,11 +50,24 @@ Task<void> Exchange::run() {
                         began_at_);  // Phase 7, whatever happens below.
 
   const Outcome<Endpoint> endpoint = read_head(head_, refused_, settlement);
+  const bool is_probe = asks_for_health(endpoint);
+  const std::optional<Ipv6Bytes> address = find_address(generation->config);
+  settlement.note_client(address);
+  if (address && !is_probe && !generation->config.ip_limits.empty()) {
+    auto charged = charge_address_at_once(services_, *generation, *address, settlement);
+    if (!charged) {
+      charged =
+          co_await charge_address_by_ledger(services_, *generation, *address, settlement, client_);
+    }
+    if (!*charged) {
+      co_await refuse(services_, client_, settlement, charged->error());
+      co_return;
+    }
+  }
   if (!endpoint) {
     co_await refuse(services_, client_, settlement, endpoint.error());
     co_return;
   }
-  const bool is_probe = *endpoint == Endpoint::kLivez || *endpoint == Endpoint::kReadyz;
   Outcome<auth::Principal> principal = auth::Principal{};
   if (!is_probe) {
     principal = identify(*generation, head_, key_memory_, settlement, services_.ring.wall());
@@ -68,8 +97,7 @@ Task<void> Exchange::run() {
     co_return;
   }
   if (!generation->subjects.is_empty()) {
-    std::optional<Outcome<void>> charged =
-        charge_at_once(services_, *generation, *admission, settlement);
+    auto charged = charge_at_once(services_, *generation, *admission, settlement);
     if (!charged) {
       charged = co_await charge_by_ledger(services_, *generation, *admission, settlement, client_);
     }

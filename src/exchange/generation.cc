@@ -114,6 +114,11 @@ Generation::Generation(const config::Snapshot& snapshot, metrics::SnapshotCells 
       names.push_back(json::quote(route.model));
     }
   }
+  const auto goes_by_address = [](const config::Model& model) {
+    return model.strategy == config::StrategyKind::kAffinity && model.affinity.client_address;
+  };
+  wants_client_address = !snapshot.ip_limits.empty() || snapshot.access_log.enabled ||
+                         std::ranges::any_of(snapshot.models, goes_by_address);
   for (const config::Upstream& upstream : snapshot.upstreams) {
     request_fields.push_back(write_request_fields(upstream));
     forwarded_headers.push_back(plan_forwarding(snapshot, upstream));

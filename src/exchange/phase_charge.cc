@@ -1,4 +1,4 @@
-// The end of phase 3: what limits have to say.
+// What limits have to say: those of addresses before phase 2, the others at the end of phase 3.
 #include <algorithm>
 #include <cmath>
 
@@ -57,7 +57,59 @@ Refusal to_refusal(const limit::Decision& decision) noexcept {
   }
 }
 
+std::optional<Outcome<void>> to_outcome(const limit::Decision& decision,
+                                        Settlement& settlement) noexcept {
+  settlement.note_limits(decision);
+  switch (decision.verdict) {
+    case Verdict::kGranted: return Outcome<void>{};
+    case Verdict::kAskLedger: return std::nullopt;
+    default: return std::unexpected(to_refusal(decision));
+  }
+}
+
+// Calls `charge` after each answer of the ledger until it has an outcome. What it refers to lives
+// in the frame of the exchange.
+template <class Charge>
+Task<Outcome<void>> await_ledger(Services& services, Generation& generation,
+                                 http::ResponseSink& client, Charge charge) {
+  io::Timer timer(services.ring.ready(), services.ring.timers());
+  const Duration wait_max =
+      generation.config.redis ? generation.config.redis->wait_max : Duration{};
+  timer.set(Deadline::after(services.ring.now(), wait_max + kControlLateMax));
+  std::optional<Outcome<void>> charged;
+  while (!charged && !timer.is_ready()) {
+    GrantRoom::Waiting waiting(services.ring.ready());
+    services.grants.join(waiting);
+    if (services.control_ring != nullptr) services.control_ring->wake();
+    co_await io::first_of(&waiting.answered, &client.interrupted(), &timer);
+    if (client.interrupted().is_ready()) {
+      co_return std::unexpected(Refusal{{client.interruption(), Side::kDownstream, Retry::kNever,
+                                         "ended while limits were asked"},
+                                        {}});
+    }
+    charged = charge();
+  }
+  if (!charged) co_return std::unexpected(to_refusal({.verdict = Verdict::kAskLedger}));
+  co_return *charged;
+}
+
 }  // namespace
+
+std::optional<Outcome<void>> charge_address_at_once(Services& services, Generation& generation,
+                                                    const Ipv6Bytes& address,
+                                                    Settlement& settlement) noexcept {
+  return to_outcome(services.limiter.admit_address(generation.config, address, services.ring.now(),
+                                                   settlement.address_reservation()),
+                    settlement);
+}
+
+Task<Outcome<void>> charge_address_by_ledger(Services& services, Generation& generation,
+                                             Ipv6Bytes address, Settlement& settlement,
+                                             http::ResponseSink& client) {
+  return await_ledger(services, generation, client, [&services, &generation, &settlement, address] {
+    return charge_address_at_once(services, generation, address, settlement);
+  });
+}
 
 limit::Demand demand_of(const Generation& generation, const Admission& admission) noexcept {
   using config::Reserve;
@@ -76,39 +128,19 @@ limit::Demand demand_of(const Generation& generation, const Admission& admission
 std::optional<Outcome<void>> charge_at_once(Services& services, Generation& generation,
                                             const Admission& admission,
                                             Settlement& settlement) noexcept {
-  const limit::Decision decision = services.limiter.admit(
-      generation.subjects, {admission.key, admission.tenant, admission.model}, admission.demand,
-      services.ring.now(), settlement.reservation());
-  settlement.note_limits(decision);
-  switch (decision.verdict) {
-    case Verdict::kGranted: return Outcome<void>{};
-    case Verdict::kAskLedger: return std::nullopt;
-    default: return std::unexpected(to_refusal(decision));
-  }
+  return to_outcome(services.limiter.admit(
+                        generation.subjects, {admission.key, admission.tenant, admission.model},
+                        admission.demand, services.ring.now(), settlement.reservation()),
+                    settlement);
 }
 
 Task<Outcome<void>> charge_by_ledger(Services& services, Generation& generation,
                                      const Admission& admission, Settlement& settlement,
                                      http::ResponseSink& client) {
-  io::Timer timer(services.ring.ready(), services.ring.timers());
-  const Duration wait_max =
-      generation.config.redis ? generation.config.redis->wait_max : Duration{};
-  timer.set(Deadline::after(services.ring.now(), wait_max + kControlLateMax));
-  std::optional<Outcome<void>> charged;
-  while (!charged && !timer.is_ready()) {
-    GrantRoom::Waiting waiting(services.ring.ready());
-    services.grants.join(waiting);
-    if (services.control_ring != nullptr) services.control_ring->wake();
-    co_await io::first_of(&waiting.answered, &client.interrupted(), &timer);
-    if (client.interrupted().is_ready()) {
-      co_return std::unexpected(Refusal{{client.interruption(), Side::kDownstream, Retry::kNever,
-                                         "ended while limits were asked"},
-                                        {}});
-    }
-    charged = charge_at_once(services, generation, admission, settlement);
-  }
-  if (!charged) co_return std::unexpected(to_refusal({.verdict = Verdict::kAskLedger}));
-  co_return *charged;
+  return await_ledger(services, generation, client,
+                      [&services, &generation, &admission, &settlement] {
+                        return charge_at_once(services, generation, admission, settlement);
+                      });
 }
 
 }  // namespace sluice::exchange

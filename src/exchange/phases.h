@@ -7,6 +7,7 @@
 
 #include <sluice/auth/key_memory.h>
 #include <sluice/auth/principal.h>
+#include <sluice/base/ip_class.h>
 #include <sluice/exchange/endpoint.h>
 #include <sluice/exchange/exchange.h>
 #include <sluice/json/envelope_reader.h>
@@ -33,6 +34,17 @@ using Outcome = std::expected<T, Refusal>;
 // 1. read: which endpoint the head asks for.
 [[nodiscard]] Outcome<Endpoint> read_head(const http::RequestHead& head, RefusedHead refused,
                                           Settlement& settlement) noexcept;
+
+// Before it is known who asks: charges the limits of addresses, by all requests but probes. Empty
+// when the ledger has to be asked first.
+[[nodiscard]] std::optional<Outcome<void>> charge_address_at_once(Services& services,
+                                                                  Generation& generation,
+                                                                  const Ipv6Bytes& address,
+                                                                  Settlement& settlement) noexcept;
+// The same, after its answer. Suspends, at most for redis.wait_max.
+Task<Outcome<void>> charge_address_by_ledger(Services& services, Generation& generation,
+                                             Ipv6Bytes address, Settlement& settlement,
+                                             http::ResponseSink& client);
 
 // 2. identify: who asks. From the head alone, before a body byte is kept.
 [[nodiscard]] Outcome<auth::Principal> identify(Generation& generation,

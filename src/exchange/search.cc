@@ -10,14 +10,25 @@ namespace {
 
 using resilience::Admits;
 
+// Of IPv6 what belongs to one site, as for limits: the rest changes by itself.
+uint64_t site_key(const Ipv6Bytes& client) noexcept {
+  constexpr Ipv6Bytes kMapped{0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xFF, 0xFF};
+  const bool is_ipv4 = std::equal(client.begin(), client.begin() + 12, kMapped.begin());
+  const std::string_view bytes(reinterpret_cast<const char*>(client.data()), client.size());
+  return route::stable_hash(is_ipv4 ? bytes : bytes.substr(0, 8));
+}
+
 // Long prompts that begin alike belong together.
 uint64_t find_affinity_key(const config::Affinity& affinity, const http::RequestHead& head,
-                           const Admission& admission) noexcept {
+                           const Admission& admission,
+                           const std::optional<Ipv6Bytes>& client) noexcept {
   const json::Envelope& envelope = admission.envelope;
   const std::string_view prompt =
       admission.body.substr(envelope.prompt.offset, envelope.prompt.length);
-  return route::affinity_key(head.headers.find(affinity.header), envelope.prompt_cache_key,
-                             envelope.user, prompt.substr(0, affinity.prompt_bytes));
+  const uint64_t key =
+      route::affinity_key(head.headers.find(affinity.header), envelope.prompt_cache_key,
+                          envelope.user, prompt.substr(0, affinity.prompt_bytes));
+  return key == 0 && affinity.client_address && client ? site_key(*client) : key;
 }
 
 }  // namespace
@@ -41,7 +52,8 @@ void Search::turn_to(ModelId model) noexcept {
   if (generation_.config.model(model).hedge) flow().hedge->note_request();
   const config::Model& configured = generation_.config.model(model);
   if (configured.strategy == config::StrategyKind::kAffinity) {
-    affinity_key_ = find_affinity_key(configured.affinity, head_, admission_);
+    affinity_key_ =
+        find_affinity_key(configured.affinity, head_, admission_, settlement_.client_address());
   }
   begin_round();
   has_candidates_ = has_candidates_ || !open_.empty();

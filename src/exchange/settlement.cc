@@ -245,6 +245,7 @@ void Settlement::learn() noexcept {
 }
 
 void Settlement::settle_limits() noexcept {
+  address_reservation_.settle({}, services_.ring.now());
   if (reservation_.is_empty()) return;
   if (record_.attempts == 0) return services_.limiter.cancel(reservation_);
   services_.limiter.settle(reservation_, used(), services_.ring.now());

@@ -31,6 +31,13 @@ class Settlement {
 
   // Phase 1. `client_request_id` is used when it is at most 128 characters of [A-Za-z0-9._-].
   void note_request(Endpoint endpoint, std::string_view client_request_id) noexcept;
+  void note_client(const std::optional<Ipv6Bytes>& address) noexcept { record_.client = address; }
+  [[nodiscard]] const std::optional<Ipv6Bytes>& client_address() const noexcept {
+    return record_.client;
+  }
+  // What the limits of addresses were charged. It stays charged whatever becomes of the request:
+  // whoever tries keys is whom they are for.
+  [[nodiscard]] limit::Reservation& address_reservation() noexcept { return address_reservation_; }
   // Phase 2.
   void note_principal(const auth::Principal& principal) noexcept;
   // Phase 3.
@@ -94,6 +101,7 @@ class Settlement {
   usage::Usage usage_;
   ModelId model_;
   TenantId tenant_;
+  limit::Reservation address_reservation_;
   limit::Reservation reservation_;
   limit::Demand demand_;
   uint64_t prompt_estimate_ = 0;

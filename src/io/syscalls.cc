@@ -45,6 +45,10 @@ Result<void> SystemSyscalls::local_address(int fd, sockaddr* address, socklen_t*
   return checked(::getsockname(fd, address, length), "getsockname");
 }
 
+Result<void> SystemSyscalls::peer_address(int fd, sockaddr* address, socklen_t* length) {
+  return checked(::getpeername(fd, address, length), "getpeername");
+}
+
 Result<int> SystemSyscalls::open_eventfd() {
   // Blocking: the ring's read of a non-blocking descriptor would end at once with EAGAIN.
   const int fd = ::eventfd(0, EFD_CLOEXEC);

@@ -49,6 +49,18 @@ uint16_t Address::port() const noexcept {
   return ntohs(reinterpret_cast<const sockaddr_in*>(&storage)->sin_port);
 }
 
+std::optional<Ipv6Bytes> Address::ip() const noexcept {
+  Ipv6Bytes bytes{0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xFF, 0xFF};
+  if (family() == AF_INET6) {
+    std::memcpy(bytes.data(), &reinterpret_cast<const sockaddr_in6*>(&storage)->sin6_addr, 16);
+  } else if (family() == AF_INET) {
+    std::memcpy(&bytes[12], &reinterpret_cast<const sockaddr_in*>(&storage)->sin_addr, 4);
+  } else {
+    return std::nullopt;
+  }
+  return bytes;
+}
+
 IpClass Address::ip_class() const noexcept {
   if (family() == AF_INET6) {
     Ipv6Bytes bytes;

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include <sluice/base/assert.h>
+#include <sluice/net/address.h>
 
 namespace sluice::net {
 
@@ -167,6 +168,14 @@ Traffic Stream::take_traffic() noexcept {
   const Traffic total{.received = receive_.total, .sent = send_.total};
   const Traffic before = std::exchange(taken_, total);
   return {.received = total.received - before.received, .sent = total.sent - before.sent};
+}
+
+std::optional<Ipv6Bytes> Stream::peer_ip() const noexcept {
+  Address peer;
+  peer.length = sizeof peer.storage;
+  auto* const raw = reinterpret_cast<sockaddr*>(&peer.storage);
+  if (fd_ < 0 || !ring_.syscalls().peer_address(fd_, raw, &peer.length)) return std::nullopt;
+  return peer.ip();
 }
 
 void Stream::finish_sending() noexcept {

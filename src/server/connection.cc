@@ -4,7 +4,9 @@
 #include <cstring>
 
 #include <sluice/base/raw_array.h>
+#include <sluice/config/address_match.h>
 #include <sluice/http/chunked.h>
+#include <sluice/net/proxy_header.h>
 #include <sluice/server/worker.h>
 
 namespace sluice::server {
@@ -41,13 +43,14 @@ Connection::Connection(Worker& worker, int fd) noexcept
       head_writer_({}) {}
 
 Task<void> Connection::serve() {
-  if (worker_.tls() != nullptr) keeps_alive_ = co_await secure();
+  if (worker_.snapshot().proxy_protocol) keeps_alive_ = co_await introduce();
+  if (keeps_alive_ && worker_.tls() != nullptr) keeps_alive_ = co_await secure();
   while (keeps_alive_) {
     const HeadRead outcome = co_await read_head();
     if (outcome == HeadRead::kClosed) break;
     {
       exchange::Exchange exchange(worker_.services(), parser_.head(), *this, *this, key_memory_,
-                                  head_began_at_, begin_exchange(outcome));
+                                  find_peer(), head_began_at_, begin_exchange(outcome));
       co_await exchange.run();
     }
     turn_to_next_request();
@@ -56,6 +59,28 @@ Task<void> Connection::serve() {
   input_.release();
   pipelined_.release();
   co_await stream_.close();
+}
+
+Task<bool> Connection::introduce() {
+  const config::Snapshot& config = worker_.snapshot();
+  peer_ = stream_.peer_ip();
+  has_asked_peer_ = true;
+  const std::vector<config::AddressRange>& trusted = config.trusted_proxies;
+  if (!trusted.empty() && !(peer_ && config::contains(trusted, *peer_))) co_return false;
+  const Deadline deadline = Deadline::after(worker_.ring().now(), config.timeouts.head);
+  const Result<std::optional<Ipv6Bytes>> source =
+      co_await net::receive_proxy_header(stream_, deadline, &drained_);
+  if (!source) co_return false;
+  if (*source) peer_ = **source;
+  co_return true;
+}
+
+const std::optional<Ipv6Bytes>& Connection::find_peer() noexcept {
+  if (!has_asked_peer_ && worker_.services().generation->wants_client_address) {
+    peer_ = stream_.peer_ip();
+    has_asked_peer_ = true;
+  }
+  return peer_;
 }
 
 Task<bool> Connection::secure() {

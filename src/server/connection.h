@@ -53,9 +53,13 @@ class Connection final : public ListLink,
 
   // --- reading -----------------------------------------------------------------------------
   enum class HeadRead : uint8_t { kDone, kMalformed, kTimeout, kClosed };
+  // The PROXY protocol, where the listener expects it; false when the connection is over. Suspends.
+  Task<bool> introduce();
   // The TLS handshake; false when the connection is over. Suspends.
   Task<bool> secure();
   Task<HeadRead> read_head();
+  // Asks the kernel the first time that something wants to know.
+  [[nodiscard]] const std::optional<Ipv6Bytes>& find_peer() noexcept;
   [[nodiscard]] exchange::RefusedHead begin_exchange(HeadRead outcome) noexcept;
   // Throws the bytes of the finished request away and turns to what came behind it.
   void turn_to_next_request() noexcept;
@@ -119,8 +123,10 @@ class Connection final : public ListLink,
   std::string_view head_text_;
   http::HeadWriter head_writer_;
   auth::KeyMemory key_memory_;
+  std::optional<Ipv6Bytes> peer_;  // By the kernel or a trusted balancer; see find_peer().
   MonoTime head_began_at_;
   uint32_t requests_ = 0;
+  bool has_asked_peer_ = false;
   bool keeps_alive_ = true;
   bool client_closes_ = false;  // The client, or HTTP/1.0, asked for the close.
   bool body_is_read_ = true;

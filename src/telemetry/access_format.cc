@@ -7,6 +7,7 @@
 
 #include <sluice/json/writer.h>
 
+#include "ip_text.h"
 #include "time_text.h"
 
 namespace sluice::telemetry {
@@ -14,7 +15,7 @@ namespace {
 
 // An escaped byte takes at most six; names and numbers of all fields take less than 1 KiB, and the
 // detail of an error is cut.
-constexpr size_t kTextBytes = 128 + 40 + 32 + 80 + 40 + 40;
+constexpr size_t kTextBytes = 128 + 40 + 32 + 80 + 40 + 40 + 80 + 45;
 constexpr size_t kDetailBytesMax = 200;
 constexpr size_t kLineBytesMax = 6 * kTextBytes + kDetailBytesMax + 1024;
 
@@ -85,6 +86,7 @@ class Line {
 void write_names(Line& line, const AccessRecord& record) noexcept {
   line.time("{\"time\":", record.at);
   line.text(",\"request_id\":", record.request_id.view());
+  if (record.client) line.word(",\"client\":", ip_text(*record.client).view());
   line.optional_text(",\"key\":", record.key.view());
   line.optional_text(",\"tenant\":", record.tenant.view());
   line.word(",\"endpoint\":", to_string(record.endpoint));

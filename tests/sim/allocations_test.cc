@@ -42,7 +42,12 @@ class Pause {
 class Allocations : public Stage {
  protected:
   Allocations()
-      : Stage(ShardOptions{.merges = false, .wrap_kernel = [](io::Kernel& kernel) {
+      : Stage(ShardOptions{.config = std::string(kConfig) +
+                                     "rate_limits:\n"
+                                     "  - {name: all, per: gateway, requests_per_minute: 1000M,"
+                                     " tokens_per_minute: 1000M, concurrency: 1000}\n",
+                           .merges = false,
+                           .wrap_kernel = [](io::Kernel& kernel) {
                              return std::make_unique<OutsideKernel<Pause>>(kernel);
                            }}) {}
 

@@ -73,7 +73,9 @@ class Instructions : public Stage {
                                      "models:\n"
                                      "  - {name: m, routes: [{upstream: a}]}\n"
                                      "keys:\n"
-                                     "  - {name: bench, secret: sk-bench-0123456789abcdef}\n",
+                                     "  - {name: bench, secret: sk-bench-0123456789abcdef,"
+                                     " limits: {requests_per_minute: 1000M,"
+                                     " tokens_per_minute: 100000M}}\n",
                            .merges = false,
                            .wrap_kernel = [](io::Kernel& kernel) {
                              return std::make_unique<OutsideKernel<Pause>>(kernel);

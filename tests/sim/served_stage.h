@@ -63,6 +63,8 @@ inline void Server::finish_one(const std::string& bytes) {
 
 class ServedStage : public Stage {
  protected:
+  using Stage::Stage;
+
   // Upstreams a, b, c and d, which are the servers 0 to 3, with `options` each; then `models`.
   void start(const std::string& options, const std::string& rest, const std::string& first = {}) {
     start_with({options, options, options, options}, rest, first);

@@ -103,10 +103,30 @@ int open_listener(support::SimWorld& world) {
   return *fd;
 }
 
+// A layer behind bytes that pass it by.
+class PrefacedLayer final : public support::PeerLayer {
+ public:
+  PrefacedLayer(std::string preface, std::unique_ptr<support::PeerLayer> layer)
+      : preface_(std::move(preface)), layer_(std::move(layer)) {}
+  [[nodiscard]] std::string begin() override { return preface_ + layer_->begin(); }
+  [[nodiscard]] std::string unwrap(std::string_view received, std::string& wire) override {
+    return layer_->unwrap(received, wire);
+  }
+  [[nodiscard]] std::string wrap(std::string_view bytes) override { return layer_->wrap(bytes); }
+  [[nodiscard]] std::string end() override { return layer_->end(); }
+
+ private:
+  std::string preface_;
+  std::unique_ptr<support::PeerLayer> layer_;
+};
+
 // The peers' library is OpenSSL, so that each side is held to the protocol and not to itself.
-void secure_peers(support::SimWorld& world) {
+void secure_peers(support::SimWorld& world, const std::string& preface) {
   world.set_layers(
-      [] { return support::make_tls_client_layer(tls_authority().pem, "sluice.test"); },
+      [preface] {
+        return std::make_unique<PrefacedLayer>(
+            preface, support::make_tls_client_layer(tls_authority().pem, "sluice.test"));
+      },
       [] { return support::make_tls_server_layer(tls_leaf().pem, tls_leaf().key_pem); });
 }
 
@@ -156,7 +176,7 @@ ShardWorld::ShardWorld(ShardOptions options)
                                                                  .log = &log_,
                                                                  .first = prepare(options.config)});
   ring_->set_hook(*worker_);
-  if (options.is_secured) secure_peers(world_);
+  if (options.is_secured) secure_peers(world_, options.preface);
 }
 
 ShardWorld::~ShardWorld() {

@@ -33,6 +33,7 @@ struct ShardOptions {
   std::string config;  // Without `listen` and `development`, which are added.
   uint64_t budget_bytes = 256u << 20;
   bool is_secured = false;  // TLS to clients and to all upstreams, as the configuration then says.
+  std::string preface;      // What clients say before TLS.
   io::BufferLimits buffers{.hot = 64, .most = 256};
   // Tells the shard what the deployments' cells say of the other shards, as control does.
   // Allocates.
@@ -62,6 +63,9 @@ class ShardWorld {
   [[nodiscard]] control::DeploymentOrders& orders(std::string_view name);
   // Where clients connect to.
   [[nodiscard]] static net::Address address() { return support::sim_address("10.0.0.1", 8080); }
+
+  // Subjects that a limit counts for.
+  [[nodiscard]] uint32_t limit_subjects() const noexcept { return limit_banks_->in_use(); }
 
   void adopt(const std::string& config);
   void begin_drain() { command(upstream::BeginDrain{}); }

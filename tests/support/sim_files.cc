@@ -118,6 +118,17 @@ Result<void> SimSyscalls::local_address(int fd, sockaddr* address, socklen_t* le
   return {};
 }
 
+Result<void> SimSyscalls::peer_address(int fd, sockaddr* address, socklen_t* length) {
+  ++peer_addresses_;
+  const SimFile* file = files_.find(fd);
+  if (file == nullptr) return failed(EBADF, "getpeername");
+  if (file->end == nullptr || file->end->is_reset) return failed(ENOTCONN, "getpeername");
+  const net::Address& peer = file->end->other->address;
+  std::memcpy(address, &peer.storage, std::min(*length, peer.length));
+  *length = peer.length;
+  return {};
+}
+
 Result<int> SimSyscalls::open_eventfd() {
   SimFile& file = files_.open();
   file.is_eventfd = true;

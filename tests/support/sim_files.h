@@ -66,6 +66,9 @@ class SimSyscalls final : public io::Syscalls {
   [[nodiscard]] Result<void> bind(int fd, const sockaddr* address, socklen_t length) override;
   [[nodiscard]] Result<void> listen(int fd, int backlog) override;
   [[nodiscard]] Result<void> local_address(int fd, sockaddr* address, socklen_t* length) override;
+  [[nodiscard]] Result<void> peer_address(int fd, sockaddr* address, socklen_t* length) override;
+  // How often it was asked.
+  [[nodiscard]] uint64_t peer_addresses() const noexcept { return peer_addresses_; }
   [[nodiscard]] Result<int> open_eventfd() override;
   void signal_eventfd(int fd) noexcept override;
   void close(int fd) noexcept override;
@@ -79,6 +82,7 @@ class SimSyscalls final : public io::Syscalls {
   SimNet& net_;
   const FaultPlan& plan_;
   Prng prng_;
+  uint64_t peer_addresses_ = 0;
 };
 
 }  // namespace sluice::support

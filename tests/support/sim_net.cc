@@ -92,13 +92,13 @@ End& SimNet::make_connection(uint32_t window) {
 }
 
 void SimNet::connect(const net::Address& address, uint32_t window,
-                     std::function<void(End*, int)> done) {
+                     std::function<void(End*, int)> done, const net::Address& from) {
   const bool is_lost =
       std::any_of(black_holes_.begin(), black_holes_.end(),
                   [&](const net::Address& hole) { return is_same_address(hole, address); });
   if (is_lost) return;
   const bool is_refused = prng_.chance(plan_.refuse);
-  events_.after(delay(), [this, address, window, is_refused, done = std::move(done)] {
+  events_.after(delay(), [this, address, window, is_refused, done = std::move(done), from] {
     SimListener* listener = is_refused ? nullptr : find(address);
     if (listener == nullptr) {
       trace_.add(clock_.now(), "refused", address.port());
@@ -106,6 +106,8 @@ void SimNet::connect(const net::Address& address, uint32_t window,
       return;
     }
     End& end = make_connection(window);
+    end.address = from;
+    end.other->address = address;
     trace_.add(clock_.now(), "connected", end.id, address.port());
     done(&end, 0);
     if (listener->on_accept) {

@@ -36,6 +36,7 @@ struct End {
   };
 
   int64_t id = 0;
+  net::Address address;  // Its own.
   End* other = nullptr;
   Watcher* watcher = nullptr;
   std::string inbox;             // Arrived, not read.
@@ -81,8 +82,10 @@ class SimNet {
   void close(SimListener& listener);
   // Connections to `address` neither succeed nor fail from now on.
   void make_black_hole(const net::Address& address) { black_holes_.push_back(address); }
-  // Calls `done` later with a connected end, or with null and an errno; never for a black hole.
-  void connect(const net::Address& address, uint32_t window, std::function<void(End*, int)> done);
+  // Calls `done` later with a connected end, whose own address is `from`, or with null and an
+  // errno; never for a black hole.
+  void connect(const net::Address& address, uint32_t window, std::function<void(End*, int)> done,
+               const net::Address& from = {});
 
   // Takes as many bytes as the other end's window allows; 0 when it is full. A negative errno when
   // nothing can be sent any more.

@@ -32,6 +32,10 @@ class SimPeer : private End::Watcher {
   // Before it is connected: what it says and hears goes through `layer`.
   void set_layer(std::unique_ptr<PeerLayer> layer) { layer_ = std::move(layer); }
 
+  // Before it connects: where from.
+  void set_address(const net::Address& address) noexcept { address_ = address; }
+  [[nodiscard]] const net::Address& address() const noexcept { return address_; }
+
   // Queues bytes; they leave in order, as the window allows, not before `delay` has passed.
   void send(std::string bytes, Duration delay = Duration::zero());
   // A FIN once everything queued has left, but goes on reading.
@@ -85,6 +89,7 @@ class SimPeer : private End::Watcher {
   void write_some();
 
   SimWorld& world_;
+  net::Address address_;
   End* end_ = nullptr;
   std::unique_ptr<PeerLayer> layer_;
   std::string outbox_;

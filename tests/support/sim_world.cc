@@ -10,14 +10,18 @@ net::Address sim_address(const char* ip, uint16_t port) {
   return *address;
 }
 
+net::Address SimWorld::client_address() { return sim_address("10.0.2.1", 50'000); }
+
 void SimWorld::start_connect(SimPeer& peer, const net::Address& address) {
-  net_.connect(address, peer_window_, [this, &peer](End* end, int) {
+  const auto done = [this, &peer](End* end, int) {
     if (end != nullptr) {
       peer.attach(*end, peer_window_);
     } else {
       peer.refuse();
     }
-  });
+  };
+  const bool is_placed = peer.address().length > 0;
+  net_.connect(address, peer_window_, done, is_placed ? peer.address() : client_address());
 }
 
 SimListener& SimWorld::serve(const net::Address& address, MakePeer make) {

@@ -64,6 +64,8 @@ class SimWorld {
     events_.after(delay, [this, &peer, address] { start_connect(peer, address); });
     return peer;
   }
+  // Where clients come from that have no address of their own.
+  [[nodiscard]] static net::Address client_address();
   // Layers of the clients and of the servers that are made from now on; none without.
   using MakeLayer = std::function<std::unique_ptr<PeerLayer>()>;
   void set_layers(MakeLayer of_clients, MakeLayer of_servers) {

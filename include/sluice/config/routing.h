@@ -29,7 +29,8 @@ enum class StrategyKind : uint8_t {
 struct Affinity {
   std::string header = "x-session-id";  // In lower case.
   uint32_t prompt_bytes = 1024;
-  double load_factor = 1.25;  // A deployment takes at most this times the mean load.
+  double load_factor = 1.25;    // A deployment takes at most this times the mean load.
+  bool client_address = false;  // Belongs together when nothing else tells; of IPv6 64 bits.
   bool operator==(const Affinity&) const = default;
 };
 

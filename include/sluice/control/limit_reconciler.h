@@ -75,6 +75,7 @@ class LimitReconciler {
   LedgerBook::Shards answered_{};
   std::string reason_;  // Of the last loss.
   MonoTime swept_at_;
+  MonoTime ticked_at_;
   absl::flat_hash_map<uint64_t, std::string> names_;  // Of rules, by BankKey::rule.
   uint64_t commands_ = 0;
   uint64_t asks_ = 0;

@@ -76,6 +76,7 @@ struct Generation {
   };
   // By UpstreamId: with what its `headers` insert or keep back.
   std::vector<std::vector<ForwardedHeader>> forwarded_headers;
+  bool wants_client_address = false;  // Something is done with where a request came from.
   uint32_t pins = 0;
 
  private:

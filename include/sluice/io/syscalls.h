@@ -21,6 +21,8 @@ class Syscalls {
   [[nodiscard]] virtual Result<void> listen(int fd, int backlog) = 0;
   [[nodiscard]] virtual Result<void> local_address(int fd, sockaddr* address,
                                                    socklen_t* length) = 0;
+  // Of a connected socket. kIo when the peer has reset it.
+  [[nodiscard]] virtual Result<void> peer_address(int fd, sockaddr* address, socklen_t* length) = 0;
   // An eventfd that wakes a ring from another thread.
   [[nodiscard]] virtual Result<int> open_eventfd() = 0;
   // Callable from any thread.
@@ -45,6 +47,7 @@ class SystemSyscalls final : public Syscalls {
   [[nodiscard]] Result<void> bind(int fd, const sockaddr* address, socklen_t length) override;
   [[nodiscard]] Result<void> listen(int fd, int backlog) override;
   [[nodiscard]] Result<void> local_address(int fd, sockaddr* address, socklen_t* length) override;
+  [[nodiscard]] Result<void> peer_address(int fd, sockaddr* address, socklen_t* length) override;
   [[nodiscard]] Result<int> open_eventfd() override;
   void signal_eventfd(int fd) noexcept override;
   void close(int fd) noexcept override;

@@ -23,6 +23,8 @@ struct Address {
   [[nodiscard]] std::string to_text() const;
   // 0 of a Unix socket.
   [[nodiscard]] uint16_t port() const noexcept;
+  // IPv4 as ::ffff:a.b.c.d. Empty for anything that is not an IP address.
+  [[nodiscard]] std::optional<Ipv6Bytes> ip() const noexcept;
   // Forbidden for anything that is not an IP address.
   [[nodiscard]] IpClass ip_class() const noexcept;
 };

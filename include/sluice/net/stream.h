@@ -5,9 +5,11 @@
 
 #include <array>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string_view>
 
+#include <sluice/base/ip_class.h>
 #include <sluice/base/result.h>
 #include <sluice/io/op.h>
 #include <sluice/io/ring.h>
@@ -86,6 +88,10 @@ class Stream {
   [[nodiscard]] uint64_t bytes_acknowledged() const noexcept {
     return fd_ < 0 ? 0 : ring_.syscalls().acknowledged_bytes(fd_);
   }
+
+  // Who is at the other end, by the kernel: a system call. IPv4 as ::ffff:a.b.c.d. Empty once the
+  // peer has reset the connection.
+  [[nodiscard]] std::optional<Ipv6Bytes> peer_ip() const noexcept;
 
   // Watches for the peer's FIN without taking data; hung_up() becomes ready.
   void start_hangup_watch() noexcept;

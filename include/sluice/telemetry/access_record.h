@@ -9,6 +9,7 @@
 #include <sluice/base/bounded_text.h>
 #include <sluice/base/clock.h>
 #include <sluice/base/error.h>
+#include <sluice/base/ip_class.h>
 #include <sluice/metrics/labels.h>
 
 namespace sluice::telemetry {
@@ -24,7 +25,8 @@ struct AccessRecord {
   BoundedText<80> model;         // The public name; empty when it is not known or not configured.
   BoundedText<40> upstream;      // Of the last attempt.
   BoundedText<40> served_model;  // When another model answered, by fallback; else empty.
-  BoundedText<80> limit;         // That refused, or would have; else empty.
+  std::optional<Ipv6Bytes> client;  // Its address, IPv4 as ::ffff:a.b.c.d; absent when not known.
+  BoundedText<80> limit;            // That refused, or would have; else empty.
 
   metrics::Endpoint endpoint = metrics::Endpoint::kOther;
   uint16_t status = 0;  // 499 stands for a client that left before its answer began.

@@ -26,7 +26,7 @@ TEST(ModelSettings, absent_sections_are_the_defaults) {
 TEST(ModelSettings, every_section_arrives_as_written) {
   const auto snapshot = loaded(with_models(
       "  - name: m\n    strategy: affinity\n"
-      "    affinity: {header: X-Chat, prompt_bytes: 9, load_factor: 2}\n"
+      "    affinity: {header: X-Chat, prompt_bytes: 9, load_factor: 2, client_address: on}\n"
       "    routes: [{upstream: up}]\n    concurrency_max: 5\n"
       "    queue: {length_max: 6, wait_max: 7s}\n"
       "    hedge: {quantile: 99.9%, after_min: 8ms, budget: 9%}\n"
@@ -38,7 +38,7 @@ TEST(ModelSettings, every_section_arrives_as_written) {
   ASSERT_TRUE(snapshot);
   const Model& model = snapshot->models[0];
   EXPECT_EQ(model.strategy, StrategyKind::kAffinity);
-  EXPECT_EQ(model.affinity, (Affinity{"x-chat", 9, 2}));
+  EXPECT_EQ(model.affinity, (Affinity{"x-chat", 9, 2, true}));
   EXPECT_EQ(model.concurrency_max, 5u);
   EXPECT_EQ(model.queue, (QueueSettings{6, seconds(7)}));
   EXPECT_DOUBLE_EQ(model.hedge.value().quantile, 0.999);

@@ -114,6 +114,20 @@ TEST_F(UringTest, a_megabyte_is_echoed_whole_in_both_directions_at_once) {
   EXPECT_EQ(ring.buffers().in_use(), 0u);
 }
 
+TEST_F(UringTest, an_accepted_socket_knows_its_peer) {
+  connect_pair();
+  sockaddr_in own{}, peer{};
+  socklen_t length = sizeof own;
+  ASSERT_TRUE(syscalls.local_address(theirs, reinterpret_cast<sockaddr*>(&own), &length));
+  length = sizeof peer;
+  ASSERT_TRUE(syscalls.peer_address(ours, reinterpret_cast<sockaddr*>(&peer), &length));
+  EXPECT_EQ(peer.sin_port, own.sin_port);
+  EXPECT_EQ(peer.sin_addr.s_addr, own.sin_addr.s_addr);
+  EXPECT_EQ(
+      syscalls.peer_address(listener, reinterpret_cast<sockaddr*>(&peer), &length).error().code,
+      ErrorCode::kIo);
+}
+
 TEST_F(UringTest, more_connections_than_a_batch_are_all_accepted) {
   connect_pair();
   sockaddr_storage address{};

@@ -11,6 +11,16 @@ TEST(Address, numbers_are_read_and_shown) {
   EXPECT_FALSE(parse_address("localhost", 80).has_value());
 }
 
+TEST(Address, bytes_are_those_of_ipv6_with_ipv4_inside) {
+  const Ipv6Bytes v4{0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xFF, 0xFF, 192, 0, 2, 7};
+  EXPECT_EQ(parse_address("192.0.2.7", 80)->ip(), v4);
+  EXPECT_EQ(parse_address("::ffff:192.0.2.7", 80)->ip(), v4);
+  const Ipv6Bytes v6{0x20, 0x01, 0x0D, 0xB8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1};
+  EXPECT_EQ(parse_address("2001:db8::1", 80)->ip(), v6);
+  EXPECT_EQ(unix_address("/run/x.sock")->ip(), std::nullopt);
+  EXPECT_EQ(Address().ip(), std::nullopt);
+}
+
 TEST(Address, a_path_is_that_of_a_unix_socket) {
   const auto address = unix_address("/run/redis/redis.sock");
   ASSERT_TRUE(address.has_value());

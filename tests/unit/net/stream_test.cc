@@ -54,6 +54,12 @@ TEST_F(StreamTest, slices_leave_as_one_text_in_order) {
   EXPECT_EQ(peer().received(), "one two three");
 }
 
+TEST_F(StreamTest, the_peer_has_an_address_until_it_resets) {
+  EXPECT_EQ(stream_->peer_ip(), a().ip());
+  peer().reset();
+  EXPECT_EQ(stream_->peer_ip(), std::nullopt);
+}
+
 // Method: every send ends short, again and again, at any byte.
 TEST_F(StreamTest, a_short_send_goes_on_where_it_ended) {
   world_.faults().short_send = 1000;

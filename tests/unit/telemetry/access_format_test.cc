@@ -18,6 +18,7 @@ AccessRecord full_record() {
   AccessRecord record;
   record.at = WallTime{1'763'648'700'123'456};
   record.request_id = "req_1";
+  record.client = Ipv6Bytes{0x20, 0x01, 0x0D, 0xB8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1};
   record.key = "ada";
   record.tenant = "lab";
   record.model = "llama-3";
@@ -48,7 +49,8 @@ AccessRecord full_record() {
 
 TEST(AppendAccessLine, writes_every_field) {
   EXPECT_EQ(line(full_record()),
-            "{\"time\":\"2025-11-20T14:25:00.123456Z\",\"request_id\":\"req_1\",\"key\":\"ada\","
+            "{\"time\":\"2025-11-20T14:25:00.123456Z\",\"request_id\":\"req_1\","
+            "\"client\":\"2001:db8::1\",\"key\":\"ada\","
             "\"tenant\":\"lab\",\"endpoint\":\"/v1/chat/completions\",\"model\":\"llama-3\","
             "\"upstream\":\"gpu-1\",\"attempts\":2,\"status\":200,\"error\":\"upstream_lost\","
             "\"stream\":true,\"client_disconnected\":true,\"priority\":3,\"weight\":4,"
@@ -91,6 +93,10 @@ TEST(AppendAccessLine, holds_the_widest_record) {
   record.tenant = wide;
   record.model = wide;
   record.upstream = wide;
+  record.served_model = wide;
+  record.limit = wide;
+  record.client.emplace().fill(0xFF);
+  record.error_detail = wide;
   constexpr uint64_t kMost = std::numeric_limits<uint64_t>::max();
   record.attempts = record.priority = record.weight = UINT32_MAX;
   record.bytes_in = record.bytes_out = record.duration_us = record.overhead_us = kMost;
