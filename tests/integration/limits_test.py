@@ -240,6 +240,30 @@ rate_limits:
                      for name in ("pair", "model", "all")]
             self.assertEqual(found, [1, 1, 1])
 
+    def test_d125_addresses_count_before_keys_and_only_proxies_may_name_them(self):
+        limit = "rate_limits: [{name: flood, per: ip, requests_per_minute: 5}]\n"
+
+        def statuses_from(gateway, addresses, key):
+            found = []
+            for address in addresses:
+                with gateway.connect() as client:
+                    answer = post(client, key, headers=f"x-forwarded-for: {address}\r\n")
+                    found.append(answer.status)
+            return found
+        forged = [f"192.0.2.{each}" for each in range(8)]
+        with Upstream(usage()) as upstream:
+            with run(upstream, keys(("app", "")) + limit) as gateway:
+                self.assertEqual(statuses_from(gateway, forged, "wrong"), [401] * 5 + [429] * 3)
+                self.assertEqual(statuses_from(gateway, forged[:1], "app"), [429])
+            with run(upstream, keys(("app", "")) + limit +
+                     "trusted_proxies: [127.0.0.0/8]\n") as gateway:
+                self.assertEqual(statuses_from(gateway, forged, "app"), [200] * 8)
+                self.assertEqual(statuses_from(gateway, forged[:1] * 6, "app"),
+                                 [200] * 4 + [429] * 2)
+                # The one that the proxy saw counts, not what its client claims.
+                self.assertEqual(statuses_from(gateway, [f"{each}, 192.0.2.0" for each in forged],
+                                               "app"), [429] * 8)
+
     def test_concurrency_comes_back_however_a_request_ends(self):
         gate = threading.Semaphore(0)
 
