@@ -77,8 +77,10 @@ def one(place, case, name, most, rate, times):
         for key in keys:
             # A replica may lack what was granted in the last moment.
             lag = int(most * 0.01) if kind == "sentinel" else 0
+            # What was used counts anew from when it is told to one that has forgotten it.
+            least = 0 if strike in (kill, lose_master) else most // fleet.GATEWAYS
             fleet.judge(case, name, most, admitted.get(key, []), waves.admitted(key), lag,
-                        before + fault + after, most // fleet.GATEWAYS)
+                        before + fault + after, least)
         case.equal(f"{name}: answers but 200 and 429", waves.others(), "none")
         key = next(iter(keys))
         calm = waves.latencies(key, spans["begin"] - before, spans["begin"])

@@ -54,8 +54,11 @@ def judge(case, name, most, spans, client=(), allowed=0, seconds=0, least=None):
                      windows.most_within(client, WINDOW_S), most + allowed)
     case.figures[f"{name}: windows"] = found
     whole = found[:int(seconds // WINDOW_S)] or found[:1]
-    case.at_least(f"{name}: least in a whole minute", min(whole, default=0),
-                  nearly(most) if least is None else least, is_timed=True)
+    least_name = f"{name}: least in a whole minute"
+    if least == 0:
+        case.note(least_name, min(whole, default=0))
+    else:
+        case.at_least(least_name, min(whole, default=0), least or nearly(most), is_timed=True)
 
 
 def nearly(most):
