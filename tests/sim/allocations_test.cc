@@ -108,6 +108,25 @@ TEST_F(Allocations, p012_a_warm_unary_exchange_allocates_nothing) {
   shard.expect_clean_end();
 }
 
+TEST_F(Allocations, p012_neither_does_one_whose_address_is_limited) {
+  shard.adopt(std::string(kConfig) +
+              "trusted_proxies: [10.0.0.0/8]\n"
+              "rate_limits:\n  - {name: flood, per: ip, requests_per_minute: 1000}\n");
+  serve_whole_answers(answer("{}"));
+  StageClient& c = client();
+  const std::string request = post(kUnary, "x-forwarded-for: 192.0.2.1, 10.1.1.1\r\n");
+  uint64_t counted = 0;
+  for (size_t i = 1; i <= 200; ++i) {
+    c.ask(request);
+    const uint64_t here = count_until([&] { return c.reader.complete_count() == i; });
+    if (i > 20) counted += here;
+  }
+  EXPECT_EQ(counted, 0u);
+  EXPECT_EQ(shard.world().syscalls().peer_addresses(), 1u);
+  c.close();
+  shard.expect_clean_end();
+}
+
 TEST_F(Allocations, p012_a_warm_stream_allocates_nothing) {
   std::string stream(kStreamHead);
   for (int i = 0; i < 10; ++i) stream += chunk(kEvent);
