@@ -312,7 +312,7 @@ class CostTests(unittest.TestCase):
         self.assertEqual(text.count("- {name: key-a-"), 3)
         self.assertEqual(text.count("- {name: up-"), 4)
         self.assertEqual(text.count("{upstream: up-"), 4)
-        self.assertIn("{name: bench, secret: k}", text)
+        self.assertIn("  - name: bench\n    secret: k\n", text)
         self.assertNotIn("{{", text)
 
     def test_recorded_requests_are_whole(self):
