@@ -443,6 +443,8 @@ void LedgerBook::note_granted(Hot& hot, const LedgerAsk& ask, const LedgerAnswer
       note_return(hot, left, answer.slot);
     }
     hot.slot_end = slot_end;
+  } else if (answer.granted > 0) {
+    note_return(hot, answer.granted, answer.slot);
   }
   if (answer.granted < ask.want && answer.remaining == 0 && state_ == State::kUp) {
     if (hot.bank->closed_until() + parts_.tick < now) {

@@ -94,7 +94,7 @@ TEST_F(LedgerBookTest, what_a_shard_asks_is_asked_at_once_and_may_be_used_until_
   banks_->close(bank);
 }
 
-TEST_F(LedgerBookTest, a_grant_whose_slot_has_ended_is_none) {
+TEST_F(LedgerBookTest, a_grant_whose_slot_has_ended_goes_back) {
   Bank& bank = open();
   come_up();
   ask(bank, 3);
@@ -102,6 +102,10 @@ TEST_F(LedgerBookTest, a_grant_whose_slot_has_ended_is_none) {
   mono_ += milliseconds(20);
   reply(*call, {.granted = 3, .slot = 9, .lives = milliseconds(15), .remaining = 90});
   EXPECT_EQ(bank.credit(now()), 0);
+  const LedgerCall* const back = next();
+  ASSERT_NE(back, nullptr);
+  EXPECT_EQ(back->asks[0].returned, 3);
+  EXPECT_EQ(back->asks[0].return_slot, 9);
   banks_->close(bank);
 }
 
