@@ -105,7 +105,13 @@ bool Search::has_more() const noexcept {
 // Another deployment may do better after any failure. The same one hardly when it was too slow, for
 // it may be at work still and is paid twice, or when it does not speak the protocol.
 void Search::note_failure(const resilience::AttemptEnd& end) noexcept {
-  if (!end.error) return;
+  if (!end.error) return settlement_.note_reached();
+  switch (end.error->code) {
+    case ErrorCode::kUpstreamTls:
+    case ErrorCode::kConnectTimeout: break;
+    case ErrorCode::kUpstreamConnect: return;
+    default: settlement_.note_reached();
+  }
   switch (end.error->code) {
     case ErrorCode::kUpstreamConnect:
     case ErrorCode::kUpstreamLost: return;

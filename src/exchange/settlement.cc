@@ -155,6 +155,7 @@ void Settlement::end_attempt(Attempt& attempt) noexcept {
 void Settlement::note_answer(const http::ResponseHead& head, bool is_event_stream,
                              const config::Route& route, ModelId served) noexcept {
   phase_ = metrics::Phase::kRelay;
+  has_reached_ = true;
   if (served != model_) record_.served_model.assign(generation_.config.model(served).name);
   route_ = &route;
   record_.status = head.status;
@@ -247,7 +248,8 @@ void Settlement::learn() noexcept {
 void Settlement::settle_limits() noexcept {
   address_reservation_.settle({}, services_.ring.now());
   if (reservation_.is_empty()) return;
-  if (record_.attempts == 0) return services_.limiter.cancel(reservation_);
+  // Nobody has got it: no attempt was made, or none found an open door.
+  if (!has_reached_ && !client_has_left()) return services_.limiter.cancel(reservation_);
   services_.limiter.settle(reservation_, used(), services_.ring.now());
 }
 

@@ -61,6 +61,8 @@ class Settlement {
   // `fresh` repeats the attempt before over a new connection.
   void begin_attempt(UpstreamId upstream, bool fresh) noexcept;
   void end_attempt(Attempt& attempt) noexcept;
+  // Some server has got the request, or a part of it.
+  void note_reached() noexcept { has_reached_ = true; }
   // Phase 6. `served` is the model that answers, which may be one that was fallen back to.
   void note_answer(const http::ResponseHead& head, bool is_event_stream, const config::Route& route,
                    ModelId served) noexcept;
@@ -113,6 +115,7 @@ class Settlement {
   Duration waited_{};  // In line.
   limit::WaitQueue* queue_ = nullptr;
   uint64_t charged_tokens_ = 0;
+  bool has_reached_ = false;
   bool is_forwarded_ = false;  // A model and its usage are expected.
 };
 

@@ -95,6 +95,21 @@ TEST_F(Charging, d102_what_reached_nobody_is_not_charged) {
   shard.expect_clean_end();
 }
 
+TEST_F(Charging, d102_a_refused_connection_is_not_charged_and_a_failing_server_is) {
+  // Nobody listens at the fifth.
+  start_with({"", "", "", "", ""},
+             "models:\n  - {name: m, routes: [{upstream: a}]}\n"
+             "  - {name: dead, routes: [{upstream: e}]}\n"
+             "keys:\n  - {name: app, secret: sk-app-0123456789abcdef,"
+             " limits: {requests_per_minute: 3}}\n");
+  EXPECT_EQ(get("dead", key("app")).status, 502);
+  servers[0].answer = status_answer(400, "{}");
+  EXPECT_EQ(get("m", key("app")).status, 400);
+  servers[0].answer = answer("{}");
+  EXPECT_EQ(get("m", key("app")).header("x-ratelimit-remaining-requests"), "1");
+  shard.expect_clean_end();
+}
+
 TEST_F(Charging, limits_of_the_upstream_give_way_to_ours_and_pass_without) {
   start("", keys("limits: {requests_per_minute: 7}"));
   const auto ask_with_limits = [&](const std::string& fields) {

@@ -26,7 +26,9 @@ class LimitReconciler {
  public:
   static constexpr Duration kIdleTick = milliseconds(200);  // While nothing is hot.
   static constexpr Duration kSweepTick = seconds(1);
-  static constexpr uint32_t kSweepMost = 4096;  // Banks that one sweep looks at.
+  // Banks that one sweep looks at: some, and never less than a part of all.
+  static constexpr uint32_t kSweepMin = 4096;
+  static constexpr uint32_t kSweepParts = 256;
 
   struct Parts {
     io::Ring& ring;
