@@ -184,37 +184,37 @@ DeploymentView DeploymentBook::view(UpstreamId upstream) const {
   return upstream.value < rows_.size() ? rows_[upstream.value].view : DeploymentView{};
 }
 
-DeploymentShares DeploymentBook::own_shares(MonoTime now) const {
-  DeploymentShares shares;
+OwnStatsByName DeploymentBook::own_stats(MonoTime now) const {
+  OwnStatsByName stats;
   for (const Row& row : rows_) {
-    DeploymentShare& share = shares[row.cells->name];
+    OwnStats& own = stats[row.cells->name];
     Mean first_token, whole;
     resilience::CooldownChange rest{row.orders->cooldown_at, row.orders->cooldown_until};
     for (size_t shard = 0; shard < row.tokens_before.size(); ++shard) {
       const Reading reading = read(*row.cells->by_shard[shard]);
-      share.in_flight += static_cast<uint64_t>(reading.in_flight);
-      share.minute_tokens += reading.tokens - row.tokens_before[shard];
+      own.in_flight += static_cast<uint64_t>(reading.in_flight);
+      own.minute_tokens += reading.tokens - row.tokens_before[shard];
       first_token.add(reading.first_token);
       whole.add(reading.whole);
       rest = later_of(rest, {reading.changes.cooldown_at, reading.changes.cooldown_until});
     }
-    share.first_token = first_token.shared();
-    share.whole = whole.shared();
+    own.first_token = first_token.shared();
+    own.whole = whole.shared();
     // Shards repeat what they heard, with the time that it was given.
     const bool is_own = rest.at > std::max(row.heard_rest.at, MonoTime{});
     const bool is_cleared = rest.until == MonoTime::min();
     if (!is_own || (!is_cleared && rest.until <= now)) continue;
-    share.cooldown = {.number = static_cast<uint64_t>(rest.at.time_since_epoch().count()),
-                      .age = std::max(Duration::zero(), now - rest.at),
-                      .left = is_cleared ? Duration::zero() : rest.until - now};
+    own.cooldown = {.number = static_cast<uint64_t>(rest.at.time_since_epoch().count()),
+                    .age = std::max(Duration::zero(), now - rest.at),
+                    .left = is_cleared ? Duration::zero() : rest.until - now};
   }
-  return shares;
+  return stats;
 }
 
-void DeploymentBook::hear(const OthersShares& others) {
+void DeploymentBook::hear(const OthersStatsByName& others) {
   for (Row& row : rows_) {
     const auto found = others.find(row.cells->name);
-    row.others = found == others.end() ? OthersShare{} : found->second;
+    row.others = found == others.end() ? OthersStats{} : found->second;
     row.heard_rest = later_of(row.heard_rest, row.others.cooldown);
   }
   hurry();

@@ -22,18 +22,18 @@ bool is_told(const SharedMean& mean) noexcept {
   return mean.shards > 0 && mean.value >= microseconds(1);
 }
 
-DeploymentShare bounded(const DeploymentShare& share) noexcept {
-  DeploymentShare told;
-  told.in_flight = std::min(share.in_flight, kStatsInFlightMost);
-  told.minute_tokens = std::min(share.minute_tokens, kStatsTokensMost);
+OwnStats bounded(const OwnStats& own) noexcept {
+  OwnStats told;
+  told.in_flight = std::min(own.in_flight, kStatsInFlightMost);
+  told.minute_tokens = std::min(own.minute_tokens, kStatsTokensMost);
   const auto mean = [](const SharedMean& of) {
     return is_told(of) ? SharedMean{microseconds(micros(of.value, kStatsMeanMost)),
                                     std::min(of.shards, kStatsShardsMost)}
                        : SharedMean{};
   };
-  told.first_token = mean(share.first_token);
-  told.whole = mean(share.whole);
-  const SharedCooldown& cooldown = share.cooldown;
+  told.first_token = mean(own.first_token);
+  told.whole = mean(own.whole);
+  const SharedCooldown& cooldown = own.cooldown;
   if (cooldown.number == 0 || cooldown.age > kStatsCooldownMost) return told;
   told.cooldown = {.number = cooldown.number,
                    .age = microseconds(micros(cooldown.age, kStatsCooldownMost)),
@@ -97,12 +97,12 @@ void add(SharedMean& sum, const SharedMean& mean) noexcept {
 
 }  // namespace
 
-std::string encode_shares(const DeploymentShares& shares) {
+std::string encode_stats(const OwnStatsByName& stats) {
   std::string text(kVersion);
   std::string one;
-  for (const auto& [name, share] : shares) {
-    const DeploymentShare told = bounded(share);
-    if (told == DeploymentShare{} || name.empty() || name.size() > kStatsNameMost) continue;
+  for (const auto& [name, own] : stats) {
+    const OwnStats told = bounded(own);
+    if (told == OwnStats{} || name.empty() || name.size() > kStatsNameMost) continue;
     one.clear();
     fmt::format_to(std::back_inserter(one), "{}:{} {} {} {} {} {} {} {} {} {};", name.size(), name,
                    told.in_flight, told.minute_tokens,
@@ -115,37 +115,37 @@ std::string encode_shares(const DeploymentShares& shares) {
   return text;
 }
 
-std::optional<DeploymentShares> decode_shares(std::string_view text) {
+std::optional<OwnStatsByName> decode_stats(std::string_view text) {
   if (text.size() > kStatsTextMost) return std::nullopt;
-  DeploymentShares shares;
+  OwnStatsByName stats;
   Reader reader(text);
   reader.expect(kVersion);
   while (reader.has_more()) {
     const std::string_view name = reader.bytes(reader.number(kStatsNameMost, ':'));
     reader.expect(" ");
-    DeploymentShare share;
-    share.in_flight = reader.number(kStatsInFlightMost, ' ');
-    share.minute_tokens = reader.number(kStatsTokensMost, ' ');
-    share.first_token = read_mean(reader);
-    share.whole = read_mean(reader);
-    share.cooldown.number = reader.number(UINT64_MAX, ' ');
-    share.cooldown.age = reader.length(kStatsCooldownMost);
-    share.cooldown.left = reader.length(kStatsCooldownMost, ';');
+    OwnStats own;
+    own.in_flight = reader.number(kStatsInFlightMost, ' ');
+    own.minute_tokens = reader.number(kStatsTokensMost, ' ');
+    own.first_token = read_mean(reader);
+    own.whole = read_mean(reader);
+    own.cooldown.number = reader.number(UINT64_MAX, ' ');
+    own.cooldown.age = reader.length(kStatsCooldownMost);
+    own.cooldown.left = reader.length(kStatsCooldownMost, ';');
     if (!reader.is_good() || name.empty()) return std::nullopt;
-    if (!shares.emplace(name, share).second) return std::nullopt;
+    if (!stats.emplace(name, own).second) return std::nullopt;
   }
   if (!reader.is_good()) return std::nullopt;
-  return shares;
+  return stats;
 }
 
 void OtherGateways::hear(const std::vector<GatewayText>& texts, MonoTime now) {
   std::map<std::string, Gateway, std::less<>> heard;
   for (const GatewayText& one : texts) {
     if (heard.size() == kMost || one.age < Duration::zero() || one.age >= kSilenceMost) continue;
-    std::optional<DeploymentShares> shares = decode_shares(one.text);
-    if (!shares) continue;
+    std::optional<OwnStatsByName> stats = decode_stats(one.text);
+    if (!stats) continue;
     Gateway& gateway = heard[one.gateway];
-    gateway = {.written_at = now - one.age, .shares = *std::move(shares), .cooldowns = {}};
+    gateway = {.written_at = now - one.age, .stats = *std::move(stats), .cooldowns = {}};
     const auto before = gateways_.find(one.gateway);
     take_cooldowns(gateway, before == gateways_.end() ? nullptr : &before->second, now);
   }
@@ -153,8 +153,8 @@ void OtherGateways::hear(const std::vector<GatewayText>& texts, MonoTime now) {
 }
 
 void OtherGateways::take_cooldowns(Gateway& gateway, const Gateway* before, MonoTime now) {
-  for (const auto& [name, share] : gateway.shares) {
-    const SharedCooldown& told = share.cooldown;
+  for (const auto& [name, own] : gateway.stats) {
+    const SharedCooldown& told = own.cooldown;
     if (told.number == 0) continue;
     Change taken{.number = told.number, .change = {.at = gateway.written_at - told.age}};
     if (told.left > Duration::zero()) taken.change.until = gateway.written_at + told.left;
@@ -177,18 +177,18 @@ void OtherGateways::forget_silent(MonoTime now) {
                 [now](const auto& each) { return now - each.second.written_at >= kSilenceMost; });
 }
 
-OthersShares OtherGateways::sum() const {
-  OthersShares sum;
+OthersStatsByName OtherGateways::sum() const {
+  OthersStatsByName sum;
   for (const auto& [id, gateway] : gateways_) {
-    for (const auto& [name, share] : gateway.shares) {
-      OthersShare& others = sum[name];
-      others.in_flight += share.in_flight;
-      others.minute_tokens += share.minute_tokens;
-      add(others.first_token, share.first_token);
-      add(others.whole, share.whole);
+    for (const auto& [name, own] : gateway.stats) {
+      OthersStats& others = sum[name];
+      others.in_flight += own.in_flight;
+      others.minute_tokens += own.minute_tokens;
+      add(others.first_token, own.first_token);
+      add(others.whole, own.whole);
     }
     for (const auto& [name, known] : gateway.cooldowns) {
-      OthersShare& others = sum[name];
+      OthersStats& others = sum[name];
       others.cooldown = later_of(others.cooldown, known.change);
     }
   }

@@ -24,7 +24,7 @@ Task<void> StatsReconciler::tick() {
   const shard::Gate::Pass pass = gate_.enter();
   while (!over_.is_ready()) {
     const Deadline next{parts_.ring.now() + kPeriod};
-    std::string own = encode_shares(parts_.deployments.own_shares(parts_.ring.now()));
+    std::string own = encode_stats(parts_.deployments.own_stats(parts_.ring.now()));
     const Result<std::vector<GatewayText>> texts = co_await parts_.board.swap(std::move(own), next);
     if (over_.is_ready()) break;
     if (texts) {

@@ -79,10 +79,10 @@ class DeploymentBook {
   [[nodiscard]] DeploymentOrders* orders(std::string_view name);
 
   // What this gateway knows by itself, read at once; never what it heard, lest it comes back.
-  [[nodiscard]] DeploymentShares own_shares(MonoTime now) const;
+  [[nodiscard]] OwnStatsByName own_stats(MonoTime now) const;
   // What other gateways know, in place of what was heard before; hurries the next merge. A cooldown
   // that was heard stays when they fall silent. Names that are not configured are ignored.
-  void hear(const OthersShares& others);
+  void hear(const OthersStatsByName& others);
 
   // An operator's rest for a deployment, in place of any that it has. False for a name not
   // configured, also below.
@@ -113,7 +113,7 @@ class DeploymentBook {
     std::vector<uint64_t> tokens_before;  // By shard: at the beginning of this minute.
     std::deque<Mark> marks;               // A tenth of kRecent apart; the first is the base.
     DeploymentView view;
-    OthersShare others;                     // Other gateways.
+    OthersStats others;                     // Other gateways.
     resilience::CooldownChange heard_rest;  // The last cooldown that they told of.
   };
 

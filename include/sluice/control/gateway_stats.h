@@ -40,24 +40,24 @@ struct SharedCooldown {
 };
 
 // What one gateway knows of one deployment by itself: nothing that it was told by others.
-struct DeploymentShare {
+struct OwnStats {
   uint64_t in_flight = 0;
   uint64_t minute_tokens = 0;
   SharedMean first_token;
   SharedMean whole;
   SharedCooldown cooldown;
-  bool operator==(const DeploymentShare&) const = default;
+  bool operator==(const OwnStats&) const = default;
 };
 
-using DeploymentShares = std::map<std::string, DeploymentShare, std::less<>>;  // By name.
+using OwnStatsByName = std::map<std::string, OwnStats, std::less<>>;  // By name.
 
 // Leaves out those of which nothing is known, and those that would make the text too long.
-[[nodiscard]] std::string encode_shares(const DeploymentShares& shares);
-// nullopt for whatever encode_shares() would not have written.
-[[nodiscard]] std::optional<DeploymentShares> decode_shares(std::string_view text);
+[[nodiscard]] std::string encode_stats(const OwnStatsByName& stats);
+// nullopt for whatever encode_stats() would not have written.
+[[nodiscard]] std::optional<OwnStatsByName> decode_stats(std::string_view text);
 
 // What all other gateways together say of a deployment.
-struct OthersShare {
+struct OthersStats {
   uint64_t in_flight = 0;
   uint64_t minute_tokens = 0;
   SharedMean first_token;
@@ -65,7 +65,7 @@ struct OthersShare {
   resilience::CooldownChange cooldown;  // In the time of our clock.
 };
 
-using OthersShares = std::map<std::string, OthersShare, std::less<>>;  // By name.
+using OthersStatsByName = std::map<std::string, OthersStats, std::less<>>;  // By name.
 
 // What one gateway has written where all read.
 struct GatewayText {
@@ -84,7 +84,7 @@ class OtherGateways {
   // All that is there now. A text that cannot be read counts as none.
   void hear(const std::vector<GatewayText>& texts, MonoTime now);
   void forget_silent(MonoTime now);
-  [[nodiscard]] OthersShares sum() const;
+  [[nodiscard]] OthersStatsByName sum() const;
 
  private:
   struct Change {
@@ -93,7 +93,7 @@ class OtherGateways {
   };
   struct Gateway {
     MonoTime written_at;
-    DeploymentShares shares;
+    OwnStatsByName stats;
     // By deployment. A change keeps the time that it was first given, so that it stays the same
     // change however long its way takes.
     std::map<std::string, Change, std::less<>> cooldowns;

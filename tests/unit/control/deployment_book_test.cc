@@ -183,18 +183,18 @@ TEST_F(DeploymentBookTest, d034_what_was_heard_is_not_told_on) {
   book_.hear({{"a", {.in_flight = 5, .cooldown = {kStart + seconds(1), kStart + seconds(60)}}}});
   ASSERT_EQ(merge().at(2).cooldown_until, kStart + seconds(60));
   rest_at(2, kStart + seconds(1), kStart + seconds(60));  // As the shard takes it in.
-  EXPECT_EQ(book_.own_shares(now_).at("a"), (DeploymentShare{.in_flight = 1}));
+  EXPECT_EQ(book_.own_stats(now_).at("a"), (OwnStats{.in_flight = 1}));
   book_.hear({});
-  EXPECT_EQ(book_.own_shares(now_).at("a").cooldown, SharedCooldown{});
+  EXPECT_EQ(book_.own_stats(now_).at("a").cooldown, SharedCooldown{});
   EXPECT_EQ(merge().at(2).cooldown_until, kStart + seconds(60)) << "a rest that was heard of stays";
 
   rest_at(0, kStart + seconds(2), kStart + seconds(30));
-  const SharedCooldown own = book_.own_shares(kStart + seconds(3)).at("a").cooldown;
+  const SharedCooldown own = book_.own_stats(kStart + seconds(3)).at("a").cooldown;
   EXPECT_EQ(own.age, seconds(1));
   EXPECT_EQ(own.left, seconds(27));
-  EXPECT_EQ(book_.own_shares(kStart + seconds(31)).at("a").cooldown, SharedCooldown{});
+  EXPECT_EQ(book_.own_stats(kStart + seconds(31)).at("a").cooldown, SharedCooldown{});
   ASSERT_TRUE(book_.clear("a", kStart + seconds(4)));
-  const SharedCooldown cleared = book_.own_shares(kStart + seconds(31)).at("a").cooldown;
+  const SharedCooldown cleared = book_.own_stats(kStart + seconds(31)).at("a").cooldown;
   EXPECT_GT(cleared.number, own.number);
   EXPECT_EQ(cleared.left, Duration::zero());
 }

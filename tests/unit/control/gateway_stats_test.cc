@@ -8,7 +8,7 @@ namespace {
 
 constexpr MonoTime kStart{seconds(100'000)};
 
-DeploymentShares both() {
+OwnStatsByName both() {
   return {{"a",
            {.in_flight = 3,
             .minute_tokens = 1200,
@@ -19,36 +19,36 @@ DeploymentShares both() {
 }
 
 TEST(GatewayStats, what_is_told_is_read_and_nothing_is_told_of_the_idle) {
-  DeploymentShares shares = both();
-  shares["idle"];
-  EXPECT_EQ(decode_shares(encode_shares(shares)), both());
-  EXPECT_EQ(decode_shares(encode_shares({})), DeploymentShares{});
+  OwnStatsByName stats = both();
+  stats["idle"];
+  EXPECT_EQ(decode_stats(encode_stats(stats)), both());
+  EXPECT_EQ(decode_stats(encode_stats({})), OwnStatsByName{});
 }
 
 TEST(GatewayStats, no_part_of_a_text_is_taken_for_another_text) {
-  const std::string text = encode_shares(both());
+  const std::string text = encode_stats(both());
   for (size_t length = 0; length < text.size(); ++length) {
-    const auto read = decode_shares(std::string_view(text).substr(0, length));
+    const auto read = decode_stats(std::string_view(text).substr(0, length));
     // Only where a deployment ends.
     if (read) EXPECT_TRUE(text[length - 1] == ';' && read->size() < 2) << length;
   }
 }
 
 TEST(GatewayStats, every_byte_that_is_spoilt_is_read_within_bounds_or_not_at_all) {
-  const std::string text = encode_shares(both());
+  const std::string text = encode_stats(both());
   for (size_t at = 0; at < text.size(); ++at) {
     for (int byte = 0; byte < 256; ++byte) {
       std::string spoilt = text;
       spoilt[at] = static_cast<char>(byte);
-      const auto read = decode_shares(spoilt);
-      if (read) EXPECT_LE(encode_shares(*read).size(), spoilt.size()) << at << ' ' << byte;
+      const auto read = decode_stats(spoilt);
+      if (read) EXPECT_LE(encode_stats(*read).size(), spoilt.size()) << at << ' ' << byte;
     }
   }
 }
 
 TEST(GatewayStats, hostile_texts_are_refused) {
   const std::string_view rest = " 1 0 0 0 0 0 0 0 0;";
-  ASSERT_TRUE(decode_shares(fmt::format("1;1:a{}", rest)));
+  ASSERT_TRUE(decode_stats(fmt::format("1;1:a{}", rest)));
   for (const std::string& text : {std::string(),
                                   std::string("2;"),
                                   std::string("1;x"),
@@ -69,39 +69,39 @@ TEST(GatewayStats, hostile_texts_are_refused) {
                                   std::string("1;1:a  1 0 0 0 0 0 0 0 0;"),
                                   std::string("1;1:a 1 0 0 0 0 0 0 0;"),
                                   "1;" + std::string(kStatsTextMost, ' ')}) {
-    EXPECT_FALSE(decode_shares(text)) << text.substr(0, 80);
+    EXPECT_FALSE(decode_stats(text)) << text.substr(0, 80);
   }
 }
 
 TEST(GatewayStats, what_is_too_much_is_told_as_the_bound) {
-  DeploymentShares shares{{"a",
-                           {.in_flight = UINT64_MAX,
-                            .minute_tokens = UINT64_MAX,
-                            .first_token = {Duration::max(), UINT32_MAX},
-                            .cooldown = {UINT64_MAX, seconds(1), Duration::max()}}},
-                          {"old", {.cooldown = {5, kStatsCooldownMost + seconds(1)}}}};
-  const auto read = decode_shares(encode_shares(shares));
+  OwnStatsByName stats{{"a",
+                        {.in_flight = UINT64_MAX,
+                         .minute_tokens = UINT64_MAX,
+                         .first_token = {Duration::max(), UINT32_MAX},
+                         .cooldown = {UINT64_MAX, seconds(1), Duration::max()}}},
+                       {"old", {.cooldown = {5, kStatsCooldownMost + seconds(1)}}}};
+  const auto read = decode_stats(encode_stats(stats));
   ASSERT_TRUE(read);
   ASSERT_EQ(read->size(), 1u);
   EXPECT_EQ(read->at("a").in_flight, kStatsInFlightMost);
   EXPECT_EQ(read->at("a").first_token, (SharedMean{kStatsMeanMost, kStatsShardsMost}));
   EXPECT_EQ(read->at("a").cooldown.left, kStatsCooldownMost);
-  for (int i = 0; i < 10'000; ++i) shares[fmt::format("deployment-{:020}", i)].in_flight = 1;
-  const std::string text = encode_shares(shares);
+  for (int i = 0; i < 10'000; ++i) stats[fmt::format("deployment-{:020}", i)].in_flight = 1;
+  const std::string text = encode_stats(stats);
   EXPECT_LE(text.size(), kStatsTextMost);
-  EXPECT_TRUE(decode_shares(text));
+  EXPECT_TRUE(decode_stats(text));
 }
 
 class OtherGatewaysTest : public testing::Test {
  protected:
-  // As if gateway `id` had written `share` of deployment a some time ago.
-  static GatewayText of(const std::string& id, const DeploymentShare& share, Duration age = {}) {
-    return {id, age, encode_shares({{"a", share}})};
+  // As if gateway `id` had written `own` of deployment a some time ago.
+  static GatewayText of(const std::string& id, const OwnStats& own, Duration age = {}) {
+    return {id, age, encode_stats({{"a", own}})};
   }
-  OthersShare a() const {
-    const OthersShares sum = others_.sum();
+  OthersStats a() const {
+    const OthersStatsByName sum = others_.sum();
     const auto found = sum.find("a");
-    return found == sum.end() ? OthersShare{} : found->second;
+    return found == sum.end() ? OthersStats{} : found->second;
   }
   OtherGateways others_;
 };
@@ -134,7 +134,7 @@ TEST_F(OtherGatewaysTest, who_is_silent_for_three_seconds_counts_no_more) {
 
 TEST_F(OtherGatewaysTest, the_later_cooldown_holds_in_our_time_and_does_not_shift) {
   const auto rest = [](uint64_t number, Duration age, Duration left) {
-    return DeploymentShare{.cooldown = {number, age, left}};
+    return OwnStats{.cooldown = {number, age, left}};
   };
   others_.hear({of("x", rest(9, seconds(2), seconds(10)), milliseconds(500)),
                 of("y", rest(3, seconds(1), seconds(4)))},

@@ -77,16 +77,16 @@ TEST_F(StatsReconcilerTest, d034_two_periods_and_two_calls_stay_below_a_second) 
 
 TEST_F(StatsReconcilerTest, ours_is_told_and_what_others_say_is_heard_but_not_told_on) {
   cells().in_flight.add();
-  board_.others = {{"x", {}, encode_shares({{"a", {.in_flight = 5}}})}};
+  board_.others = {{"x", {}, encode_stats({{"a", {.in_flight = 5}}})}};
   pass(2 * StatsReconciler::kPeriod);
   EXPECT_TRUE(hurried_.is_ready());
   EXPECT_EQ(news().in_flight, 5u);
   pass(2 * StatsReconciler::kPeriod);
-  EXPECT_EQ(board_.written.back(), encode_shares({{"a", {.in_flight = 1}}}));
+  EXPECT_EQ(board_.written.back(), encode_stats({{"a", {.in_flight = 1}}}));
 }
 
 TEST_F(StatsReconcilerTest, d034_without_the_board_the_others_are_dropped_after_three_seconds) {
-  board_.others = {{"x", {}, encode_shares({{"a", {.in_flight = 5}}})}};
+  board_.others = {{"x", {}, encode_stats({{"a", {.in_flight = 5}}})}};
   pass(2 * StatsReconciler::kPeriod);
   ASSERT_EQ(news().in_flight, 5u);
   board_.is_lost = true;
