@@ -12,6 +12,7 @@
 #include <sluice/control/run_to_end.h>
 
 #include "redis_ledger.h"
+#include "redis_stats_board.h"
 
 namespace sluice::control {
 
@@ -66,15 +67,20 @@ std::expected<void, std::string> ControlThread::start_limits() {
     auto authorities = read_redis_authorities(*redis);
     if (!authorities) return std::unexpected(std::move(authorities.error()));
     crypto::RandomSource random;
-    const uint64_t gateway = random.next_u64();
+    const uint64_t seed = random.next_u64();
+    const std::string gateway = fmt::format("{:016x}", seed);
     redis_ = std::make_unique<store::RedisClient>(
         parts_.ring, parts_.resolver, parts_.log,
-        redis_options_of(*redis, std::move(*authorities), gateway));
+        redis_options_of(*redis, std::move(*authorities), seed));
     ledger_ = std::make_unique<RedisLedger>(
         RedisLedger::Parts{.client = *redis_,
                            .space = redis->space,
-                           .gateway = fmt::format("{:016x}", gateway),
+                           .gateway = gateway,
                            .is_cluster = redis->kind == config::RedisKind::kCluster});
+    board_ = std::make_unique<RedisStatsBoard>(
+        RedisStatsBoard::Parts{.client = *redis_, .space = redis->space, .gateway = gateway});
+    stats_ = std::make_unique<StatsReconciler>(
+        StatsReconciler::Parts{parts_.ring, *board_, deployments_, hurried_});
     redis_->start();
     parts.ledger = ledger_.get();
     parts.tick = redis->tick;
@@ -84,12 +90,14 @@ std::expected<void, std::string> ControlThread::start_limits() {
   limits_ = std::make_unique<LimitReconciler>(parts);
   limits_->follow(snapshot());
   limits_->start();
+  if (stats_ != nullptr) stats_->start();
   return {};
 }
 
 Task<void> ControlThread::end_limits() {
   if (limits_ == nullptr) co_return;
   co_await limits_->end();
+  if (stats_ != nullptr) co_await stats_->end();
   if (redis_ != nullptr) co_await redis_->end();
   limits_are_over_ = true;
 }

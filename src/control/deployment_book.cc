@@ -39,16 +39,18 @@ void take_later(upstream::DeploymentNews& known, const upstream::DeploymentNews&
 // The mean of what the shards know, those that know nothing left out.
 class Mean {
  public:
-  void add(Duration value) noexcept {
+  void add(Duration value, uint32_t shards = 1) noexcept {
     if (value <= Duration::zero()) return;
-    sum_ += value;
-    ++count_;
+    sum_ += value * shards;
+    count_ += shards;
   }
+  void add(const SharedMean& mean) noexcept { add(mean.value, mean.shards); }
   [[nodiscard]] Duration value() const noexcept { return count_ == 0 ? Duration{} : sum_ / count_; }
+  [[nodiscard]] SharedMean shared() const noexcept { return {value(), count_}; }
 
  private:
   Duration sum_{};
-  int count_ = 0;
+  uint32_t count_ = 0;
 };
 
 }  // namespace
@@ -136,6 +138,7 @@ void DeploymentBook::merge_row(Row& row, MonoTime now, size_t index,
                                  .ejected_until = row.orders->ejected_until,
                                  .is_down = row.orders->is_down,
                                  .is_drained = row.orders->is_drained};
+  take_later(known, {.cooldown_at = row.heard_rest.at, .cooldown_until = row.heard_rest.until});
   Mean first_token, whole;
   Mark sums{.at = now};
   for (size_t shard = 0; shard < readings.size(); ++shard) {
@@ -155,11 +158,15 @@ void DeploymentBook::merge_row(Row& row, MonoTime now, size_t index,
   view.whole = whole.value();
   view.breaker = breaker_of(known);
   view.cooldown = {known.cooldown_at, known.cooldown_until};
-  log_changes(row.cells->name, row.view, view, now);
+  log_changes(row, view, now);
   row.view = view;
   for (size_t shard = 0; shard < updates.size(); ++shard) {
     upstream::DeploymentNews news = known;
     Mean others_first_token, others_whole;
+    news.in_flight = static_cast<uint32_t>(row.others.in_flight);
+    news.minute_tokens = row.others.minute_tokens;
+    others_first_token.add(row.others.first_token);
+    others_whole.add(row.others.whole);
     for (size_t other = 0; other < readings.size(); ++other) {
       if (other == shard) continue;
       news.in_flight += static_cast<uint32_t>(readings[other].in_flight);
@@ -175,6 +182,42 @@ void DeploymentBook::merge_row(Row& row, MonoTime now, size_t index,
 
 DeploymentView DeploymentBook::view(UpstreamId upstream) const {
   return upstream.value < rows_.size() ? rows_[upstream.value].view : DeploymentView{};
+}
+
+OwnStatsByName DeploymentBook::own_stats(MonoTime now) const {
+  OwnStatsByName stats;
+  for (const Row& row : rows_) {
+    OwnStats& own = stats[row.cells->name];
+    Mean first_token, whole;
+    resilience::CooldownChange rest{row.orders->cooldown_at, row.orders->cooldown_until};
+    for (size_t shard = 0; shard < row.tokens_before.size(); ++shard) {
+      const Reading reading = read(*row.cells->by_shard[shard]);
+      own.in_flight += static_cast<uint64_t>(reading.in_flight);
+      own.minute_tokens += reading.tokens - row.tokens_before[shard];
+      first_token.add(reading.first_token);
+      whole.add(reading.whole);
+      rest = later_of(rest, {reading.changes.cooldown_at, reading.changes.cooldown_until});
+    }
+    own.first_token = first_token.shared();
+    own.whole = whole.shared();
+    // Shards repeat what they heard, with the time that it was given.
+    const bool is_own = rest.at > std::max(row.heard_rest.at, MonoTime{});
+    const bool is_cleared = rest.until == MonoTime::min();
+    if (!is_own || (!is_cleared && rest.until <= now)) continue;
+    own.cooldown = {.number = static_cast<uint64_t>(rest.at.time_since_epoch().count()),
+                    .age = std::max(Duration::zero(), now - rest.at),
+                    .left = is_cleared ? Duration::zero() : rest.until - now};
+  }
+  return stats;
+}
+
+void DeploymentBook::hear(const OthersStatsByName& others) {
+  for (Row& row : rows_) {
+    const auto found = others.find(row.cells->name);
+    row.others = found == others.end() ? OthersStats{} : found->second;
+    row.heard_rest = later_of(row.heard_rest, row.others.cooldown);
+  }
+  hurry();
 }
 
 DeploymentBook::Row* DeploymentBook::find(std::string_view name) {
@@ -210,9 +253,10 @@ bool DeploymentBook::clear(std::string_view name, MonoTime now) {
   return true;
 }
 
-void DeploymentBook::log_changes(const std::string& name, const DeploymentView& before,
-                                 const DeploymentView& after, MonoTime now) {
+void DeploymentBook::log_changes(const Row& row, const DeploymentView& after, MonoTime now) {
   using resilience::BreakerState;
+  const std::string& name = row.cells->name;
+  const DeploymentView& before = row.view;
   const auto length_until = [now](MonoTime until) {
     // Whole tenths of a second, as people read them.
     const Duration length = std::max(Duration::zero(), until - now + milliseconds(50));
@@ -235,10 +279,11 @@ void DeploymentBook::log_changes(const std::string& name, const DeploymentView& 
                            is_ordered ? "as an operator asked" : "after probes that succeeded"));
   }
   if (before.cooldown == after.cooldown || after.cooldown.until <= now) return;
-  const bool is_ordered = after.cooldown.at == after.orders.cooldown_at;
+  std::string_view why = "as an answer of it asked";
+  if (after.cooldown.at == row.heard_rest.at) why = "as another gateway says";
+  if (after.cooldown.at == after.orders.cooldown_at) why = "as an operator asked";
   log_.write(LogLevel::kWarn, "upstream",
-             fmt::format("{}: cooldown for {}, {}", name, length_until(after.cooldown.until),
-                         is_ordered ? "as an operator asked" : "as an answer of it asked"));
+             fmt::format("{}: cooldown for {}, {}", name, length_until(after.cooldown.until), why));
 }
 
 }  // namespace sluice::control

@@ -25,6 +25,7 @@
 #include <sluice/control/publisher.h>
 #include <sluice/control/shard_port.h>
 #include <sluice/control/spend_journal.h>
+#include <sluice/control/stats_reconciler.h>
 #include <sluice/control/tls_files.h>
 #include <sluice/control/tls_profiles.h>
 #include <sluice/io/offload.h>
@@ -119,7 +120,8 @@ class ControlThread final : public Operations, public io::TurnHook {
                     std::vector<upstream::AdoptSnapshot>* adoptions,
                     const std::vector<AddressBook::Addresses>& addresses);
 
-  // Of Redis, if it is configured, and of the banks. The error is a sentence.
+  // Of Redis, if it is configured, and of the banks; with Redis also what gateways tell each other
+  // of deployments. The error is a sentence.
   [[nodiscard]] std::expected<void, std::string> start_limits();
   Task<void> end_limits();
   void pass_on_grants();
@@ -158,6 +160,8 @@ class ControlThread final : public Operations, public io::TurnHook {
   std::unique_ptr<store::RedisClient> redis_;
   std::unique_ptr<Ledger> ledger_;
   std::unique_ptr<LimitReconciler> limits_;
+  std::unique_ptr<StatsBoard> board_;
+  std::unique_ptr<StatsReconciler> stats_;  // Null without Redis.
   Drain drain_;
   shard::Gate gate_;
   io::Timer tick_timer_;

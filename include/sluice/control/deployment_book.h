@@ -11,6 +11,7 @@
 #include <sluice/base/clock.h>
 #include <sluice/base/log.h>
 #include <sluice/config/snapshot.h>
+#include <sluice/control/gateway_stats.h>
 #include <sluice/metrics/registry.h>
 #include <sluice/resilience/deployment_health.h>
 #include <sluice/upstream/shard_messages.h>
@@ -28,7 +29,7 @@ struct DeploymentOrders {
   bool operator==(const DeploymentOrders&) const = default;
 };
 
-// One deployment as people want to see it.
+// One deployment as people want to see it. Amounts are this gateway's own.
 struct DeploymentView {
   int64_t in_flight = 0;
   Duration first_token{};  // Means; zero while nothing is known.
@@ -46,6 +47,8 @@ struct DeploymentView {
 // Reads the shards' cells, which may be one tick old, and never waits for a shard. Each shard
 // counts for itself what it knows and is told the sum of the others, so nothing is counted twice.
 // Of breakers and cooldowns the last change anywhere holds everywhere, and is logged once.
+// Other gateways count as one more shard, but for breakers: a path that is broken here need not be
+// broken there.
 //
 // Control thread only.
 class DeploymentBook {
@@ -74,6 +77,12 @@ class DeploymentBook {
   [[nodiscard]] DeploymentView view(UpstreamId upstream) const;
   // To be changed by whoever decides; told with the next merge. Null for a name not configured.
   [[nodiscard]] DeploymentOrders* orders(std::string_view name);
+
+  // What this gateway knows by itself, read at once; never what it heard, lest it comes back.
+  [[nodiscard]] OwnStatsByName own_stats(MonoTime now) const;
+  // What other gateways know, in place of what was heard before; hurries the next merge. A cooldown
+  // that was heard stays when they fall silent. Names that are not configured are ignored.
+  void hear(const OthersStatsByName& others);
 
   // An operator's rest for a deployment, in place of any that it has. False for a name not
   // configured, also below.
@@ -104,6 +113,8 @@ class DeploymentBook {
     std::vector<uint64_t> tokens_before;  // By shard: at the beginning of this minute.
     std::deque<Mark> marks;               // A tenth of kRecent apart; the first is the base.
     DeploymentView view;
+    OthersStats others;                     // Other gateways.
+    resilience::CooldownChange heard_rest;  // The last cooldown that they told of.
   };
 
   void merge_row(Row& row, MonoTime now, size_t index,
@@ -111,8 +122,7 @@ class DeploymentBook {
   [[nodiscard]] static Reading read(const metrics::UpstreamCells& cells);
   // Keeps the marks, and returns the one that recent counts begin at.
   [[nodiscard]] static Mark base_of(std::deque<Mark>& marks, const Mark& sums);
-  void log_changes(const std::string& name, const DeploymentView& before,
-                   const DeploymentView& after, MonoTime now);
+  void log_changes(const Row& row, const DeploymentView& after, MonoTime now);
   [[nodiscard]] Row* find(std::string_view name);
   void turn_minute(MonoTime now);
 

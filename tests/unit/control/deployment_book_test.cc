@@ -150,5 +150,54 @@ TEST_F(DeploymentBookTest, d113_recent_failures_leave_out_what_clients_did) {
   EXPECT_EQ(book_.view(UpstreamId{0}).recent_failures, 2u);
 }
 
+TEST_F(DeploymentBookTest, d034_other_gateways_count_as_one_more_shard) {
+  cells(0).in_flight.add();
+  cells(0).whole_ns.set(1'000'000);
+  (void)merge();
+  book_.hear({{"a",
+               {.in_flight = 5,
+                .minute_tokens = 40,
+                .first_token = {microseconds(7), 2},
+                .whole = {microseconds(4000), 2}}},
+              {"unknown", {.in_flight = 9}}});
+  EXPECT_TRUE(book_.is_hurried());
+  const auto news = merge();
+  ASSERT_EQ(news.size(), 3u);
+  EXPECT_EQ(news[0].in_flight, 5u);
+  EXPECT_EQ(news[1].in_flight, 6u);
+  EXPECT_EQ(news[1].minute_tokens, 40u);
+  EXPECT_EQ(news[1].first_token, microseconds(7));
+  EXPECT_EQ(news[0].whole, microseconds(4000));
+  EXPECT_EQ(news[1].whole, microseconds(3000)) << "by the number of shards";
+  EXPECT_EQ(book_.view(UpstreamId{0}).in_flight, 1);
+  book_.hear({});
+  EXPECT_EQ(merge().at(0).in_flight, 0u);
+}
+
+TEST_F(DeploymentBookTest, d034_what_was_heard_is_not_told_on) {
+  const auto rest_at = [this](size_t shard, MonoTime at, MonoTime until) {
+    cells(shard).cooldown_until_ns.set(until.time_since_epoch().count());
+    cells(shard).cooldown_changed_ns.publish(at.time_since_epoch().count());
+  };
+  cells(1).in_flight.add();
+  book_.hear({{"a", {.in_flight = 5, .cooldown = {kStart + seconds(1), kStart + seconds(60)}}}});
+  ASSERT_EQ(merge().at(2).cooldown_until, kStart + seconds(60));
+  rest_at(2, kStart + seconds(1), kStart + seconds(60));  // As the shard takes it in.
+  EXPECT_EQ(book_.own_stats(now_).at("a"), (OwnStats{.in_flight = 1}));
+  book_.hear({});
+  EXPECT_EQ(book_.own_stats(now_).at("a").cooldown, SharedCooldown{});
+  EXPECT_EQ(merge().at(2).cooldown_until, kStart + seconds(60)) << "a rest that was heard of stays";
+
+  rest_at(0, kStart + seconds(2), kStart + seconds(30));
+  const SharedCooldown own = book_.own_stats(kStart + seconds(3)).at("a").cooldown;
+  EXPECT_EQ(own.age, seconds(1));
+  EXPECT_EQ(own.left, seconds(27));
+  EXPECT_EQ(book_.own_stats(kStart + seconds(31)).at("a").cooldown, SharedCooldown{});
+  ASSERT_TRUE(book_.clear("a", kStart + seconds(4)));
+  const SharedCooldown cleared = book_.own_stats(kStart + seconds(31)).at("a").cooldown;
+  EXPECT_GT(cleared.number, own.number);
+  EXPECT_EQ(cleared.left, Duration::zero());
+}
+
 }  // namespace
 }  // namespace sluice::control
