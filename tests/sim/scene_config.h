@@ -84,6 +84,14 @@ inline std::string scene_config(support::Prng& prng, uint32_t upstreams, bool is
       text += "      - {upstream: u" + std::to_string(i) + ", priority: " + pick(0, 1) + "}\n";
     }
   }
+  // Limits that are never reached: whatever becomes of a request, all that it holds comes back.
+  if (prng.chance(400)) {
+    text += "rate_limits:\n";
+    for (const std::string_view per : {"gateway", "ip", "model", "upstream"}) {
+      text += "  - {name: of-" + std::string(per) + ", per: " + std::string(per) +
+              ", requests_per_minute: 1000M, tokens_per_minute: 1000M, concurrency: 100000}\n";
+    }
+  }
   return text;
 }
 

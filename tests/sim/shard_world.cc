@@ -332,6 +332,11 @@ void ShardWorld::expect_idle() {
     EXPECT_EQ(named->by_shard[0]->queue_length.value(), 0) << named->name;
   }
   for (const PlaceBank* bank : banks_) EXPECT_EQ(bank->in_use(), 0u) << "a place was lost";
+  const limit::LimitTime now = limit_banks_->clock().at(world_.clock().now());
+  limit_banks_->visit_all([now](limit::Bank& bank) {
+    if (bank.terms().kind != limit::BankTerms::Kind::kConcurrent) return;
+    EXPECT_EQ(bank.used(now), 0) << "a limit still counts a request in flight";
+  });
   EXPECT_EQ(ring_->buffers().in_use(), 0u);
   EXPECT_EQ(snapshots_.size(), 1u) << "a snapshot that nothing uses was not given back";
   worker_->blocks().drop_cache();
