@@ -264,8 +264,8 @@ class Faults(unittest.TestCase):
                 threading.Event().wait(0.3)
                 for gateway in gateways:
                     admitted += len(hammer([gateway], 20).admitted)
-                # Neither has heard of what the other was granted since its own last answer, which is
-                # one at a time of so small a limit.
+                # Neither has heard of what the other was granted since its own last answer: one at
+                # a time of so small a limit.
                 self.assertLessEqual(admitted, 100 + len(gateways), lose.__name__)
                 self.assertGreaterEqual(admitted, 97)
 

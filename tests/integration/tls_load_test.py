@@ -121,8 +121,8 @@ class Leaks(unittest.TestCase):
 
     @staticmethod
     def fill_access_log(gateway):
-        """Its rings, of 4,096 records for each shard, take memory as they are first filled, which is
-        no leak. Connections are spread by chance: there are enough for either shard."""
+        """Its rings, of 4,096 records for each shard, take memory as they are first filled, which
+        is no leak. Connections are spread by chance: there are enough for either shard."""
         request = "GET /healthz HTTP/1.1\r\nhost: t\r\n\r\n"
         for _ in range(24):
             with gateway.connect(gateway.authority.trusting()) as client:
