@@ -33,6 +33,15 @@ int64_t dearest(const config::Model& model, int64_t input, int64_t output) noexc
       std::ceil(std::min(micro_dollars, static_cast<double>(config::LimitRule::kMostMax))));
 }
 
+// What the client allows each choice, of all that it asks for.
+std::optional<uint64_t> most_of_all_choices(const json::Envelope& envelope) noexcept {
+  const std::optional<uint64_t> most = envelope.output_tokens_max();
+  if (!most) return std::nullopt;
+  constexpr uint64_t kMost = config::LimitRule::kMostMax;
+  const uint64_t choices = std::clamp(envelope.n.value_or(1), uint64_t{1}, uint64_t{1} << 20);
+  return std::min(std::min(*most, kMost) * choices, kMost);
+}
+
 Refusal to_refusal(const limit::Decision& decision) noexcept {
   if (decision.verdict == Verdict::kNoRoom) {
     return {{ErrorCode::kOverloaded, Side::kSelf, Retry::kNever, "limits.subjects_max"}, {}};
@@ -115,11 +124,12 @@ limit::Demand demand_of(const Generation& generation, const Admission& admission
   using config::Reserve;
   const config::Model& model = generation.config.model(admission.model);
   limit::Demand demand{.input_tokens = to_amount(admission.prompt_tokens)};
+  const std::optional<uint64_t> client_max = most_of_all_choices(admission.envelope);
   for (const Reserve reserve : {Reserve::kMax, Reserve::kP95, Reserve::kNone}) {
     const auto i = static_cast<size_t>(reserve);
-    demand.output_tokens[i] = to_amount(usage::reserve_output(
-        reserve, admission.envelope.output_tokens_max(), model.max_output_tokens,
-        generation.flows[admission.model.value]->outputs));
+    demand.output_tokens[i] =
+        to_amount(usage::reserve_output(reserve, client_max, model.max_output_tokens,
+                                        generation.flows[admission.model.value]->outputs));
     demand.micro_dollars[i] = dearest(model, demand.input_tokens, demand.output_tokens[i]);
   }
   return demand;

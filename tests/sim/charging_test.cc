@@ -81,6 +81,19 @@ TEST_F(Charging, d100_d102_tokens_are_set_aside_and_corrected_by_what_was_used) 
   shard.expect_clean_end();
 }
 
+TEST_F(Charging, each_choice_may_take_what_the_client_allows) {
+  start("", keys("limits: {output_tokens_per_minute: 1000}"));
+  StageClient& asked = client();
+  asked.ask(post(R"({"model":"m","max_tokens":300,"n":4})", key("app")));
+  EXPECT_EQ(finish(asked).status, 429);
+  StageClient& fewer = client();
+  fewer.ask(post(R"({"model":"m","max_tokens":300,"n":3})", key("app")));
+  ASSERT_TRUE(run_for(milliseconds(2)));
+  servers[0].finish_one(answer(usage(5, 15)));
+  EXPECT_EQ(finish(fewer).status, 200);
+  shard.expect_clean_end();
+}
+
 TEST_F(Charging, d102_what_reached_nobody_is_not_charged) {
   start("concurrency_max: 1",
         "models:\n  - {name: m, routes: [{upstream: a}], queue: off}\n"
