@@ -7,6 +7,9 @@
 namespace sluice::control {
 namespace {
 
+// The ledger grants one gateway at most this part of a limit at a time, shared by all of them.
+constexpr int64_t kLeasedPart = 100;
+
 using limit::LimitTime;
 using Kind = limit::BankTerms::Kind;
 
@@ -493,8 +496,11 @@ void LedgerBook::begin_careful(Hot& hot, LimitTime now) {
                          hot.terms.on_loss == config::OnLoss::kShare;
   if (!is_shared) return;
   const int64_t gateways = std::max(1u, parts_.gateways);
-  hot.bank->set_share(
-      std::min(hot.terms.most / gateways, hot.bank->used(now) + hot.remaining / gateways));
+  // Each of the others may have been granted one more part since the last answer here.
+  const int64_t unheard =
+      (gateways - 1) * std::max(int64_t{1}, hot.terms.most / (kLeasedPart * gateways));
+  const int64_t left = std::max(int64_t{0}, hot.remaining - unheard);
+  hot.bank->set_share(std::min(hot.terms.most / gateways, hot.bank->used(now) + left / gateways));
   hot.careful_until = now + hold_of(hot.terms);
 }
 
