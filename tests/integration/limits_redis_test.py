@@ -47,6 +47,11 @@ def all_keys(server):
         return {key: wire.call("PTTL", key) for key in wire.call("KEYS", "*")}
 
 
+def are_up(gateways, wanted):
+    """Whether all of them count with Redis (1), or none does (0)."""
+    return all(gateway.metrics()["sluice_redis_up"] == wanted for gateway in gateways)
+
+
 class OneRedis(unittest.TestCase):
     def test_d035_four_gateways_keep_one_limit(self):
         for most, least in ((10, 10), (100, 98), (2000, 1900)):
@@ -147,7 +152,10 @@ class OneRedis(unittest.TestCase):
                 upstream, one(redis), limited) as gateways:
             held = self.hold(gateways, 4)
             self.assertEqual(len(held), 4)
-            threading.Event().wait(1.0)  # However long they take, nobody gets their places.
+            # However long they take, nobody gets their places.
+            told = gateways[0].metrics()["sluice_redis_commands_total"]
+            wait_until(lambda: gateways[0].metrics()["sluice_redis_commands_total"] >= told + 5,
+                       "the places are renewed")
             for gateway in gateways:
                 self.assertEqual(statuses(gateway, 2), [429, 429])
             gateways[0].signal(signal.SIGKILL)
@@ -261,7 +269,7 @@ class Faults(unittest.TestCase):
                 admitted = len(Hammer(gateways[:1]).until(lambda h: len(h.admitted) >= 80).admitted)
                 admitted += len(hammer(gateways, 50).admitted)
                 lose(redis)
-                threading.Event().wait(0.3)
+                wait_until(lambda: are_up(gateways, 0), "the loss is noticed")
                 for gateway in gateways:
                     admitted += len(hammer([gateway], 20).admitted)
                 self.assertLessEqual(admitted, 100, lose.__name__)
@@ -290,7 +298,7 @@ class Faults(unittest.TestCase):
             admitted += len(found.admitted)
             self.assertEqual(set(found.others), {429})
             redis.resume()
-            threading.Event().wait(0.5)
+            wait_until(lambda: are_up(gateways, 1), "Redis is back")
             admitted += len(hammer(gateways, 50).admitted)
             self.assertLessEqual(admitted, 300)
 
@@ -300,7 +308,7 @@ class Faults(unittest.TestCase):
                 upstream, one(redis), limited) as gateways:
             admitted = len(Hammer(gateways).until(lambda h: len(h.admitted) >= 150).admitted)
             redis.restart()
-            threading.Event().wait(0.5)
+            wait_until(lambda: are_up(gateways, 0), "what is forgotten is noticed")
             found = hammer(gateways, 50)
             self.assertLessEqual(admitted + len(found.admitted), 300)
             self.assertEqual(set(found.others), {429})
