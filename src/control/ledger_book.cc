@@ -496,9 +496,10 @@ void LedgerBook::begin_careful(Hot& hot, LimitTime now) {
                          hot.terms.on_loss == config::OnLoss::kShare;
   if (!is_shared) return;
   const int64_t gateways = std::max(1u, parts_.gateways);
-  // Each of the others may have been granted one more part since the last answer here.
+  // Each of the others may have been granted more since the last answer here: a part with a tick,
+  // and one that a shard asked for at once.
   const int64_t unheard =
-      (gateways - 1) * std::max(int64_t{1}, hot.terms.most / (kLeasedPart * gateways));
+      2 * (gateways - 1) * std::max(int64_t{1}, hot.terms.most / (kLeasedPart * gateways));
   const int64_t left = std::max(int64_t{0}, hot.remaining - unheard);
   hot.bank->set_share(std::min(hot.terms.most / gateways, hot.bank->used(now) + left / gateways));
   hot.careful_until = now + hold_of(hot.terms);
