@@ -230,35 +230,43 @@ void print_control(const Registry& registry, const ScrapeSample&, Samples& sampl
   samples.add({}, (registry.control().*Member).value());
 }
 
-void print_journal_records(const Registry& registry, const ScrapeSample&, Samples& samples) {
-  for (size_t i = 0; i < kJournalRecordNames.size(); ++i) {
-    samples.add({kJournalRecordNames[i]}, registry.control().journal_records.at(i).value());
-  }
-}
-
 void print_journal_lag(const Registry& registry, const ScrapeSample&, Samples& samples) {
   samples.add({}, static_cast<double>(registry.control().journal_lag_us.value()) / 1e6);
 }
 
-void print_reloads(const Registry& registry, const ScrapeSample&, Samples& samples) {
-  for (size_t i = 0; i < kReloadResultNames.size(); ++i) {
-    samples.add({kReloadResultNames[i]}, registry.control().config_reloads.at(i).value());
+void print_undershoot(const Registry& registry, const ScrapeSample&, Samples& samples) {
+  samples.add({}, static_cast<double>(registry.control().limit_undershoot_ppm.value()) / 1e6);
+}
+
+template <auto Member, const auto& kNames>
+void print_control_set(const Registry& registry, const ScrapeSample&, Samples& samples) {
+  for (size_t i = 0; i < kNames.size(); ++i) {
+    samples.add({kNames[i]}, (registry.control().*Member).at(i).value());
   }
 }
 
-void print_tick_late(const Registry& registry, const ScrapeSample&, Samples& samples) {
+template <auto Member>
+void print_control_histogram(const Registry& registry, const ScrapeSample&, Samples& samples) {
   const std::array<const ControlCells*, 1> blocks = {&registry.control()};
-  print_histogram(blocks, [](const ControlCells& c) -> auto& { return c.tick_late; }, {}, samples);
+  print_histogram(blocks, [](const ControlCells& c) -> auto& { return c.*Member; }, {}, samples);
 }
 
-void print_ledger_wait(const Registry& registry, const ScrapeSample&, Samples& samples) {
-  const std::array<const ControlCells*, 1> blocks = {&registry.control()};
-  print_histogram(
-      blocks, [](const ControlCells& c) -> auto& { return c.ledger_wait; }, {}, samples);
+void print_key_lookups(const Registry& registry, const ScrapeSample&, Samples& samples) {
+  for (size_t source = 0; source < kKeySourceKindNames.size(); ++source) {
+    for (size_t i = 0; i < kKeyLookupOutcomeNames.size(); ++i) {
+      samples.add({kKeySourceKindNames[source], kKeyLookupOutcomeNames[i]},
+                  registry.control().key_lookups[source].at(i).value());
+    }
+  }
 }
 
-void print_undershoot(const Registry& registry, const ScrapeSample&, Samples& samples) {
-  samples.add({}, static_cast<double>(registry.control().limit_undershoot_ppm.value()) / 1e6);
+void print_hook_runs(const Registry& registry, const ScrapeSample&, Samples& samples) {
+  for (size_t hook = 0; hook < kHookNames.size(); ++hook) {
+    for (size_t i = 0; i < kHookOutcomeNames.size(); ++i) {
+      const auto part = [hook, i](const ShardCells& c) -> auto& { return c.hook_runs[hook].at(i); };
+      samples.add({kHookNames[hook], kHookOutcomeNames[i]}, sum_counters(registry.shards(), part));
+    }
+  }
 }
 
 template <auto Member>
@@ -386,6 +394,45 @@ constexpr Family kResilienceFamilies[] = {
      print_groups<&GroupCells::failures>},
 };
 
+constexpr Family kKeyFamilies[] = {
+    {"sluice_key_answers_total", "counter", "from", "Where requests' keys were decided.",
+     print_shard_set<&ShardCells::key_answers, kKeyAnswerNames>},
+    {"sluice_key_wait_seconds", "histogram", "", "Time that requests waited for a key source.",
+     print_shard_histogram<&ShardCells::key_wait>},
+    {"sluice_key_lookups_total", "counter", "source,outcome", "Questions to key sources.",
+     print_key_lookups},
+    {"sluice_key_lookup_seconds", "histogram", "", "Time that key sources took to answer.",
+     print_control_histogram<&ControlCells::key_lookup_time>},
+    {"sluice_key_lookups_refused_total", "counter", "",
+     "Requests refused because too many unknown keys came from their address, or in all.",
+     print_shard_counter<&ShardCells::key_lookups_refused>},
+    {"sluice_key_limit_refused_total", "counter", "mode",
+     "Requests that a limit of the key store or of a key source refused, or would have refused.",
+     print_shard_set<&ShardCells::key_limit_refused, kLimitModeNames>},
+    {"sluice_directory_keys", "gauge", "", "Keys of the key store in memory.",
+     print_control<&ControlCells::directory_keys>},
+    {"sluice_directory_bytes", "gauge", "", "Memory that they take.",
+     print_control<&ControlCells::directory_bytes>},
+    {"sluice_directory_changes_total", "counter", "", "Changes of the key store put into force.",
+     print_control<&ControlCells::directory_changes>},
+    {"sluice_directory_change_seconds", "histogram", "",
+     "A change in the file to its acknowledgement by the last shard.",
+     print_control_histogram<&ControlCells::directory_change_time>},
+    {"sluice_hook_runs_total", "counter", "hook,outcome", "Runs of scripts by their end.",
+     print_hook_runs},
+    {"sluice_hook_seconds", "histogram", "", "Time that runs of scripts took.",
+     print_shard_histogram<&ShardCells::hook_time>},
+    {"sluice_usage_records_total", "counter", "fate", "What became of records of use.",
+     print_control_set<&ControlCells::usage_records, kUsageFateNames>},
+    {"sluice_usage_log_bytes", "gauge", "", "Size of the usage log's file.",
+     print_control<&ControlCells::usage_log_bytes>},
+    {"sluice_usage_backlog_records", "gauge", "",
+     "Records that the reporter furthest behind has not had yet.",
+     print_control<&ControlCells::usage_backlog>},
+    {"sluice_admin_requests_total", "counter", "result", "Admin requests by their end.",
+     print_control_set<&ControlCells::admin_requests, kAdminResultNames>},
+};
+
 constexpr Family kProcessFamilies[] = {
     {"sluice_bytes_received_total", "counter", "side", "Bytes read from sockets.",
      print_shard_set<&ShardCells::bytes_received, kPeerSideNames>},
@@ -408,7 +455,7 @@ constexpr Family kProcessFamilies[] = {
     {"sluice_log_dropped_total", "counter", "", "Log lines lost.",
      print_dropped<&ShardCells::log_dropped, &ControlCells::log_dropped>},
     {"sluice_journal_records_total", "counter", "kind", "Spend records given to the journal.",
-     print_journal_records},
+     print_control_set<&ControlCells::journal_records, kJournalRecordNames>},
     {"sluice_journal_records_lost_total", "counter", "",
      "Spend records that never reached the journal.",
      print_dropped<&ShardCells::journal_lost, &ControlCells::journal_lost>},
@@ -422,7 +469,8 @@ constexpr Family kProcessFamilies[] = {
      print_control<&ControlCells::series_dropped>},
     {"sluice_config_generation", "gauge", "", "Generation of the running configuration.",
      print_control<&ControlCells::config_generation>},
-    {"sluice_config_reloads_total", "counter", "result", "Reloads by their result.", print_reloads},
+    {"sluice_config_reloads_total", "counter", "result", "Reloads by their result.",
+     print_control_set<&ControlCells::config_reloads, kReloadResultNames>},
     {"sluice_config_last_reload_success_timestamp_seconds", "gauge", "",
      "Unix time at which the running configuration was loaded.",
      print_control<&ControlCells::config_last_reload_success_s>},
@@ -438,7 +486,7 @@ constexpr Family kProcessFamilies[] = {
      "Subjects that Redis was asked about, many in one command.",
      print_control<&ControlCells::ledger_asks>},
     {"sluice_limit_ledger_wait_seconds", "histogram", "", "From a question to Redis' answer.",
-     print_ledger_wait},
+     print_control_histogram<&ControlCells::ledger_wait>},
     {"sluice_limit_subjects", "gauge", "",
      "Keys, tenants, addresses ... that limits count for at present.",
      print_control<&ControlCells::limit_subjects>},
@@ -448,7 +496,8 @@ constexpr Family kProcessFamilies[] = {
      "Answers by which another gateway has a lower limit.",
      print_control<&ControlCells::limit_terms_differ>},
     {"sluice_control_tick_late_seconds", "histogram", "",
-     "How much later than planned a tick of the control thread ran.", print_tick_late},
+     "How much later than planned a tick of the control thread ran.",
+     print_control_histogram<&ControlCells::tick_late>},
     {"sluice_build_info", "gauge", "version", "Always 1; the version is the label.", print_build},
     {"process_resident_memory_bytes", "gauge", "", "Resident memory.",
      print_process<&ProcessSample::resident_bytes>},
@@ -461,7 +510,8 @@ constexpr Family kProcessFamilies[] = {
 };
 
 constexpr size_t kFamilyCount = std::size(kRequestFamilies) + std::size(kUpstreamFamilies) +
-                                std::size(kResilienceFamilies) + std::size(kProcessFamilies);
+                                std::size(kResilienceFamilies) + std::size(kKeyFamilies) +
+                                std::size(kProcessFamilies);
 
 constexpr std::array<Family, kFamilyCount> join_families() noexcept {
   std::array<Family, kFamilyCount> all{};
@@ -469,6 +519,7 @@ constexpr std::array<Family, kFamilyCount> join_families() noexcept {
   for (const Family& family : kRequestFamilies) all[next++] = family;
   for (const Family& family : kUpstreamFamilies) all[next++] = family;
   for (const Family& family : kResilienceFamilies) all[next++] = family;
+  for (const Family& family : kKeyFamilies) all[next++] = family;
   for (const Family& family : kProcessFamilies) all[next++] = family;
   return all;
 }

@@ -34,6 +34,13 @@ UNMOVED = {
     "sluice_limit_ledger_wait_seconds", "sluice_limit_undershoot_ratio",
     "sluice_limit_subjects",
     "sluice_limit_terms_differ_total",
+    # These by keys_test.py, sources_test.py, scripts_test.py and usage_log_test.py.
+    "sluice_key_wait_seconds", "sluice_key_lookups_total", "sluice_key_lookup_seconds",
+    "sluice_key_lookups_refused_total", "sluice_key_limit_refused_total",
+    "sluice_directory_keys", "sluice_directory_bytes", "sluice_directory_changes_total",
+    "sluice_directory_change_seconds", "sluice_hook_runs_total", "sluice_hook_seconds",
+    "sluice_usage_records_total", "sluice_usage_log_bytes", "sluice_usage_backlog_records",
+    "sluice_key_answers_total", "sluice_admin_requests_total",
     # These by tls_test.py and tls_upstream_test.py.
     "sluice_tls_handshakes_total", "sluice_upstream_tls_handshakes_total",
 }

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <chrono>
+#include <compare>
 #include <cstdint>
 
 namespace sluice {
@@ -25,6 +26,7 @@ using MonoTime = MonotonicLine::time_point;
 // Microseconds since the Unix epoch; for log lines and expiry dates only, never for intervals.
 struct WallTime {
   int64_t unix_us = 0;
+  constexpr auto operator<=>(const WallTime&) const noexcept = default;
 };
 
 // Source of both time lines. The real one asks the kernel; tests move theirs by hand.

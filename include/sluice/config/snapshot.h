@@ -12,8 +12,9 @@
 
 #include <sluice/base/clock.h>
 #include <sluice/base/ids.h>
-#include <sluice/base/log.h>
+#include <sluice/config/auth.h>
 #include <sluice/config/limiting.h>
+#include <sluice/config/process.h>
 #include <sluice/config/routing.h>
 #include <sluice/config/tls.h>
 
@@ -152,44 +153,6 @@ struct Key {
   [[nodiscard]] bool allows(ModelId model) const noexcept;
 };
 
-// Sizes and counts; every one bounds something that a peer could make grow.
-struct Limits {
-  uint32_t head_bytes_max = 16 * 1024 - 64;  // One receive buffer.
-  uint32_t header_count_max = 100;
-  uint64_t body_bytes_max = 32u << 20;
-  uint64_t byte_budget = 1u << 30;      // Bodies and backlogs of the whole process.
-  uint32_t held_bytes_max = 64 * 1024;  // Per stream, between upstream and a slow client.
-  uint32_t json_depth_max = 128;
-  uint32_t connections_max = 16'384;  // Client connections, whole process.
-  uint32_t attempts = 3;              // Upstream attempts per request, of all kinds.
-  uint32_t concurrency_max = 0;       // Requests in flight upstream, whole process; 0 is no limit.
-  // Subjects that limits count for at one time; beyond it new ones are refused.
-  uint32_t subjects_max = 65'536;
-  std::string bank_file;  // Keeps the counts over a restart; "" keeps them in memory.
-  bool operator==(const Limits&) const = default;
-};
-
-struct ClientTimeouts {
-  Duration head = seconds(10);        // First byte of a request to its full head.
-  Duration body = seconds(60);        // Head to full body.
-  Duration keep_alive = seconds(75);  // Idle between requests.
-  Duration stall = seconds(30);       // A client that takes no byte.
-  bool operator==(const ClientTimeouts&) const = default;
-};
-
-enum class LogFormat : uint8_t { kJson, kText };
-
-struct LogSettings {
-  LogLevel level = LogLevel::kInfo;
-  LogFormat format = LogFormat::kJson;
-  std::string file;  // "" is stderr.
-};
-
-struct AccessLogSettings {
-  bool enabled = true;
-  std::string file;  // "" is stdout.
-};
-
 struct Snapshot {
   uint64_t generation = 0;  // Set by the publisher; 1 for the first.
   std::string source_path;  // The file it came from.
@@ -200,6 +163,7 @@ struct Snapshot {
   uint32_t listen_backlog = 4096;
   std::optional<ListenerTls> tls;  // Of `listen`.
   std::string admin_socket;        // "" switches the admin socket off.
+  AdminSettings admin;             // More of it.
   std::optional<ListenAddress> metrics;
   LogSettings log;
   AccessLogSettings access_log;
@@ -218,8 +182,16 @@ struct Snapshot {
   std::vector<LimitRule> limit_rules;        // Indexed by LimitId.
   std::vector<LimitId> gateway_limits;
   std::vector<LimitId> ip_limits;
+  // Rules without `only`: those that the file does not name have them, too.
+  std::vector<LimitId> every_key_limits;
+  std::vector<LimitId> every_tenant_limits;
+  std::vector<ModelLimit> every_key_model_limits;
   std::optional<RedisSettings> redis;
   std::optional<JournalSettings> journal;
+  AuthSettings auth;
+  std::optional<StoreSettings> store;
+  std::optional<UsageLogSettings> usage_log;
+  ScriptSettings scripts;
   // Whose word on where a request came from is believed (Forwarded, X-Forwarded-For).
   std::vector<AddressRange> trusted_proxies;
   bool proxy_protocol = false;  // The listener expects the PROXY protocol, version 2.

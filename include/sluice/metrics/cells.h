@@ -55,6 +55,13 @@ struct alignas(128) ShardCells {
   Counter access_log_dropped;
   Counter log_dropped;
   Counter journal_lost;  // Spend records that found their ring full.
+  CounterSet<KeyAnswer, kKeyAnswerNames.size()> key_answers;
+  Counter key_lookups_refused;  // Too many for one client address, or in all.
+  ShortHistogram key_wait;      // Of requests whose key a source was asked about.
+  CounterSet<LimitMode, kLimitModeNames.size()> key_limit_refused;  // Of keys that are not the
+                                                                    // configuration's.
+  std::array<CounterSet<HookOutcome, kHookOutcomeNames.size()>, kHookNames.size()> hook_runs;
+  ShortHistogram hook_time;
 };
 
 // What one shard counts for one model.
@@ -149,6 +156,18 @@ struct alignas(128) ControlCells {
   Counter journal_lost;  // That the disk had no room for in time.
   Counter journal_errors;
   Gauge journal_lag_us;
+  std::array<CounterSet<KeyLookupOutcome, kKeyLookupOutcomeNames.size()>,
+             kKeySourceKindNames.size()>
+      key_lookups;
+  ShortHistogram key_lookup_time;
+  Gauge directory_keys;
+  Gauge directory_bytes;
+  Counter directory_changes;
+  ShortHistogram directory_change_time;  // From the change to the last shard's acknowledgement.
+  CounterSet<UsageFate, kUsageFateNames.size()> usage_records;
+  Gauge usage_log_bytes;
+  Gauge usage_backlog;  // Records that a reporter has not had yet; of the one furthest behind.
+  CounterSet<AdminResult, kAdminResultNames.size()> admin_requests;
 };
 
 // The cells of one snapshot on one shard: how an id of the snapshot finds its cells. Handed over

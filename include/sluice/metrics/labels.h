@@ -102,6 +102,42 @@ enum class HealthOutcome : uint8_t {
 inline constexpr std::array<std::string_view, 4> kHealthOutcomeNames = {"passed", "refused",
                                                                         "unreachable", "timeout"};
 
+// Where a request's key was decided.
+enum class KeyAnswer : uint8_t {
+  kFile,    // The configuration's keys.
+  kStore,   // The directory of the key store.
+  kCache,   // An earlier answer of a source.
+  kStale,   // One that is older than its time, because the source could not be asked.
+  kAsked,   // The request waited for a source.
+  kNobody,  // No source knows it, or none could be asked.
+};
+inline constexpr std::array<std::string_view, 6> kKeyAnswerNames = {"file",  "store", "cache",
+                                                                    "stale", "asked", "nobody"};
+
+// A kind of key source that is asked outside the process.
+enum class KeySourceKind : uint8_t { kRedis, kDatabase, kWebhook, kJwt };
+inline constexpr std::array<std::string_view, 4> kKeySourceKindNames = {"redis", "database",
+                                                                        "webhook", "jwt"};
+enum class KeyLookupOutcome : uint8_t { kFound, kNotFound, kFailed };
+inline constexpr std::array<std::string_view, 3> kKeyLookupOutcomeNames = {"found", "not_found",
+                                                                           "failed"};
+
+// The operator's scripts, and how their runs end.
+enum class Hook : uint8_t { kOnAuth, kOnRequest, kOnResponse };
+inline constexpr std::array<std::string_view, 3> kHookNames = {"on_auth", "on_request",
+                                                               "on_response"};
+enum class HookOutcome : uint8_t { kPass, kAllow, kRefuse, kError, kTooLong, kTooLarge };
+inline constexpr std::array<std::string_view, 6> kHookOutcomeNames = {
+    "pass", "allow", "refuse", "error", "too_long", "too_large"};
+
+// What became of a record of use: in the usage log, or with a reporter.
+enum class UsageFate : uint8_t { kStored, kLost, kReported, kReportFailed };
+inline constexpr std::array<std::string_view, 4> kUsageFateNames = {"stored", "lost", "reported",
+                                                                    "report_failed"};
+
+enum class AdminResult : uint8_t { kDone, kRefused, kFailed };
+inline constexpr std::array<std::string_view, 3> kAdminResultNames = {"done", "refused", "failed"};
+
 enum class JournalRecord : uint8_t { kOpened, kSettled };
 inline constexpr std::array<std::string_view, 2> kJournalRecordNames = {"opened", "settled"};
 

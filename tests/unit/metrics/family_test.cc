@@ -98,6 +98,34 @@ Moves limit_moves() {
   };
 }
 
+Moves key_moves() {
+  return {
+      {"sluice_key_answers_total", [](auto& s) { s.shard().key_answers[KeyAnswer::kStale].add(); }},
+      {"sluice_key_wait_seconds", [](auto& s) { s.shard().key_wait.record(milliseconds(2)); }},
+      {"sluice_key_lookups_total",
+       [](auto& s) { s.control().key_lookups[2][KeyLookupOutcome::kFailed].add(); }},
+      {"sluice_key_lookup_seconds",
+       [](auto& s) { s.control().key_lookup_time.record(milliseconds(2)); }},
+      {"sluice_key_lookups_refused_total", [](auto& s) { s.shard().key_lookups_refused.add(); }},
+      {"sluice_key_limit_refused_total",
+       [](auto& s) { s.shard().key_limit_refused[LimitMode::kDry].add(); }},
+      {"sluice_directory_keys", [](auto& s) { s.control().directory_keys.set(3); }},
+      {"sluice_directory_bytes", [](auto& s) { s.control().directory_bytes.set(3000); }},
+      {"sluice_directory_changes_total", [](auto& s) { s.control().directory_changes.add(); }},
+      {"sluice_directory_change_seconds",
+       [](auto& s) { s.control().directory_change_time.record(milliseconds(2)); }},
+      {"sluice_hook_runs_total",
+       [](auto& s) { s.shard().hook_runs[1][HookOutcome::kTooLong].add(); }},
+      {"sluice_hook_seconds", [](auto& s) { s.shard().hook_time.record(microseconds(9)); }},
+      {"sluice_usage_records_total",
+       [](auto& s) { s.control().usage_records[UsageFate::kReportFailed].add(); }},
+      {"sluice_usage_log_bytes", [](auto& s) { s.control().usage_log_bytes.set(4096); }},
+      {"sluice_usage_backlog_records", [](auto& s) { s.control().usage_backlog.set(7); }},
+      {"sluice_admin_requests_total",
+       [](auto& s) { s.control().admin_requests[AdminResult::kRefused].add(); }},
+  };
+}
+
 Moves other_moves() {
   return {
       {"sluice_upstream_attempts_total",
@@ -163,6 +191,7 @@ const Moves& moves() {
     Moves both = request_moves();
     both.merge(model_moves());
     both.merge(limit_moves());
+    both.merge(key_moves());
     both.merge(other_moves());
     return both;
   }();
@@ -201,9 +230,10 @@ TEST(Family, d073_every_family_has_a_scenario) {
 }
 
 TEST(Family, d067_no_label_carries_who_called) {
-  const std::set<std::string_view> allowed = {
-      "model", "upstream", "code",    "endpoint", "reason", "type",  "source", "phase", "outcome",
-      "side",  "result",   "version", "file",     "kind",   "group", "limit",  "mode"};
+  const std::set<std::string_view> allowed = {"model",  "upstream", "code",  "endpoint", "reason",
+                                              "type",   "source",   "phase", "outcome",  "side",
+                                              "result", "version",  "file",  "kind",     "group",
+                                              "limit",  "mode",     "from",  "hook",     "fate"};
   for (const Family& family : families()) {
     std::string_view rest = family.labels;
     while (!rest.empty()) {

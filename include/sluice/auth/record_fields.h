@@ -1,0 +1,41 @@
+// A key as text fields: a JSON object, a Redis hash, a row of a table, the claims of a token.
+#pragma once
+
+#include <expected>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include <sluice/auth/key_record.h>
+#include <sluice/json/value.h>
+
+namespace sluice::auth {
+
+// Reads one field after another into a record; docs/keys.md has the list of names, those of earlier
+// gateways among them (`status`, `total_quota`, `used_quota`, `allowed_ips`, `expires_at`, ...).
+// A field that is not known is passed over; one that is known and makes no sense is an error, so
+// that a key is refused rather than let through with less than it should have.
+class RecordFields {
+ public:
+  // `source` names the limits' owner and the front of the id.
+  RecordFields(std::string_view source, const crypto::Digest& digest);
+
+  // Text as a hash or a table has it: numbers, dates (RFC 3339 or Unix seconds), lists as JSON or
+  // with commas, limits as a JSON object. The error is a sentence that names the field and not its
+  // value.
+  [[nodiscard]] std::expected<void, std::string> set(std::string_view field, std::string_view text);
+  [[nodiscard]] std::expected<void, std::string> set(std::string_view field,
+                                                     const json::Value& value);
+  // All members of an object.
+  [[nodiscard]] std::expected<void, std::string> set_all(const json::Value& object);
+
+  // What was read; status, quota and balance have become `is_blocked`, dates and budgets.
+  [[nodiscard]] std::expected<KeyRecord, std::string> finish();
+
+ private:
+  KeyRecord record_;
+  bool is_spent_ = false;
+};
+
+}  // namespace sluice::auth

@@ -1,0 +1,71 @@
+// The key store at work: every look and every change goes through here, on one lane.
+#pragma once
+
+#include <deque>
+#include <expected>
+#include <functional>
+#include <memory>
+#include <span>
+#include <string>
+
+#include <sluice/auth/directory.h>
+#include <sluice/auth/key_store.h>
+#include <sluice/base/log.h>
+#include <sluice/control/key_port.h>
+#include <sluice/io/offload.h>
+#include <sluice/io/task.h>
+#include <sluice/metrics/registry.h>
+#include <sluice/shard/gate.h>
+
+namespace sluice::control {
+
+// Publishes the directory of the store's keys to the shards. A change is in force on every shard
+// when run() returns (D5). Parts that no shard uses any more are freed; a delta that has grown is
+// folded into a new index beside the work, on a lane of its own.
+//
+// Control thread only. Await end() before it dies.
+class KeyDesk {
+ public:
+  struct Parts {
+    io::Ring& ring;
+    io::OffloadReturns& returns;
+    metrics::Registry& registry;
+    Logger& log;
+    std::span<KeyPort> ports;
+  };
+  // What takes longer than this is told of in the log; it goes on waiting.
+  static constexpr Duration kSlowChange = seconds(2);
+
+  explicit KeyDesk(Parts parts);
+  ~KeyDesk();
+  KeyDesk(const KeyDesk&) = delete;
+  KeyDesk& operator=(const KeyDesk&) = delete;
+
+  // Opens the file and reads it; blocks, before anyone is served; progress goes to the log. The
+  // error is a sentence with cause and remedy.
+  [[nodiscard]] std::expected<void, std::string> open(const std::string& path, Clock& clock);
+  [[nodiscard]] bool has_store() const noexcept;
+
+  // Runs `job` on the store's lane and puts what it changed into force: resumes when every shard
+  // has acknowledged. Jobs run in order. The error: no store is configured, too many jobs wait, or
+  // the desk has ended; `job` has then not run. Whoever calls must not die meanwhile. Suspends.
+  using Job = std::move_only_function<void(auth::KeyStore&)>;
+  Task<std::expected<void, std::string>> run(Job job);
+
+  // What shards look in; for the first message to each.
+  [[nodiscard]] auth::Directory present() const noexcept;
+  void on_adopted(ShardId shard, uint64_t version);
+  // The shard has ended: it acknowledges nothing any more.
+  void on_shard_end(ShardId shard);
+
+  // Whether a job hangs on the lane, which then cannot be joined soon.
+  [[nodiscard]] bool is_busy() const noexcept;
+  Task<void> end();
+
+ private:
+  struct State;
+  Parts parts_;
+  std::unique_ptr<State> state_;
+};
+
+}  // namespace sluice::control
