@@ -5,6 +5,7 @@
 #include <optional>
 #include <vector>
 
+#include <sluice/auth/key_messages.h>
 #include <sluice/base/byte_budget.h>
 #include <sluice/base/log.h>
 #include <sluice/crypto/random.h>
@@ -29,12 +30,17 @@ namespace sluice::server {
 
 class Connection;
 
-// The two mailboxes between one shard and the control thread.
+// The mailboxes between one shard and the control thread; what is about keys has its own, so that
+// neither waits behind the other.
 struct ControlLink {
   static constexpr uint32_t kCommandsMax = 64;
   static constexpr uint32_t kReportsMax = 64;
+  static constexpr uint32_t kKeyCommandsMax = 64;
+  static constexpr uint32_t kKeyReportsMax = 256;
   shard::Mailbox<upstream::ShardCommand> commands{kCommandsMax};
   shard::Mailbox<upstream::ShardReport> reports{kReportsMax};
+  shard::Mailbox<auth::KeyCommand> key_commands{kKeyCommandsMax};
+  shard::Mailbox<auth::KeyReport> key_reports{kKeyReportsMax};
 };
 
 // What a worker is made of; everything outlives it.
