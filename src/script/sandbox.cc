@@ -14,15 +14,15 @@ namespace {
 
 // No rawset for lack of harm: every table that a script can reach is of its own call.
 constexpr std::array kBaseNames = {
-    "assert", "error",  "getmetatable", "ipairs",       "next",     "pcall",    "rawequal", "rawget",
-    "rawset", "select", "setmetatable", "tonumber",     "tostring", "type",     "unpack",   "xpcall",
+    "assert", "error",  "getmetatable", "ipairs",   "next",     "pcall", "rawequal", "rawget",
+    "rawset", "select", "setmetatable", "tonumber", "tostring", "type",  "unpack",   "xpcall",
 };
 constexpr std::array kStringNames = {"byte", "char", "format", "len", "sub"};
 constexpr std::array kTableNames = {"sort"};
 constexpr std::array kMathNames = {
-    "abs",  "acos",  "asin", "atan", "atan2", "ceil", "cos",    "cosh", "deg", "exp",  "floor",
-    "fmod", "frexp", "huge", "ldexp", "log",  "log10", "max",   "min",  "modf", "pi",  "pow",
-    "rad",  "random", "sin", "sinh", "sqrt",  "tan",  "tanh",
+    "abs",   "acos", "asin",  "atan",   "atan2", "ceil", "cos",   "cosh", "deg",  "exp",
+    "floor", "fmod", "frexp", "huge",   "ldexp", "log",  "log10", "max",  "min",  "modf",
+    "pi",    "pow",  "rad",   "random", "sin",   "sinh", "sqrt",  "tan",  "tanh",
 };
 
 // Copies fields of the table at `from` into the one on top.

@@ -31,15 +31,15 @@ struct Call {
   HookOutcome* outcome = nullptr;
   HookKind kind = HookKind::kOnRequest;
   int chunk = LUA_NOREF;
-  bool has_data = false;      // The tables of JSON are made when they are first asked for.
+  bool has_data = false;  // The tables of JSON are made when they are first asked for.
   bool has_metadata = false;
 };
 
 // References into Lua's registry.
 struct References {
-  int base = LUA_NOREF;                  // What every script sees; read-only.
+  int base = LUA_NOREF;  // What every script sees; read-only.
   int environment_metatable = LUA_NOREF;
-  int headers = LUA_NOREF;               // Stands for request.headers.
+  int headers = LUA_NOREF;  // Stands for request.headers.
   int data = LUA_NOREF;
   int metadata = LUA_NOREF;
 };

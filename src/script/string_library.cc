@@ -35,8 +35,8 @@ const Pattern& pattern_of(lua_State* lua, std::string_view text, bool knows_anch
 bool match(lua_State* lua, const Pattern& pattern, std::string_view text, size_t from,
            Spans& spans) {
   const bool found = pattern.match(text, from, spans);
-  const size_t end = found ? static_cast<size_t>(spans[0].data() - text.data()) + spans[0].size()
-                           : text.size();
+  const size_t end =
+      found ? static_cast<size_t>(spans[0].data() - text.data()) + spans[0].size() : text.size();
   State::of(lua).charge(lua, kMatchCost + (end - from) / 8);
   return found;
 }
@@ -52,8 +52,8 @@ void push_capture(lua_State* lua, const Pattern& pattern, const Spans& spans, ui
 }
 
 // The captures, or the whole when there are none and it is wanted.
-int push_captures(lua_State* lua, const Pattern& pattern, const Spans& spans,
-                  std::string_view text, bool wants_whole) {
+int push_captures(lua_State* lua, const Pattern& pattern, const Spans& spans, std::string_view text,
+                  bool wants_whole) {
   luaL_checkstack(lua, static_cast<int>(kCapturesMax) + 2, "too many captures");
   if (pattern.captures() == 0) {
     if (!wants_whole) return 0;
@@ -66,7 +66,8 @@ int push_captures(lua_State* lua, const Pattern& pattern, const Spans& spans,
   return static_cast<int>(pattern.captures());
 }
 
-// The third argument of find and match as an offset; beyond the end it is the end, as LuaJIT has it.
+// The third argument of find and match as an offset; beyond the end it is the end, as LuaJIT has
+// it.
 size_t first_offset(lua_State* lua, size_t size) {
   const lua_Integer first = luaL_optinteger(lua, 3, 1);
   const auto length = static_cast<lua_Integer>(size);
@@ -203,9 +204,10 @@ int replace_all(lua_State* lua) {
   const std::string_view text = subject_argument(lua, 1);
   const std::string_view what = text_argument(lua, 2);
   const int kind = lua_type(lua, 3);
-  luaL_argcheck(lua, kind == LUA_TNUMBER || kind == LUA_TSTRING || kind == LUA_TTABLE ||
-                         kind == LUA_TFUNCTION,
-                3, "string, function or table expected");
+  luaL_argcheck(
+      lua,
+      kind == LUA_TNUMBER || kind == LUA_TSTRING || kind == LUA_TTABLE || kind == LUA_TFUNCTION, 3,
+      "string, function or table expected");
   const lua_Integer most = luaL_optinteger(lua, 4, static_cast<lua_Integer>(text.size()) + 1);
   const Pattern& pattern = pattern_of(lua, what, true);
   State& state = State::of(lua);
@@ -289,8 +291,8 @@ int reverse(lua_State* lua) {
 
 void add_string_functions(lua_State* lua) {
   constexpr luaL_Reg kFunctions[] = {
-      {"find", find},         {"match", match_once}, {"gmatch", match_each}, {"gsub", replace_all},
-      {"rep", repeat},        {"lower", to_lower},   {"upper", to_upper},    {"reverse", reverse},
+      {"find", find},  {"match", match_once}, {"gmatch", match_each}, {"gsub", replace_all},
+      {"rep", repeat}, {"lower", to_lower},   {"upper", to_upper},    {"reverse", reverse},
   };
   for (const luaL_Reg& function : kFunctions) {
     lua_pushcfunction(lua, function.func);

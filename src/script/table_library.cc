@@ -50,8 +50,7 @@ int concatenate(lua_State* lua) {
   size_t separator_size = 0;
   const char* const separator = luaL_optlstring(lua, 2, "", &separator_size);
   const lua_Integer first = luaL_optinteger(lua, 3, 1);
-  const lua_Integer last =
-      luaL_optinteger(lua, 4, static_cast<lua_Integer>(lua_objlen(lua, 1)));
+  const lua_Integer last = luaL_optinteger(lua, 4, static_cast<lua_Integer>(lua_objlen(lua, 1)));
   State& state = State::of(lua);
   size_t total = 0;
   luaL_Buffer out;

@@ -1,5 +1,5 @@
-#include <sluice/script/hook.h>
 #include <gtest/gtest.h>
+#include <sluice/script/hook.h>
 namespace sluice::script {
 TEST(Hooks, empty) {
   SystemClock clock;
@@ -9,4 +9,4 @@ TEST(Hooks, empty) {
   auto o = (*h)->run(HookKind::kOnRequest, {});
   EXPECT_EQ(o.message, "");
 }
-}
+}  // namespace sluice::script
