@@ -6,9 +6,8 @@
 #include <span>
 
 #include <sluice/json/writer.h>
-
 #include <sluice/telemetry/ip_text.h>
-#include "time_text.h"
+#include <sluice/telemetry/time_text.h>
 
 namespace sluice::telemetry {
 namespace {
