@@ -40,6 +40,13 @@ class Settlement {
   [[nodiscard]] limit::Reservation& address_reservation() noexcept { return address_reservation_; }
   // Phase 2.
   void note_principal(const auth::Principal& principal) noexcept;
+  // Ids of whom the key belongs to; "" is nobody. For the usage log.
+  void note_owners(std::string_view organisation, std::string_view team,
+                   std::string_view user) noexcept {
+    owners_.organisation.assign(organisation);
+    owners_.team.assign(team);
+    owners_.user.assign(user);
+  }
   // Phase 3.
   void note_body() noexcept { body_read_at_ = services_.ring.now(); }
   void note_model(ModelId model, bool is_stream) noexcept;
@@ -86,10 +93,18 @@ class Settlement {
   void settle_limits() noexcept;
   // What the journal is told at dispatch, and at the end.
   void record_spend(usage::SpendKind kind) noexcept;
+  [[nodiscard]] usage::SpendRecord begin_spend(usage::SpendKind kind) const noexcept;
+  void fill_spend(usage::SpendRecord& record) const noexcept;
   void learn() noexcept;
   [[nodiscard]] limit::Use used() const noexcept;
   void settle_metrics(Duration duration) noexcept;
   [[nodiscard]] bool client_has_left() const noexcept;
+
+  struct Owners {
+    BoundedText<64> organisation;
+    BoundedText<64> team;
+    BoundedText<64> user;
+  };
 
   Services& services_;
   Generation& generation_;
@@ -99,6 +114,7 @@ class Settlement {
   MonoTime first_byte_at_ = MonoTime::max();
   Duration overhead_{};
   telemetry::AccessRecord record_;
+  Owners owners_;
   std::optional<Error> error_;
   usage::Usage usage_;
   ModelId model_;
