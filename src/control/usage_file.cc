@@ -200,7 +200,7 @@ UsageResult<UsageFile::Trimmed> UsageFile::trim(WallTime oldest, uint64_t bytes_
 
   auto transaction = db_->begin();
   if (!transaction) return told_of(std::move(transaction));
-  const auto told_number = static_cast<int64_t>(told);
+  const auto told_number = static_cast<int64_t>(std::min<uint64_t>(told, INT64_MAX));
   Trimmed trimmed;
   auto untold = db_->integer_of(
       "SELECT COUNT(*) FROM (SELECT number FROM usage WHERE at < ? ORDER BY at LIMIT ?) "
