@@ -170,11 +170,11 @@ void Settlement::begin_attempt(UpstreamId upstream, bool fresh) noexcept {
   } else if (++record_.attempts > 1) {
     services_.cells.upstream_retries.add();
   }
+  record_.upstream.assign(generation_.config.upstream(upstream).name);
   if (record_.attempts == 1 && !fresh) {
     record_spend(usage::SpendKind::kOpened);
     overhead_ = services_.ring.clock().now() - body_read_at_ - waited_;
   }
-  record_.upstream.assign(generation_.config.upstream(upstream).name);
 }
 
 void Settlement::end_attempt(Attempt& attempt) noexcept {
@@ -285,12 +285,56 @@ void Settlement::settle_limits() noexcept {
   services_.limiter.settle(reservation_, used(), services_.ring.now());
 }
 
-void Settlement::record_spend(usage::SpendKind kind) noexcept {
-  if (services_.spend == nullptr) return;
-  usage::SpendRecord record{.at = services_.ring.wall(), .kind = kind};
+usage::SpendRecord Settlement::begin_spend(usage::SpendKind kind) const noexcept {
+  usage::SpendRecord record{.at = services_.ring.wall(), .began = record_.at, .kind = kind};
+  record.is_stream = record_.is_stream;
+  record.endpoint = record_.endpoint;
+  record.request_id.assign(record_.request_id.view());
   record.key.assign(record_.key.view());
   record.tenant.assign(record_.tenant.view());
+  if (caller_) {
+    record.organisation.assign(caller_->organisation());
+    record.team.assign(caller_->team());
+    record.user.assign(caller_->user());
+  }
   record.model.assign(record_.model.view());
+  record.served_model.assign(record_.served_model.view());
+  record.upstream.assign(record_.upstream.view());
+  return record;
+}
+
+// What was used as far as anybody knows, and flagged as an estimate where the upstream did not say.
+void Settlement::fill_spend(usage::SpendRecord& record) const noexcept {
+  const MonoTime now = services_.ring.now();
+  record.status = record_.status;
+  if (error_) record.error = error_->code;
+  record.duration_us = us(now - began_at_);
+  if (record_.is_stream && first_byte_at_ != MonoTime::max()) {
+    record.ttft_us = us(first_byte_at_ - began_at_);
+  }
+  record.source = spend_source_of(usage_.source);
+  record.is_partial = usage_.partial;
+  record.input_tokens = usage_.input;
+  record.output_tokens = usage_.output;
+  record.cached_tokens = usage_.cached;
+  record.reasoning_tokens = usage_.reasoning;
+  const limit::Use use = used();
+  // What got no answer costs nothing; what has no price has no cost that is known.
+  const bool has_answer = route_ != nullptr && record_.status == 200;
+  if (!has_answer || route_->price) {
+    record.cost_micro_dollars = static_cast<uint64_t>(use.micro_dollars);
+  }
+  if (!has_answer || record.source == usage::SpendSource::kReported) return;
+  if (record.source == usage::SpendSource::kUnknown) {
+    record.source = usage::SpendSource::kEstimated;
+  }
+  if (!record.input_tokens) record.input_tokens = static_cast<uint64_t>(use.input_tokens);
+  if (!record.output_tokens) record.output_tokens = static_cast<uint64_t>(use.output_tokens);
+}
+
+void Settlement::record_spend(usage::SpendKind kind) noexcept {
+  if (services_.spend == nullptr) return;
+  usage::SpendRecord record = begin_spend(kind);
   if (kind == usage::SpendKind::kOpened) {
     spend_exchange_ = usage::SpendRecord::make_exchange(
         static_cast<uint16_t>(services_.shard.value), ++services_.exchanges);
@@ -301,17 +345,7 @@ void Settlement::record_spend(usage::SpendKind kind) noexcept {
       record.cost_micro_dollars = static_cast<uint64_t>(demand_.micro_dollars[kUsual]);
     }
   } else {
-    record.source = spend_source_of(usage_.source);
-    record.is_partial = usage_.partial;
-    record.input_tokens = usage_.input;
-    record.output_tokens = usage_.output;
-    record.cached_tokens = usage_.cached;
-    record.reasoning_tokens = usage_.reasoning;
-    // What got no answer costs nothing; what has no price has no cost that is known.
-    const bool has_answer = route_ != nullptr && record_.status == 200;
-    if (!has_answer || route_->price) {
-      record.cost_micro_dollars = static_cast<uint64_t>(used().micro_dollars);
-    }
+    fill_spend(record);
   }
   record.exchange = spend_exchange_;
   services_.spend->push(record);

@@ -92,6 +92,8 @@ class Settlement {
   void settle_limits() noexcept;
   // What the journal is told at dispatch, and at the end.
   void record_spend(usage::SpendKind kind) noexcept;
+  [[nodiscard]] usage::SpendRecord begin_spend(usage::SpendKind kind) const noexcept;
+  void fill_spend(usage::SpendRecord& record) const noexcept;
   void learn() noexcept;
   void ask_on_response(Duration duration);
   [[nodiscard]] limit::Use used() const noexcept;
