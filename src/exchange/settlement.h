@@ -4,8 +4,8 @@
 #include <optional>
 #include <string_view>
 
-#include <sluice/auth/principal.h>
 #include <sluice/exchange/endpoint.h>
+#include <sluice/exchange/identity.h>
 #include <sluice/exchange/services.h>
 #include <sluice/limit/place.h>
 #include <sluice/limit/rate_limiter.h>
@@ -39,7 +39,7 @@ class Settlement {
   // whoever tries keys is whom they are for.
   [[nodiscard]] limit::Reservation& address_reservation() noexcept { return address_reservation_; }
   // Phase 2.
-  void note_principal(const auth::Principal& principal) noexcept;
+  void note_identity(const Identity& identity) noexcept;
   // Phase 3.
   void note_body() noexcept { body_read_at_ = services_.ring.now(); }
   void note_model(ModelId model, bool is_stream) noexcept;
@@ -102,7 +102,8 @@ class Settlement {
   std::optional<Error> error_;
   usage::Usage usage_;
   ModelId model_;
-  TenantId tenant_;
+  TenantId share_;    // Of whose places it took one.
+  CallerPin caller_;  // What was charged refers to it, so it stands before the reservations.
   limit::Reservation address_reservation_;
   limit::Reservation reservation_;
   limit::Demand demand_;
