@@ -2,24 +2,37 @@
 
 #include <arpa/inet.h>
 
+#include <algorithm>
+#include <array>
+#include <utility>
+
+#include <fmt/format.h>
+
 #include "address.h"
 
 namespace sluice::config {
+namespace {
 
-std::optional<AddressRange> read_address_range(std::string_view text) {
+constexpr unsigned kV4Bits = 96;  // Of ::ffff:0:0/96.
+
+}  // namespace
+
+std::expected<AddressRange, std::string> read_address_range(std::string_view text) {
   auto range = parse_address_range(text);
-  if (!range) return std::nullopt;
-  return *range;
+  if (range) return *range;
+  return std::unexpected(fmt::format("{}; {}", range.error().cause, range.error().remedy));
 }
 
-std::string to_text(const AddressRange& range) {
-  // ::/0 is no IPv4, although its first bytes might be.
-  const bool is_v4 = range.bits >= 96 && IpAddress{.bytes = range.prefix}.maps_v4();
+std::string address_range_text(const AddressRange& range) {
   std::array<char, INET6_ADDRSTRLEN> text{};
-  ::inet_ntop(is_v4 ? AF_INET : AF_INET6, range.prefix.data() + (is_v4 ? 12 : 0), text.data(),
-              text.size());
-  if (range.bits == 128) return text.data();
-  return std::string(text.data()) + "/" + std::to_string(range.bits - (is_v4 ? 96 : 0));
+  const bool is_v4 = range.bits >= kV4Bits && IpAddress{range.prefix}.maps_v4();
+  if (is_v4) {
+    ::inet_ntop(AF_INET, range.prefix.data() + kV4Bits / 8, text.data(), text.size());
+  } else {
+    ::inet_ntop(AF_INET6, range.prefix.data(), text.data(), text.size());
+  }
+  if (range.bits >= 128) return text.data();
+  return fmt::format("{}/{}", text.data(), is_v4 ? range.bits - kV4Bits : range.bits);
 }
 
 }  // namespace sluice::config

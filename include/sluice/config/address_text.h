@@ -1,7 +1,7 @@
 // Ranges of addresses as people write them.
 #pragma once
 
-#include <optional>
+#include <expected>
 #include <string>
 #include <string_view>
 
@@ -9,11 +9,10 @@
 
 namespace sluice::config {
 
-// "10.0.0.0/8", "fd00::/8", or one address alone. Empty for anything else, also for bits that are
-// set behind the prefix.
-[[nodiscard]] std::optional<AddressRange> read_address_range(std::string_view text);
+// "10.0.0.0/8", "fd00::/8", or one address alone. The error is a sentence with the remedy.
+[[nodiscard]] std::expected<AddressRange, std::string> read_address_range(std::string_view text);
 
-// The same back again: "10.0.0.0/8", and without a slash what is one address.
-[[nodiscard]] std::string to_text(const AddressRange& range);
+// What read_address_range() reads back as the same; an address alone without its bits.
+[[nodiscard]] std::string address_range_text(const AddressRange& range);
 
 }  // namespace sluice::config
