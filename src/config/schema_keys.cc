@@ -4,13 +4,13 @@
 
 #include <fmt/format.h>
 
+#include <sluice/config/time_text.h>
 #include <sluice/crypto/digest.h>
 
 #include "fields.h"
 #include "header_rules.h"
 #include "schema.h"
 #include "schema_limits.h"
-#include "time_text.h"
 
 namespace sluice::config {
 namespace {

@@ -15,6 +15,7 @@
 #include <sluice/config/environment.h>
 #include <sluice/config/loader.h>
 #include <sluice/config/members.h>
+#include <sluice/config/nearest.h>
 #include <sluice/config/routing.h>
 #include <sluice/config/snapshot.h>
 #include <sluice/config/yaml_tree.h>
@@ -151,9 +152,5 @@ class Walk {
   std::vector<Segment> path_;
   uint32_t suggestions_left_ = 100;
 };
-
-// The one of `known` that `name` is most likely a misspelling of; empty when none is near.
-[[nodiscard]] std::string_view nearest(std::string_view name,
-                                       std::span<const std::string_view> known);
 
 }  // namespace sluice::config

@@ -6,9 +6,9 @@
 #include <span>
 
 #include <sluice/json/writer.h>
+#include <sluice/telemetry/time_text.h>
 
 #include "ip_text.h"
-#include "time_text.h"
 
 namespace sluice::telemetry {
 namespace {
