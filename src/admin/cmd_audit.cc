@@ -77,10 +77,6 @@ StoreAnswer list(auth::KeyStore& store, Call& call) {
   return made;
 }
 
-Task<control::SmallAnswer> run(Call& call) {
-  return with_store(call, [&call](auth::KeyStore& store) { return list(store, call); });
-}
-
 constexpr std::array<Field, 7> kQuery = {{
     {.name = "actor"},
     {.name = "action", .purpose = "`*` for any letters: \"key.*\"."},
@@ -106,7 +102,7 @@ constexpr std::array<Field, 2> kEntries = {
      kNextField}};
 constexpr std::array<Route, 1> kRows = {{{.path = "/v1/audit",
                                           .purpose = "What was done, the newest first.",
-                                          .run = run,
+                                          .run = in_store<list>,
                                           .query = kQuery,
                                           .answer = kEntries}}};
 

@@ -64,8 +64,7 @@ std::optional<Refusal> read_secret(const json::Value& item, const std::string& p
   return std::nullopt;
 }
 
-std::optional<Refusal> read_request(auth::KeyStore& store, const Call& call,
-                                    auth::SyncRequest& request) {
+std::optional<Refusal> read_request(const Call& call, auth::SyncRequest& request) {
   request.is_full = text_of(call.body, "mode") == "full";
   request.is_dry = boolean_of(call.body, "dry_run").value_or(false);
   request.may_empty = boolean_of(call.body, "allow_empty").value_or(false);
@@ -76,7 +75,6 @@ std::optional<Refusal> read_request(auth::KeyStore& store, const Call& call,
     key.id = text_of(items[i], "id");
     auto refusal = read_secret(items[i], place, key);
     if (!refusal) refusal = read_key(items[i], key, place);
-    if (!refusal) refusal = check_owners(store, call.caller.actor, key);
     if (refusal) return refusal;
   }
   if (request.is_full && items.empty() && !request.may_empty) {
@@ -89,7 +87,7 @@ std::optional<Refusal> read_request(auth::KeyStore& store, const Call& call,
 
 StoreAnswer sync(auth::KeyStore& store, Call& call) {
   auth::SyncRequest request;
-  if (auto refusal = read_request(store, call, request)) return {answer_of(*refusal)};
+  if (auto refusal = read_request(call, request)) return {answer_of(*refusal)};
   const auto outcome = store.sync_keys(call.caller.actor, request);
   if (!outcome) return {answer_of(outcome.error())};
   StoreAnswer made;
@@ -100,10 +98,6 @@ StoreAnswer sync(auth::KeyStore& store, Call& call) {
   writer.key("deleted").unsigned_integer(outcome->deleted);
   writer.key("dry_run").boolean(request.is_dry).end_object();
   return made;
-}
-
-Task<control::SmallAnswer> run(Call& call) {
-  return with_store(call, [&call](auth::KeyStore& store) { return sync(store, call); });
 }
 
 std::vector<Field> make_item_fields() {
@@ -142,7 +136,7 @@ std::span<const Route> sync_rows() {
                                                .path = "/v1/keys/sync",
                                                .purpose = "Makes, changes and deletes many keys, "
                                                           "all or none.",
-                                               .run = run,
+                                               .run = in_store<sync>,
                                                .body = kBody,
                                                .answer = kOutcome}}};
   return kRows;

@@ -37,42 +37,10 @@ auth::StoreResult<auth::Owner> find(auth::KeyStore& store, const Call& call, Own
   return owner;
 }
 
-// Of a change of what exists: the owner, or why it cannot be changed.
-std::expected<auth::Owner, control::SmallAnswer> find_for_change(auth::KeyStore& store,
-                                                                 const Call& call,
-                                                                 OwnerLevel level) {
-  auto owner = find(store, call, level);
-  if (!owner) return std::unexpected(answer_of(owner.error()));
-  if (auto refusal = refuse_own(call.caller.actor, owner->id)) {
-    return std::unexpected(answer_of(*refusal));
-  }
-  return *std::move(owner);
-}
-
-// What a scoped caller makes stands below what it belongs to.
-std::optional<Refusal> check_place(const auth::Actor& actor, auth::Owner& owner) {
-  const bool is_scoped = !actor.organisation.empty() || !actor.team.empty();
-  if (!is_scoped) return std::nullopt;
-  const bool may_make =
-      owner.level == OwnerLevel::kUser || (owner.level == OwnerLevel::kTeam && actor.team.empty());
-  if (!may_make) {
-    return Refusal{.status = 403,
-                   .code = "forbidden",
-                   .message =
-                       "this key belongs to an organisation or team; it makes what is below "
-                       "that alone",
-                   .param = {}};
-  }
-  std::string no_team;
-  std::string& team = owner.level == OwnerLevel::kUser ? owner.team : no_team;
-  return put_in_scope(actor, owner.organisation, team);
-}
-
 template <OwnerLevel kLevel>
 StoreAnswer create(auth::KeyStore& store, Call& call) {
   auth::Owner owner{.level = kLevel, .id = text_of(call.body, "id")};
   if (auto refusal = read_owner(call.body, owner)) return {answer_of(*refusal)};
-  if (auto refusal = check_place(call.caller.actor, owner)) return {answer_of(*refusal)};
   return answer_owner(store.create_owner(call.caller.actor, std::move(owner)), 201);
 }
 
@@ -83,28 +51,27 @@ StoreAnswer show(auth::KeyStore& store, Call& call) {
 
 template <OwnerLevel kLevel>
 StoreAnswer update(auth::KeyStore& store, Call& call) {
-  auto owner = find_for_change(store, call, kLevel);
-  if (!owner) return {std::move(owner.error())};
+  auto owner = find(store, call, kLevel);
+  if (!owner) return {answer_of(owner.error())};
   const std::string& id = text_of(call.body, "id");
   if (!id.empty() && id != owner->id) {
     return {control::error_answer(400, "invalid_request", "`id` cannot be changed", "id")};
   }
   if (auto refusal = read_owner(call.body, *owner)) return {answer_of(*refusal)};
-  if (auto refusal = check_place(call.caller.actor, *owner)) return {answer_of(*refusal)};
   return answer_owner(store.update_owner(call.caller.actor, *owner));
 }
 
 template <OwnerLevel kLevel, bool kIsBlocked>
 StoreAnswer block(auth::KeyStore& store, Call& call) {
-  const auto owner = find_for_change(store, call, kLevel);
-  if (!owner) return {owner.error()};
+  const auto owner = find(store, call, kLevel);
+  if (!owner) return {answer_of(owner.error())};
   return answer_owner(store.block_owner(call.caller.actor, owner->id, kIsBlocked));
 }
 
 template <OwnerLevel kLevel>
 StoreAnswer remove(auth::KeyStore& store, Call& call) {
-  const auto owner = find_for_change(store, call, kLevel);
-  if (!owner) return {owner.error()};
+  const auto owner = find(store, call, kLevel);
+  if (!owner) return {answer_of(owner.error())};
   const bool with_all = boolean_of(call.query, "with_all").value_or(false);
   const auto deleted = store.delete_owner(call.caller.actor, owner->id, with_all);
   if (!deleted) return {answer_of(deleted.error())};
@@ -138,13 +105,6 @@ StoreAnswer list(auth::KeyStore& store, Call& call) {
   write_text_or_null(writer, has_more ? owners->back().id : "");
   writer.end_object();
   return made;
-}
-
-// --- calls -------------------------------------------------------------------------------------
-
-template <StoreAnswer (*kWork)(auth::KeyStore&, Call&)>
-Task<control::SmallAnswer> run(Call& call) {
-  return with_store(call, [&call](auth::KeyStore& store) { return kWork(store, call); });
 }
 
 constexpr std::array<Field, 5> kListQuery = {
@@ -189,13 +149,13 @@ void add_rows(std::vector<Route>& rows) {
       {.method = kGet,
        .path = kPath.all,
        .purpose = "All of this level, by id.",
-       .run = run<list<kLevel>>,
+       .run = in_store<list<kLevel>>,
        .query = kListQuery,
        .answer = kMany},
       {.method = kPost,
        .path = kPath.all,
        .purpose = "Makes one.",
-       .run = run<create<kLevel>>,
+       .run = in_store<create<kLevel>>,
        .body = input,
        .answer = kOne,
        .status = 201,
@@ -203,29 +163,29 @@ void add_rows(std::vector<Route>& rows) {
       {.method = kGet,
        .path = kPath.one,
        .purpose = "One of them.",
-       .run = run<show<kLevel>>,
+       .run = in_store<show<kLevel>>,
        .answer = kOne},
       {.method = kPatch,
        .path = kPath.one,
        .purpose = "Changes the members that are sent; null clears one.",
-       .run = run<update<kLevel>>,
+       .run = in_store<update<kLevel>>,
        .body = input,
        .answer = kOne},
       {.method = kDelete,
        .path = kPath.one,
        .purpose = "Deletes it, unless something belongs to it.",
-       .run = run<remove<kLevel>>,
+       .run = in_store<remove<kLevel>>,
        .query = kDeleteQuery,
        .answer = kDeleted},
       {.method = kPost,
        .path = kPath.block,
        .purpose = "Refuses all its keys from now on.",
-       .run = run<block<kLevel, true>>,
+       .run = in_store<block<kLevel, true>>,
        .answer = kOne},
       {.method = kPost,
        .path = kPath.unblock,
        .purpose = "Lets its keys in again.",
-       .run = run<block<kLevel, false>>,
+       .run = in_store<block<kLevel, false>>,
        .answer = kOne},
   }};
   rows.insert(rows.end(), added.begin(), added.end());
