@@ -103,6 +103,7 @@ class Worker final : public shard::Program, private limit::ShardWaker {
   void wake(ShardId shard) noexcept override;
   void serve_waiting();
   void sweep_leases();
+  void hear_of_keys();
   void update_deployments(const upstream::UpdateDeployments& update);
 
   Task<void> accept_connections();
@@ -130,6 +131,7 @@ class Worker final : public shard::Program, private limit::ShardWaker {
   exchange::WaitingRoom waiting_room_;
   limit::RateLimiter limiter_;
   exchange::GrantRoom grants_;
+  exchange::KeyRoom keys_;
   exchange::Services services_;
   io::Timer sweep_timer_;
   shard::Gate gate_;

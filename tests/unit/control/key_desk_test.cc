@@ -13,6 +13,7 @@
 #include <gtest/gtest.h>
 
 #include <sluice/control/key_service.h>
+#include <sluice/control/run_to_end.h>
 #include <sluice/io/syscalls.h>
 #include <sluice/io/uring_kernel.h>
 
@@ -456,8 +457,8 @@ TEST_F(KeyDeskTest, d005_no_thread_finds_a_key_open_after_the_call_that_blocked_
     LookingShard second(shards_[1], ring_, blocked);
     desk().on_shard_end(ShardId{2});
     for (uint64_t i = 0; i < kKeys; i += kAtOnce) {
-      Call& call = put(keys_from(i, kAtOnce, true));
-      while (!call.is_done) ring_.turn();
+      Call& call = calls_.emplace_back();
+      run_to_end(ring_, put_into(&call, [i] { return keys_from(i, kAtOnce, true); }));
       blocked.store(i + kAtOnce, std::memory_order_release);
     }
     EXPECT_EQ(first.wrong() + second.wrong(), 0u);
