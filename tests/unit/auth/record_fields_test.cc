@@ -109,14 +109,28 @@ TEST(RecordFields, d127_all_that_earlier_gateways_keep) {
 }
 
 TEST(RecordFields, d127_what_refuses_a_key) {
-  for (const char* text :
-       {R"({"status": 1})", R"({"status": 2})", R"({"status": 3})", R"({"status": "disabled"})",
-        R"({"status": "quota_exceeded"})", R"({"status": "expired"})", R"({"status": "blocked"})",
-        R"({"status": "owner_blocked"})", R"({"blocked": true})", R"({"blocked": 1})",
-        R"({"balance": 0})", R"({"balance": "-3.5"})", R"({"total_quota": 5, "used_quota": 5})",
-        R"({"used_quota": 9, "total_quota": 5})", R"({"total_quota": 0})", R"({"active": false})",
-        R"({"enabled": "no"})", R"({"allow": false})", R"({"allowed": 0})", R"({"valid": false})",
-        R"({"blocked": true, "status": "active"})", R"({"status": 1, "blocked": false})"}) {
+  for (const char* text : {R"({"status": 1})",
+                           R"({"status": 2})",
+                           R"({"status": 3})",
+                           R"({"status": "disabled"})",
+                           R"({"status": "quota_exceeded"})",
+                           R"({"status": "expired"})",
+                           R"({"status": "blocked"})",
+                           R"({"status": "owner_blocked"})",
+                           R"({"blocked": true})",
+                           R"({"blocked": 1})",
+                           R"({"balance": 0})",
+                           R"({"balance": "-3.5"})",
+                           R"({"total_quota": 5, "used_quota": 5})",
+                           R"({"used_quota": 9, "total_quota": 5})",
+                           R"({"total_quota": 0})",
+                           R"({"active": false})",
+                           R"({"enabled": "no"})",
+                           R"({"allow": false})",
+                           R"({"allowed": 0})",
+                           R"({"valid": false})",
+                           R"({"blocked": true, "status": "active"})",
+                           R"({"status": 1, "blocked": false})"}) {
     EXPECT_TRUE(is_blocked(text)) << text;
   }
   for (const char* text :
@@ -139,8 +153,7 @@ TEST(RecordFields, d127_a_spent_quota_that_begins_anew_is_spent_until_then) {
   EXPECT_EQ(reset_of("daily"), 1'764'115'200 + 365 * 86'400);    // 2026-11-26.
   EXPECT_EQ(reset_of("weekly"), 1'764'547'200 + 364 * 86'400);   // Monday, 2026-11-30.
   EXPECT_EQ(reset_of("monthly"), 1'764'547'200 + 365 * 86'400);  // 2026-12-01.
-  EXPECT_TRUE(is_blocked(
-      R"({"total_quota": 5, "used_quota": 5, "quota_reset_period": "daily"})"));
+  EXPECT_TRUE(is_blocked(R"({"total_quota": 5, "used_quota": 5, "quota_reset_period": "daily"})"));
   EXPECT_TRUE(is_blocked(R"({"total_quota": 5, "used_quota": 5, "quota_reset_period": "never",
                              "last_reset_at": "2026-11-25T13:00:00Z"})"));
 }
@@ -154,20 +167,35 @@ TEST(RecordFields, of_two_names_the_stricter_one_holds) {
 }
 
 TEST(RecordFields, what_makes_no_sense_names_the_field_and_not_its_value) {
-  for (const char* text : {
-           R"({"status": "s3cr3t"})", R"({"blocked": "s3cr3t"})", R"({"expires_at": "s3cr3t"})",
-           R"({"starts_at": "s3cr3t"})", R"({"balance": "s3cr3t"})",
-           R"({"total_quota": "s3cr3t"})", R"({"total_quota": -1})",
-           R"({"quota_reset_period": "s3cr3t"})", R"({"models": {"s3cr3t": 1}})",
-           R"({"limits": "s3cr3t"})", R"({"limits": {"requests_per_minute": "s3cr3t"}})",
-           R"({"limits": {"requests_per_minute": 0}})",
-           R"({"limits": {"requests_per_minutes": 5}})", R"({"requests_per_minute": "s3cr3t"})",
-           R"({"model_limits": [{"tokens_per_minute": 5}]})", R"({"model_limits": ["s3cr3t"]})",
-           R"({"allowed_ips": ["s3cr3t"]})", R"({"denied_ips": "10.0.0.0/33"})",
-           R"({"weight": 0})", R"({"weight": "s3cr3t"})", R"({"priority_max": 256})",
-           R"({"metadata": "s3cr3t"})", R"({"metadata": [1]})", R"({"type": "s3cr3t"})",
-           R"({"user": "s3cr3t\u0001"})", R"({"team": "s3cr3t s3cr3t"})",
-           R"({"tags": [["s3cr3t"]]})", R"({"id": {"s3cr3t": 1}})", R"({"name": true})"}) {
+  for (const char* text : {R"({"status": "s3cr3t"})",
+                           R"({"blocked": "s3cr3t"})",
+                           R"({"expires_at": "s3cr3t"})",
+                           R"({"starts_at": "s3cr3t"})",
+                           R"({"balance": "s3cr3t"})",
+                           R"({"total_quota": "s3cr3t"})",
+                           R"({"total_quota": -1})",
+                           R"({"quota_reset_period": "s3cr3t"})",
+                           R"({"models": {"s3cr3t": 1}})",
+                           R"({"limits": "s3cr3t"})",
+                           R"({"limits": {"requests_per_minute": "s3cr3t"}})",
+                           R"({"limits": {"requests_per_minute": 0}})",
+                           R"({"limits": {"requests_per_minutes": 5}})",
+                           R"({"requests_per_minute": "s3cr3t"})",
+                           R"({"model_limits": [{"tokens_per_minute": 5}]})",
+                           R"({"model_limits": ["s3cr3t"]})",
+                           R"({"allowed_ips": ["s3cr3t"]})",
+                           R"({"denied_ips": "10.0.0.0/33"})",
+                           R"({"weight": 0})",
+                           R"({"weight": "s3cr3t"})",
+                           R"({"priority_max": 256})",
+                           R"({"metadata": "s3cr3t"})",
+                           R"({"metadata": [1]})",
+                           R"({"type": "s3cr3t"})",
+                           R"({"user": "s3cr3t\u0001"})",
+                           R"({"team": "s3cr3t s3cr3t"})",
+                           R"({"tags": [["s3cr3t"]]})",
+                           R"({"id": {"s3cr3t": 1}})",
+                           R"({"name": true})"}) {
     const std::string said = fault(text);
     EXPECT_NE(said, "") << text;
     EXPECT_EQ(said.find("s3cr3t"), std::string::npos) << said;

@@ -9,6 +9,7 @@
 #include <string>
 
 #include <sluice/auth/key_source.h>
+#include <sluice/base/log.h>
 #include <sluice/net/resolver.h>
 
 #include "sim_world.h"

@@ -80,12 +80,8 @@ class KeyLookupsTest : public testing::Test {
           case Mood::kKnows:
             peer.send("HTTP/1.1 200 OK\r\ncontent-length: 15\r\n\r\n{\"user_id\":\"u\"}");
             break;
-          case Mood::kDoesNotKnow:
-            peer.send("HTTP/1.1 404 No\r\ncontent-length: 0\r\n\r\n");
-            break;
-          case Mood::kBreaks:
-            peer.send("HTTP/1.1 401 No\r\ncontent-length: 2\r\n\r\n{}");
-            break;
+          case Mood::kDoesNotKnow: peer.send("HTTP/1.1 404 No\r\ncontent-length: 0\r\n\r\n"); break;
+          case Mood::kBreaks: peer.send("HTTP/1.1 401 No\r\ncontent-length: 2\r\n\r\n{}"); break;
           case Mood::kHangs: break;
         }
       };
