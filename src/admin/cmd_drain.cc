@@ -42,6 +42,6 @@ constexpr std::array<Route, 1> kRows = {{{.method = http::Method::kPost,
 
 }  // namespace
 
-std::span<const Route> drain_rows() noexcept { return kRows; }
+std::span<const Route> drain_rows() { return kRows; }
 
 }  // namespace sluice::admin

@@ -89,6 +89,6 @@ constexpr std::array<Route, 1> kRows = {{{.path = "/v1/spend/{subject}/{window}"
 
 }  // namespace
 
-std::span<const Route> spend_rows() noexcept { return kRows; }
+std::span<const Route> spend_rows() { return kRows; }
 
 }  // namespace sluice::admin

@@ -89,6 +89,6 @@ constexpr std::array<Route, 4> kRows = {{
 
 }  // namespace
 
-std::span<const Route> order_rows() noexcept { return kRows; }
+std::span<const Route> order_rows() { return kRows; }
 
 }  // namespace sluice::admin

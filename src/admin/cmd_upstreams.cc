@@ -193,6 +193,6 @@ constexpr std::array<Route, 1> kRows = {{{.path = "/v1/upstreams",
 
 }  // namespace
 
-std::span<const Route> upstream_rows() noexcept { return kRows; }
+std::span<const Route> upstream_rows() { return kRows; }
 
 }  // namespace sluice::admin

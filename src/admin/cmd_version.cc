@@ -39,6 +39,6 @@ constexpr std::array<Route, 1> kRows = {{{.path = "/v1/version",
 
 }  // namespace
 
-std::span<const Route> version_rows() noexcept { return kRows; }
+std::span<const Route> version_rows() { return kRows; }
 
 }  // namespace sluice::admin

@@ -192,6 +192,6 @@ constexpr std::array<Route, 1> kRows = {{{.path = "/v1/openapi.json",
 
 }  // namespace
 
-std::span<const Route> openapi_rows() noexcept { return kRows; }
+std::span<const Route> openapi_rows() { return kRows; }
 
 }  // namespace sluice::admin

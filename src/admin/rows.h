@@ -7,20 +7,20 @@
 
 namespace sluice::admin {
 
-[[nodiscard]] std::span<const Route> key_rows() noexcept;
-[[nodiscard]] std::span<const Route> sync_rows() noexcept;
-[[nodiscard]] std::span<const Route> owner_rows() noexcept;
-[[nodiscard]] std::span<const Route> audit_rows() noexcept;
-[[nodiscard]] std::span<const Route> usage_rows() noexcept;
-[[nodiscard]] std::span<const Route> spend_rows() noexcept;
-[[nodiscard]] std::span<const Route> reload_rows() noexcept;
-[[nodiscard]] std::span<const Route> upstream_rows() noexcept;
-[[nodiscard]] std::span<const Route> order_rows() noexcept;
-[[nodiscard]] std::span<const Route> shard_rows() noexcept;
-[[nodiscard]] std::span<const Route> drain_rows() noexcept;
-[[nodiscard]] std::span<const Route> version_rows() noexcept;
-[[nodiscard]] std::span<const Route> openapi_rows() noexcept;
-[[nodiscard]] std::span<const Route> litellm_key_rows() noexcept;
-[[nodiscard]] std::span<const Route> litellm_team_rows() noexcept;
+[[nodiscard]] std::span<const Route> key_rows();
+[[nodiscard]] std::span<const Route> sync_rows();
+[[nodiscard]] std::span<const Route> owner_rows();
+[[nodiscard]] std::span<const Route> audit_rows();
+[[nodiscard]] std::span<const Route> usage_rows();
+[[nodiscard]] std::span<const Route> spend_rows();
+[[nodiscard]] std::span<const Route> reload_rows();
+[[nodiscard]] std::span<const Route> upstream_rows();
+[[nodiscard]] std::span<const Route> order_rows();
+[[nodiscard]] std::span<const Route> shard_rows();
+[[nodiscard]] std::span<const Route> drain_rows();
+[[nodiscard]] std::span<const Route> version_rows();
+[[nodiscard]] std::span<const Route> openapi_rows();
+[[nodiscard]] std::span<const Route> litellm_key_rows();
+[[nodiscard]] std::span<const Route> litellm_team_rows();
 
 }  // namespace sluice::admin

@@ -28,6 +28,12 @@ using StoreWork = std::move_only_function<StoreAnswer(auth::KeyStore& store)>;
 // 409. Suspends.
 Task<control::SmallAnswer> with_store(Call& call, StoreWork work);
 
+// The same as the function of a row, of work that needs nothing else.
+template <StoreAnswer (*kWork)(auth::KeyStore& store, Call& call)>
+Task<control::SmallAnswer> in_store(Call& call) {
+  return with_store(call, [&call](auth::KeyStore& store) { return kWork(store, call); });
+}
+
 // Writes `call.note` with the outcome to the audit log, if there is a store. Suspends.
 Task<void> note(Call& call, const control::SmallAnswer& answer);
 

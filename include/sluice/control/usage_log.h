@@ -3,6 +3,7 @@
 
 #include <deque>
 #include <expected>
+#include <functional>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -17,6 +18,8 @@
 #include <sluice/usage/spend_record.h>
 
 namespace sluice::control {
+
+class UsageTarget;
 
 // The journal pushes what has ended; batches of it go to the file on a lane. What is not in the
 // file yet is kept here, up to kWaitingMost, and in the journal, which carries it over when it
@@ -33,7 +36,12 @@ class UsageLog final : public UsageAnswers {
   static constexpr Duration kTrimGap = seconds(10);       // Between looks at what is too old.
   static constexpr Duration kQuestionTime = seconds(10);  // Of one question.
   static constexpr size_t kQuestionsMost = 16;            // That wait or run.
+  static constexpr Duration kEndTime = seconds(2);        // For reporters and questions, in end().
   static constexpr Duration kFinishTime = seconds(10);
+
+  using MakeTarget =
+      std::move_only_function<std::expected<std::unique_ptr<UsageTarget>, std::string>(
+          const config::ReporterSettings&)>;
 
   // Everything outlives the log.
   struct Parts {
@@ -44,6 +52,7 @@ class UsageLog final : public UsageAnswers {
     Clock& clock;
     metrics::ControlCells& cells;
     Logger& log;
+    MakeTarget make_target;  // Empty stands for what the settings name; tests give their own.
   };
 
   // Opens or makes the file (0600); blocks, before anyone is served. The error is a sentence with
@@ -90,18 +99,25 @@ class UsageLog final : public UsageAnswers {
   struct Outcome;
   explicit UsageLog(std::unique_ptr<State> state) noexcept;
 
+  [[nodiscard]] std::expected<void, std::string> open_reporters();
   void start_write(MonoTime now);
   void on_written(const Outcome& outcome);
+  void note_failure(const std::string& problem);
+  void note_success();
+  void note_backlog();
+  // Whether one more question may be asked; a sentence if not.
+  [[nodiscard]] std::string refusal() const;
 
   std::unique_ptr<State> state_;
   std::deque<std::string> waiting_;
-  std::vector<std::string> batch_;  // What the lane writes.
+  std::vector<std::string> batch_;  // What the lane writes; read by it while is_writing_.
+  MonoTime now_ = MonoTime::min();  // Of the last call that brought the time.
   MonoTime waiting_since_ = MonoTime::max();
   MonoTime write_after_ = MonoTime::min();
   MonoTime trim_after_ = MonoTime::min();
+  uint64_t lost_ = 0;  // Since the file failed.
   bool is_writing_ = false;
   bool is_failing_ = false;
-  bool is_losing_ = false;
   bool is_hanging_ = false;
 };
 
