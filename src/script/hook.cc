@@ -89,8 +89,7 @@ std::string stop_text(const State& state, Stop stop) {
   switch (stop) {
     case Stop::kInstructions:
       return fmt::format("stopped after {} instructions", limits.instructions_max);
-    case Stop::kTime:
-      return fmt::format("stopped after {} us", limits.time_max.count() / 1000);
+    case Stop::kTime: return fmt::format("stopped after {} us", limits.time_max.count() / 1000);
     default: return fmt::format("wanted more than its {} bytes of memory", limits.memory_max);
   }
 }
@@ -149,7 +148,8 @@ std::expected<std::unique_ptr<Hooks>, std::string> Hooks::make(std::span<const S
   std::array<bool, kKinds> has_kind{};
   for (const Script& script : scripts) {
     if (std::exchange(has_kind[index_of(script.kind)], true)) {
-      return std::unexpected(fmt::format("{}: there is a script for this hook already", script.name));
+      return std::unexpected(
+          fmt::format("{}: there is a script for this hook already", script.name));
     }
   }
   auto parts = std::make_unique<Parts>(scripts, limits, clock);
@@ -185,7 +185,8 @@ HookOutcome Hooks::run(HookKind kind, const RequestView& request, const Response
                 .chunk = parts.chunks[index_of(kind)]};
   state.begin_call();
   const int status = lua_cpcall(state.lua(), run_chunk, nullptr);
-  const Stop stop = status == LUA_ERRMEM && state.stop() == Stop::kNone ? Stop::kMemory : state.stop();
+  const Stop stop =
+      status == LUA_ERRMEM && state.stop() == Stop::kNone ? Stop::kMemory : state.stop();
   if (stop == Stop::kNone && status != 0) {
     outcome = {.verdict = HookOutcome::Verdict::kError,
                .message = thrown_text(state.lua()),

@@ -15,13 +15,13 @@
 namespace sluice::script {
 
 inline constexpr size_t kPatternBytesMax = 256;
-inline constexpr size_t kCapturesMax = 32;           // As Lua has it.
+inline constexpr size_t kCapturesMax = 32;            // As Lua has it.
 inline constexpr size_t kSubjectBytesMax = 32 << 10;  // One match is not interrupted.
-inline constexpr size_t kPatternsMax = 256;          // Kept, and in one call.
+inline constexpr size_t kPatternsMax = 256;           // Kept, and in one call.
 
 struct Translation {
-  std::string regex;             // RE2's syntax, Latin-1, without `^`.
-  bool is_anchored = false;      // It began with `^`.
+  std::string regex;         // RE2's syntax, Latin-1, without `^`.
+  bool is_anchored = false;  // It began with `^`.
   uint32_t captures = 0;
   uint32_t position_captures = 0;  // Bit i: capture i is `()`.
 };

@@ -16,7 +16,8 @@ std::string plain_text(std::string_view text, size_t bytes_max) {
   }
   std::string plain(text.substr(0, size));
   std::ranges::replace_if(
-      plain, [](char byte) { return static_cast<unsigned char>(byte) < 0x20 || byte == 0x7f; }, '?');
+      plain, [](char byte) { return static_cast<unsigned char>(byte) < 0x20 || byte == 0x7f; },
+      '?');
   return plain;
 }
 

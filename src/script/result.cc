@@ -42,10 +42,25 @@ std::string lower(std::string_view text) {
 
 // Fields that frame the message, name its two ends or say who asks: not a script's (D94).
 bool is_reserved_header(std::string_view name) {
-  constexpr std::array<std::string_view, 19> kNames = {
-      "accept-encoding", "api-key", "authorization", "connection", "content-encoding",
-      "content-length", "content-type", "cookie", "expect", "forwarded", "host", "keep-alive",
-      "te", "trailer", "transfer-encoding", "upgrade", "via", "x-api-key", "x-goog-api-key"};
+  constexpr std::array<std::string_view, 19> kNames = {"accept-encoding",
+                                                       "api-key",
+                                                       "authorization",
+                                                       "connection",
+                                                       "content-encoding",
+                                                       "content-length",
+                                                       "content-type",
+                                                       "cookie",
+                                                       "expect",
+                                                       "forwarded",
+                                                       "host",
+                                                       "keep-alive",
+                                                       "te",
+                                                       "trailer",
+                                                       "transfer-encoding",
+                                                       "upgrade",
+                                                       "via",
+                                                       "x-api-key",
+                                                       "x-goog-api-key"};
   return std::ranges::find(kNames, name) != kNames.end() || name.starts_with("proxy-") ||
          name.starts_with("x-forwarded-");
 }
@@ -220,8 +235,10 @@ class Reader {
         return fail(fmt::format("returned the header {}, which is not a script's to set", name));
       }
       if (value.size() > kHeaderValueBytesMax || !is_printable(value)) {
-        return fail(fmt::format("returned the header {} with a value that is not at most 512 "
-                                "printable bytes", name));
+        return fail(
+            fmt::format("returned the header {} with a value that is not at most 512 "
+                        "printable bytes",
+                        name));
       }
       outcome_.headers.emplace_back(std::move(name), std::move(value));
     });

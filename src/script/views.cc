@@ -142,14 +142,22 @@ int read_request(lua_State* lua) {
   if (name == "path") return push_text(lua, request.path);
   // A text that is not known is nil, so that a comparison with it is never true by accident.
   std::string_view text;
-  if (name == "client_ip" || name == "ip") text = request.client_address;
-  else if (name == "id") text = request.request_id;
-  else if (name == "key_id") text = request.key_id;
-  else if (name == "key_name") text = request.key_name;
-  else if (name == "tenant") text = request.tenant;
-  else if (name == "user") text = request.user;
-  else if (name == "model") text = request.model;
-  else return luaL_error(lua, "request has no field of this name (see docs/scripts.md)");
+  if (name == "client_ip" || name == "ip")
+    text = request.client_address;
+  else if (name == "id")
+    text = request.request_id;
+  else if (name == "key_id")
+    text = request.key_id;
+  else if (name == "key_name")
+    text = request.key_name;
+  else if (name == "tenant")
+    text = request.tenant;
+  else if (name == "user")
+    text = request.user;
+  else if (name == "model")
+    text = request.model;
+  else
+    return luaL_error(lua, "request has no field of this name (see docs/scripts.md)");
   return text.empty() ? 0 : push_text(lua, text);
 }
 
@@ -162,9 +170,12 @@ int read_response(lua_State* lua) {
   if (name == "input_tokens") return push_count(lua, response->input_tokens);
   if (name == "output_tokens") return push_count(lua, response->output_tokens);
   std::string_view text;
-  if (name == "upstream") text = response->upstream;
-  else if (name == "model") text = response->model;
-  else return luaL_error(lua, "response has no field of this name (see docs/scripts.md)");
+  if (name == "upstream")
+    text = response->upstream;
+  else if (name == "model")
+    text = response->model;
+  else
+    return luaL_error(lua, "response has no field of this name (see docs/scripts.md)");
   return text.empty() ? 0 : push_text(lua, text);
 }
 
@@ -193,8 +204,8 @@ int pairs(lua_State* lua) {
 }
 
 int read_seconds(lua_State* lua) {
-  lua_pushnumber(
-      lua, static_cast<lua_Number>(State::of(lua).call.request->now.unix_us / 1'000'000));
+  lua_pushnumber(lua,
+                 static_cast<lua_Number>(State::of(lua).call.request->now.unix_us / 1'000'000));
   return 1;
 }
 

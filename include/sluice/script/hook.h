@@ -75,7 +75,7 @@ struct HookOutcome {
   int64_t priority = -1;
   std::string model;
   std::vector<std::pair<std::string, std::string>> log_fields;
-  std::string metadata;  // on_auth: JSON object to merge into the key's, "" for none.
+  std::string metadata;                // on_auth: JSON object to merge into the key's, "" for none.
   std::vector<std::string> log_lines;  // Of log(), whatever the verdict is.
 };
 
@@ -90,7 +90,7 @@ inline constexpr size_t kTagBytesMax = 64;
 inline constexpr size_t kModelBytesMax = 256;
 inline constexpr int64_t kScriptPriorityMax = 1'000;
 inline constexpr size_t kLogFieldsMax = 16;
-inline constexpr size_t kLogFieldBytesMax = 256;       // Of a value; cut there as well.
+inline constexpr size_t kLogFieldBytesMax = 256;  // Of a value; cut there as well.
 inline constexpr size_t kScriptMetadataBytesMax = 8 << 10;
 
 // Whether `source` compiles, and is text rather than bytecode. The error is a sentence with the
