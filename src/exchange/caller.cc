@@ -40,7 +40,11 @@ Caller::Caller(const auth::FoundKey& found, const crypto::Digest& digest, Genera
     is_blocked_ = is_blocked_ || owner->is_blocked;
     if (owner->expires) expires_ = std::min(expires_, *owner->expires);
     if (!owner->models.empty()) globs_.push_back(owner->models);
-    if (owner->level == auth::OwnerLevel::kUser) user_ = owner->id;
+    switch (owner->level) {
+      case auth::OwnerLevel::kOrganisation: organisation_ = owner->id; break;
+      case auth::OwnerLevel::kTeam: team_ = owner->id; break;
+      case auth::OwnerLevel::kUser: user_ = owner->id; break;
+    }
   }
   find_tenant(found);
   add_limits(found);

@@ -258,8 +258,9 @@ void Worker::adopt_listener(const config::Snapshot& snapshot,
 
 void Worker::adopt(upstream::AdoptSnapshot adoption) {
   const config::Snapshot& snapshot = *adoption.snapshot;
-  auto generation = std::make_unique<exchange::Generation>(
-      snapshot, std::move(adoption.cells), std::move(adoption.places), state_, parts_.shard);
+  auto generation = std::make_unique<exchange::Generation>(snapshot, std::move(adoption.cells),
+                                                           std::move(adoption.places), state_,
+                                                           parts_.shard, ring_.clock());
   for (size_t i = 0; i < snapshot.upstreams.size(); ++i) {
     upstream::Pool& pool = find_pool(
         snapshot.upstreams[i], generation->cells.upstream(UpstreamId{static_cast<uint32_t>(i)}));
