@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <array>
-#include <fstream>
 #include <utility>
 
 #include <fmt/format.h>
@@ -18,21 +17,6 @@ namespace sluice::auth {
 namespace {
 
 using json::Value;
-
-constexpr size_t kAuthoritiesBytesMost = size_t{1} << 20;
-
-std::expected<std::string, std::string> read_authorities(const std::string& path) {
-  if (path.empty()) return std::string();
-  std::ifstream file(path, std::ios::binary);
-  std::string pem(kAuthoritiesBytesMost, '\0');
-  file.read(pem.data(), static_cast<std::streamsize>(pem.size()));
-  pem.resize(static_cast<size_t>(std::max(std::streamsize{0}, file.gcount())));
-  if (pem.find("-----BEGIN CERTIFICATE-----") == std::string::npos) {
-    return std::unexpected(
-        fmt::format("tls_ca {}: cannot be read as certificates; give a readable PEM file", path));
-  }
-  return pem;
-}
 
 // Fields for people. Of all others a token that lacks the claim is refused, because a key with less
 // to it may do more.
@@ -63,14 +47,11 @@ bool maps_to(const config::SourceSettings& settings, std::string_view field) noe
 
 }  // namespace
 
-std::expected<std::unique_ptr<JwtSource>, std::string> JwtSource::make(
-    Parts parts, config::SourceSettings settings) {
-  auto authorities = read_authorities(settings.tls_ca);
-  if (!authorities) return std::unexpected(std::move(authorities.error()));
-  auto fetch = make_http_key_fetch(parts.ring, parts.resolver, settings.private_addresses,
-                                   *std::move(authorities));
-  return std::make_unique<JwtSource>(parts.ring, parts.log, std::move(settings), std::move(fetch));
-}
+JwtSource::JwtSource(io::Ring& ring, net::Resolver& resolver, Logger& log,
+                     config::SourceSettings settings, std::string tls_ca_pem)
+    : JwtSource(ring, log, settings,
+                make_http_key_fetch(ring, resolver, settings.private_addresses,
+                                    std::move(tls_ca_pem))) {}
 
 JwtSource::JwtSource(io::Ring& ring, Logger& log, config::SourceSettings settings,
                      std::unique_ptr<KeyFetch> fetch)

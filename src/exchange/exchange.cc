@@ -46,13 +46,13 @@ std::optional<Ipv6Bytes> Exchange::find_address(const config::Snapshot& config) 
 
 Task<void> Exchange::run() {
   GenerationPin generation(*services_.generation);
-  Settlement settlement(services_, *generation, head_, client_,
-                        began_at_);  // Phase 7, whatever happens below.
+  // Phase 7, whatever happens below.
+  Settlement settlement(services_, *generation, head_, client_, began_at_);
 
   const Outcome<Endpoint> endpoint = read_head(head_, refused_, settlement);
   const bool is_probe = asks_for_health(endpoint);
-  const std::optional<Ipv6Bytes> address = find_address(generation->config);
-  settlement.note_client(address);
+  settlement.note_client(find_address(generation->config));
+  const std::optional<Ipv6Bytes>& address = settlement.client_address();
   if (address && !is_probe && !generation->config.ip_limits.empty()) {
     auto charged = charge_address_at_once(services_, *generation, *address, settlement);
     if (!charged) {

@@ -1,7 +1,6 @@
 // JSON Web Tokens of an OpenID Connect issuer as keys.
 #pragma once
 
-#include <expected>
 #include <memory>
 #include <string>
 
@@ -27,15 +26,10 @@ struct Jwt;
 // Control thread, beside its ring. end() comes first.
 class JwtSource final : public KeySource {
  public:
-  struct Parts {
-    io::Ring& ring;
-    net::Resolver& resolver;
-    Logger& log;
-  };
-  // `settings` are of kind kJwt. Reads the file `tls_ca`, if one is named. The error says which
-  // setting cannot be used. All parts outlive it.
-  [[nodiscard]] static std::expected<std::unique_ptr<JwtSource>, std::string> make(
-      Parts parts, config::SourceSettings settings);
+  // `settings` are of kind kJwt, `tls_ca_pem` what is in its `tls_ca`, "" for the system's
+  // authorities. The ring, the resolver and the log outlive it.
+  JwtSource(io::Ring& ring, net::Resolver& resolver, Logger& log, config::SourceSettings settings,
+            std::string tls_ca_pem);
   // By a fetch of the caller's.
   JwtSource(io::Ring& ring, Logger& log, config::SourceSettings settings,
             std::unique_ptr<KeyFetch> fetch);

@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include "sim_clock.h"
+
 namespace sluice::admin {
 namespace {
 
@@ -61,6 +63,7 @@ Task<void> ask(control::SmallService& service, const control::SmallRequest* requ
 class AdminTest : public ::testing::Test {
  protected:
   control::SmallAnswer send(control::SmallRequest request) {
+    request.peer.process = net::PeerCredentials{.uid = 7, .gid = 8, .pid = 9};
     control::SmallAnswer answer;
     io::start_detached(ask(service_, &request, &answer));
     EXPECT_TRUE(answer.body.ends_with("}\n")) << answer.body;
@@ -76,7 +79,9 @@ class AdminTest : public ::testing::Test {
   FakeOperations operations_;
   metrics::Registry registry_{2};
   std::vector<ShardSeat> seats_ = {{.cpu = 6}, {.cpu = -1}};
-  AdminService service_{{operations_, registry_, seats_, "1.2.3"}};
+  support::SimClock clock_;
+  NullLogger log_;
+  AdminService service_{{operations_, registry_, clock_, log_, seats_, "1.2.3"}};
 };
 
 TEST_F(AdminTest, version_names_program_file_and_generation) {
@@ -192,7 +197,7 @@ TEST_F(AdminTest, upstream_is_cooled_cleared_drained_and_undrained) {
   EXPECT_EQ(post("/v1/upstreams/group/[::1]:80/drain").status, 200);
   EXPECT_EQ(post("/v1/upstreams/one/undrain").status, 200);
   using control::UpstreamOrder;
-  const std::string by = "the admin socket";
+  const std::string by = "unix:uid=7,pid=9";
   const std::vector<FakeOperations::Order> expected = {
       {"one", UpstreamOrder::kCooldown, seconds(90), by},
       {"one", UpstreamOrder::kClear, {}, by},

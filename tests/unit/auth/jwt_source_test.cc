@@ -252,23 +252,5 @@ TEST_F(JwtSourceTest, the_end_answers_who_waits) {
   source_.reset();
 }
 
-TEST_F(JwtSourceTest, authorities_that_cannot_be_read_are_told) {
-  settings_.tls_ca = "/nonexistent/ca.pem";
-  class NoNames final : public net::Resolver {
-    Task<std::expected<net::NameAnswer, std::string>> find_addresses(std::string,
-                                                                     uint16_t) override {
-      co_return std::unexpected("");
-    }
-    Task<std::expected<std::vector<net::ServiceRecord>, std::string>> resolve_srv(
-        std::string) override {
-      co_return std::unexpected("");
-    }
-    Task<void> end() override { co_return; }
-  } names;
-  const auto made = JwtSource::make({.ring = ring_, .resolver = names, .log = log_}, settings_);
-  ASSERT_FALSE(made);
-  EXPECT_NE(made.error().find("/nonexistent/ca.pem"), std::string::npos);
-}
-
 }  // namespace
 }  // namespace sluice::auth
