@@ -118,7 +118,8 @@ FieldResult<std::vector<std::string>> read_list(const json::Value& value, size_t
     FieldResult<std::string> text = read_text(item, bytes_max);
     if (!text) return "has an item that " + text.error();
     if (text->empty()) return "";
-    if (items.size() >= items_max) return fmt::format("must not have more than {} items", items_max);
+    if (items.size() >= items_max)
+      return fmt::format("must not have more than {} items", items_max);
     items.push_back(*std::move(text));
     return "";
   };

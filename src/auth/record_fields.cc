@@ -34,8 +34,7 @@ std::string digits_of(const crypto::Digest& digest) {
 }
 
 bool is_id_char(char c) noexcept {
-  const bool is_plain =
-      (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
+  const bool is_plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
   return is_plain || std::string_view("._-@|:+").find(c) != std::string_view::npos;
 }
 
@@ -49,7 +48,8 @@ std::string id_of(std::string_view source, std::string_view own, const crypto::D
   const bool fits = !own.empty() && std::ranges::all_of(own, is_id_char) &&
                     source.size() + 1 + own.size() <= kIdBytesMax;
   if (fits) return fmt::format("{}:{}", source, own);
-  if (own.empty()) return fmt::format("{}:{}", source.substr(0, kSourceBytesMax), digits_of(digest));
+  if (own.empty())
+    return fmt::format("{}:{}", source.substr(0, kSourceBytesMax), digits_of(digest));
   const std::string whole = fmt::format("{}:{}", source, own);
   return fmt::format("{}:{}", source.substr(0, kSourceBytesMax), digits_of(crypto::sha256(whole)));
 }
@@ -57,8 +57,8 @@ std::string id_of(std::string_view source, std::string_view own, const crypto::D
 // The next moment at which a quota of that period begins anew.
 WallTime next_reset(WallTime last, std::string_view period) noexcept {
   using namespace std::chrono;
-  const sys_days day = floor<days>(sys_time<std::chrono::microseconds>(
-      std::chrono::microseconds(last.unix_us)));
+  const sys_days day =
+      floor<days>(sys_time<std::chrono::microseconds>(std::chrono::microseconds(last.unix_us)));
   sys_days next = day + days(1);
   if (period == "week") next = day + (weekday(day) == Monday ? days(7) : Monday - weekday(day));
   if (period == "month") {
@@ -254,8 +254,8 @@ struct RecordFields::Rules {
     const json::Object* object = value.as_object();
     if (object == nullptr) return wrong("must be an object");
     for (const json::Member& limit : *object) {
-      const Outcome added = add_limit(of.record_.limits, LimitScope::kKey, of.source_, limit.name,
-                                      limit.value);
+      const Outcome added =
+          add_limit(of.record_.limits, LimitScope::kKey, of.source_, limit.name, limit.value);
       if (!added) return wrong("of " + added.error());
     }
     return {};

@@ -37,8 +37,8 @@ class RecordFields {
 
   KeyRecord record_;
   std::string source_;
-  std::string own_id_;  // "" until the source has said one.
-  bool is_refused_ = false;     // By its status or balance.
+  std::string own_id_;       // "" until the source has said one.
+  bool is_refused_ = false;  // By its status or balance.
   std::optional<double> quota_;
   std::optional<double> used_;
   std::string quota_period_;  // When what was used is forgotten: "day", "week", "month"; "" never.
