@@ -120,7 +120,8 @@ struct RecordFields::Rules {
   struct Rule {
     std::string_view name;
     Read read;
-    bool is_json = false;  // As text it is JSON when it begins with a bracket.
+    bool is_json = false;     // As text it is JSON when it begins with a bracket.
+    bool is_evidence = true;  // Stands in no object that is about something else.
   };
 
   static Outcome id(RecordFields& of, const Value& value) {
@@ -163,6 +164,13 @@ struct RecordFields::Rules {
     const FieldResult<bool> is_blocked = read_boolean(value);
     if (!is_blocked) return wrong(is_blocked.error());
     of.is_refused_ |= *is_blocked;
+    return {};
+  }
+  // What other services call a key that may be used.
+  static Outcome enabled(RecordFields& of, const Value& value) {
+    const FieldResult<bool> is_enabled = read_boolean(value);
+    if (!is_enabled) return wrong(is_enabled.error());
+    of.is_refused_ |= !*is_enabled;
     return {};
   }
   static Outcome status(RecordFields& of, const Value& value) {
@@ -313,9 +321,9 @@ struct RecordFields::Rules {
   // Null for a name that is not known.
   static const Rule* find(std::string_view field) {
     static constexpr auto kRules = std::to_array<Rule>({
-        {"id", id},
-        {"name", name},
-        {"prefix", prefix},
+        {"id", id, false, false},
+        {"name", name, false, false},
+        {"prefix", prefix, false, false},
         {"type", type},
         {"organisation", owner<&KeyRecord::organisation>},
         {"organisation_id", owner<&KeyRecord::organisation>},
@@ -324,6 +332,11 @@ struct RecordFields::Rules {
         {"user", owner<&KeyRecord::user>},
         {"user_id", owner<&KeyRecord::user>},
         {"blocked", blocked},
+        {"active", enabled},
+        {"allow", enabled},
+        {"allowed", enabled},
+        {"enabled", enabled},
+        {"valid", enabled},
         {"status", status},
         {"not_before", not_before},
         {"starts_at", not_before},
@@ -339,7 +352,7 @@ struct RecordFields::Rules {
         {"weight", weight},
         {"priority_max", priority_max},
         {"tags", tags, true},
-        {"metadata", metadata, true},
+        {"metadata", metadata, true, false},
         {"balance", balance},
         {"total_quota", amount<&RecordFields::quota_>},
         {"used_quota", amount<&RecordFields::used_>},
@@ -371,12 +384,14 @@ std::expected<void, std::string> RecordFields::set(std::string_view field, const
   const std::string* text = value.as_string();
   if (text != nullptr && text->empty()) return {};
   if (const Rules::Rule* rule = Rules::find(field); rule != nullptr) {
+    has_any_ |= rule->is_evidence;
     const Outcome outcome = rule->read(*this, value);
     if (!outcome) return std::unexpected(fmt::format("{} {}", field, outcome.error()));
     return {};
   }
   const auto words = config::limit_words();
   if (std::ranges::find(words, field) == words.end()) return {};
+  has_any_ = true;
   return add_limit(record_.limits, LimitScope::kKey, source_, field, value);
 }
 

@@ -29,6 +29,9 @@ class RecordFields {
   // All members of an object.
   [[nodiscard]] std::expected<void, std::string> set_all(const json::Value& object);
 
+  // Whether a field was read that says more than a name, so that this is about a key at all.
+  [[nodiscard]] bool has_any() const noexcept { return has_any_; }
+
   // What was read; status, quota and balance have become `is_blocked` and dates.
   [[nodiscard]] std::expected<KeyRecord, std::string> finish();
 
@@ -37,6 +40,7 @@ class RecordFields {
 
   KeyRecord record_;
   std::string source_;
+  bool has_any_ = false;
   std::string own_id_;       // "" until the source has said one.
   bool is_refused_ = false;  // By its status or balance.
   std::optional<double> quota_;
