@@ -68,18 +68,21 @@ Task<void> Exchange::run() {
     co_await refuse(services_, client_, settlement, endpoint.error());
     co_return;
   }
-  Outcome<auth::Principal> principal = auth::Principal{};
+  Outcome<Identity> identity = Identity{};
   if (!is_probe) {
-    principal = identify(*generation, head_, key_memory_, settlement, services_.ring.wall());
-    if (!principal) {
-      co_await refuse(services_, client_, settlement, principal.error());
+    Identification identification(services_, *generation, head_, key_memory_, settlement);
+    auto decided = identification.decide_at_once();
+    if (!decided) decided = co_await identification.decide_by_sources(client_);
+    identity = *decided;
+    if (!identity) {
+      co_await refuse(services_, client_, settlement, identity.error());
       co_return;
     }
   }
   if (!is_forwarded(*endpoint)) {
     const Outcome<uint16_t> status =
         co_await answer_locally(services_, *generation, *endpoint, head_,
-                                is_probe ? nullptr : &*principal, client_, settlement);
+                                is_probe ? nullptr : &*identity, client_, settlement);
     if (!status) co_await refuse(services_, client_, settlement, status.error());
     co_return;
   }
@@ -91,12 +94,12 @@ Task<void> Exchange::run() {
   std::optional<Result<std::string_view>> body = body_.take_at_hand(body_bytes_max);
   if (!body) body = co_await body_.read(body_bytes_max);
   const Outcome<Admission> admission =
-      admit(services_, *generation, head_, *body, *principal, settlement);
+      admit(services_, *generation, head_, *body, *identity, settlement);
   if (!admission) {
     co_await refuse(services_, client_, settlement, admission.error());
     co_return;
   }
-  if (!generation->subjects.is_empty()) {
+  if (has_limits(*generation, *identity)) {
     auto charged = charge_at_once(services_, *generation, *admission, settlement);
     if (!charged) {
       charged = co_await charge_by_ledger(services_, *generation, *admission, settlement, client_);

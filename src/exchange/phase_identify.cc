@@ -1,6 +1,43 @@
+#include <sluice/io/timer.h>
+
 #include "phases.h"
 
 namespace sluice::exchange {
+namespace {
+
+using auth::Identified;
+
+// Control gives up the sources after auth.wait_max. Only if control itself is late does a request
+// see the end of this.
+constexpr Duration kControlLateMax = milliseconds(250);
+
+Outcome<Identity> refuse(const Error& error) noexcept {
+  return std::unexpected(Refusal{error, {}});
+}
+
+Outcome<Identity> accept(const auth::Principal& principal, Services& services,
+                         Settlement& settlement, metrics::KeyAnswer from) noexcept {
+  services.cells.key_answers[from].add();
+  Identity identity{.principal = principal};
+  settlement.note_identity(identity);
+  return identity;
+}
+
+Outcome<Identity> accept(Caller& caller, Services& services, Settlement& settlement,
+                         metrics::KeyAnswer from) noexcept {
+  services.cells.key_answers[from].add();
+  Identity identity{.principal = {.tenant = caller.tenant(),
+                                  .weight = caller.weight(),
+                                  .priority_max = caller.priority_max()},
+                    .caller = &caller};
+  // Also a refused one is named in the log.
+  settlement.note_identity(identity);
+  const Result<void> checked = caller.check(services.ring.wall(), settlement.client_address());
+  if (!checked) return refuse(checked.error());
+  return identity;
+}
+
+}  // namespace
 
 Outcome<Endpoint> read_head(const http::RequestHead& head, RefusedHead refused,
                             Settlement& settlement) noexcept {
@@ -19,18 +56,107 @@ Outcome<Endpoint> read_head(const http::RequestHead& head, RefusedHead refused,
   return *endpoint;
 }
 
-Outcome<auth::Principal> identify(Generation& generation, const http::RequestHead& head,
-                                  auth::KeyMemory& memory, Settlement& settlement,
-                                  WallTime now) noexcept {
-  const auth::Credentials credentials{
-      .authorization = head.headers.find(http::HeaderName::kAuthorization),
-      .x_api_key = head.headers.find(http::HeaderName::kXApiKey),
-      .api_key = head.headers.find(http::HeaderName::kApiKey),
-  };
-  const Result<auth::Principal> principal = generation.auth.identify(credentials, now, memory);
-  if (!principal) return std::unexpected(Refusal{principal.error(), {}});
-  settlement.note_principal(*principal);
-  return *principal;
+Identification::Identification(Services& services, Generation& generation,
+                               const http::RequestHead& head, auth::KeyMemory& memory,
+                               Settlement& settlement) noexcept
+    : services_(services),
+      generation_(generation),
+      memory_(memory),
+      settlement_(settlement),
+      credentials_{.authorization = head.headers.find(http::HeaderName::kAuthorization),
+                   .x_api_key = head.headers.find(http::HeaderName::kXApiKey),
+                   .api_key = head.headers.find(http::HeaderName::kApiKey)} {}
+
+std::optional<Outcome<Identity>> Identification::decide_at_once() {
+  const Result<auth::Claim> claim =
+      generation_.auth.read(credentials_, services_.ring.wall(), memory_);
+  if (!claim) return refuse(claim.error());
+  using metrics::KeyAnswer;
+  if (claim->principal) {
+    return accept(*claim->principal, services_, settlement_, KeyAnswer::kFile);
+  }
+  claim_ = *claim;
+  const auth::Answer file = generation_.auth.ask_file(claim_.digest, services_.ring.wall());
+  if (file.verdict == auth::Verdict::kAllow) {
+    remember();
+    return accept(file.principal, services_, settlement_, KeyAnswer::kFile);
+  }
+  if (file.verdict == auth::Verdict::kDeny) {
+    services_.cells.key_answers[KeyAnswer::kNobody].add();
+    return refuse({ErrorCode::kInvalidApiKey, Side::kDownstream, Retry::kNever, file.reason});
+  }
+  return walk_chain(false);
+}
+
+std::optional<Outcome<Identity>> Identification::walk_chain(bool has_waited) {
+  KeyRoom& keys = services_.keys;
+  const MonoTime now = services_.ring.now();
+  if (Caller* known = keys.find_caller(claim_.digest, generation_, now)) {
+    remember();
+    return accept(*known, services_, settlement_, known->from());
+  }
+  const Result<Identified> identified = keys.identify(
+      generation_.auth, claim_.digest, services_.ring.wall(), now, generation_.decider);
+  if (!identified) {
+    services_.cells.key_answers[metrics::KeyAnswer::kNobody].add();
+    return refuse(identified.error());
+  }
+  if (identified->by == Identified::By::kMustAsk) {
+    sources_end_ = identified->sources_end;
+    return std::nullopt;
+  }
+  const metrics::KeyAnswer from = has_waited ? metrics::KeyAnswer::kAsked : identified->from;
+  remember();
+  if (identified->by == Identified::By::kFile) {
+    return accept(identified->principal, services_, settlement_, from);
+  }
+  // Before asking, since that may change what `found` refers to.
+  Caller& caller = keys.add_caller(
+      std::make_unique<Caller>(identified->found, claim_.digest, generation_, identified->from),
+      identified->holds_until);
+  if (identified->is_refresh_due) (void)ask(identified->sources_end);
+  return accept(caller, services_, settlement_, from);
+}
+
+void Identification::remember() noexcept {
+  if (!claim_.secret.empty()) memory_.remember(credentials_, claim_.digest);
+}
+
+bool Identification::ask(uint32_t sources_end) {
+  std::string_view secret = claim_.secret;
+  if (secret.empty()) {
+    // It was remembered, so it can be read.
+    const Result<std::string_view> again = auth::extract_secret(credentials_);
+    if (again) secret = *again;
+  }
+  return services_.keys.ask(secret, claim_.digest, sources_end, settlement_.client_address(),
+                            services_.ring.now());
+}
+
+Task<Outcome<Identity>> Identification::decide_by_sources(http::ResponseSink& client) {
+  if (!ask(sources_end_)) {
+    services_.cells.key_lookups_refused.add();
+    co_return refuse({ErrorCode::kKeySourceFailed, Side::kSelf, Retry::kNever,
+                      "too many keys are being asked about"});
+  }
+  const MonoTime began_at = services_.ring.now();
+  io::Timer timer(services_.ring.ready(), services_.ring.timers());
+  timer.set(Deadline::after(began_at, generation_.config.auth.wait_max + kControlLateMax));
+  KeyRoom::Waiting waiting(services_.ring.ready());
+  services_.keys.join(claim_.digest, waiting);
+  co_await io::first_of(&waiting.answered, &client.interrupted(), &timer);
+  services_.cells.key_wait.record(services_.ring.now() - began_at);
+  if (client.interrupted().is_ready()) {
+    co_return refuse({client.interruption(), Side::kDownstream, Retry::kNever,
+                      "ended while key sources were asked"});
+  }
+  std::optional<Outcome<Identity>> decided = walk_chain(true);
+  // Asked once; what is still not known after that is not waited for again.
+  if (!decided) {
+    co_return refuse(
+        {ErrorCode::kKeySourceFailed, Side::kSelf, Retry::kNever, "key sources did not answer"});
+  }
+  co_return *decided;
 }
 
 }  // namespace sluice::exchange

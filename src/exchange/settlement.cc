@@ -24,6 +24,19 @@ uint64_t us(Duration duration) noexcept {
   return static_cast<uint64_t>(std::chrono::duration_cast<microseconds>(duration).count());
 }
 
+// Refused for the key itself, or for who has it.
+bool is_of_key(ErrorCode code) noexcept {
+  switch (code) {
+    case ErrorCode::kInvalidApiKey:
+    case ErrorCode::kKeyBlocked:
+    case ErrorCode::kKeyExpired:
+    case ErrorCode::kKeyNotYetValid:
+    case ErrorCode::kWrongKeyType:
+    case ErrorCode::kAddressNotAllowed: return true;
+    default: return false;
+  }
+}
+
 metrics::UsageSource source_of(usage::UsageSource source) noexcept {
   switch (source) {
     case usage::UsageSource::kReported: return metrics::UsageSource::kReported;
@@ -91,13 +104,20 @@ void Settlement::note_request(Endpoint endpoint, std::string_view client_request
   }
 }
 
-void Settlement::note_principal(const auth::Principal& principal) noexcept {
+void Settlement::note_identity(const Identity& identity) noexcept {
   phase_ = metrics::Phase::kAdmit;
   const config::Snapshot& config = generation_.config;
-  if (!principal.is_anonymous()) record_.key.assign(config.key(principal.key).name);
-  record_.tenant.assign(config.tenants[principal.tenant.value].name);
+  const auth::Principal& principal = identity.principal;
+  if (identity.caller != nullptr) {
+    record_.key.assign(identity.caller->id());
+    record_.tenant.assign(identity.caller->tenant_name());
+    caller_ = CallerPin(identity.caller);
+  } else {
+    if (!principal.is_anonymous()) record_.key.assign(config.key(principal.key).name);
+    record_.tenant.assign(config.tenants[principal.tenant.value].name);
+  }
   record_.weight = principal.weight;
-  tenant_ = principal.tenant;
+  share_ = identity.share();
 }
 
 void Settlement::note_model(ModelId model, bool is_stream) noexcept {
@@ -109,8 +129,14 @@ void Settlement::note_model(ModelId model, bool is_stream) noexcept {
 
 void Settlement::note_limits(const limit::Decision& decision) noexcept {
   const auto count = [this](const config::LimitRule& rule, metrics::LimitMode mode) {
-    const auto index = static_cast<uint32_t>(&rule - generation_.config.limit_rules.data());
-    generation_.cells.limit(LimitId{index}).refused[mode].add();
+    const std::vector<config::LimitRule>& rules = generation_.config.limit_rules;
+    const auto first = std::less_equal<>()(rules.data(), &rule);
+    if (first && std::less<>()(&rule, rules.data() + rules.size())) {
+      const auto index = static_cast<uint32_t>(&rule - rules.data());
+      generation_.cells.limit(LimitId{index}).refused[mode].add();
+    } else {
+      services_.cells.key_limit_refused[mode].add();
+    }
     record_.limit.assign(rule.name);
   };
   if (decision.dry != nullptr) count(*decision.dry, metrics::LimitMode::kDry);
@@ -205,7 +231,7 @@ void Settlement::settle_usage() noexcept {
   cells.tokens[metrics::TokenType::kReasoning].add(usage_.reasoning.value_or(0));
   const uint64_t used = usage_.input.value_or(0) + usage_.output.value_or(0);
   if (queue_ != nullptr && used > 0) {
-    queue_->correct(tenant_, record_.priority, record_.weight, charged_tokens_, used);
+    queue_->correct(share_, record_.priority, record_.weight, charged_tokens_, used);
   }
   learn();
   services_.cells.usage[source].add();
@@ -260,9 +286,11 @@ usage::SpendRecord Settlement::begin_spend(usage::SpendKind kind) const noexcept
   record.request_id.assign(record_.request_id.view());
   record.key.assign(record_.key.view());
   record.tenant.assign(record_.tenant.view());
-  record.organisation.assign(owners_.organisation.view());
-  record.team.assign(owners_.team.view());
-  record.user.assign(owners_.user.view());
+  if (caller_) {
+    record.organisation.assign(caller_->organisation());
+    record.team.assign(caller_->team());
+    record.user.assign(caller_->user());
+  }
   record.model.assign(record_.model.view());
   record.served_model.assign(record_.served_model.view());
   record.upstream.assign(record_.upstream.view());
@@ -329,7 +357,7 @@ void Settlement::settle_metrics(Duration duration) noexcept {
   }
   if (record_.attempts > 0) shard.overhead.record(overhead_);
   if (error_) shard.errors[error_->code].add();
-  if (error_ && error_->code == ErrorCode::kInvalidApiKey) shard.auth_failures.add();
+  if (error_ && is_of_key(error_->code)) shard.auth_failures.add();
   if (client_has_left()) shard.client_disconnects[phase_].add();
   shard.requests_in_flight.sub();
 }

@@ -4,8 +4,8 @@
 #include <optional>
 #include <string_view>
 
-#include <sluice/auth/principal.h>
 #include <sluice/exchange/endpoint.h>
+#include <sluice/exchange/identity.h>
 #include <sluice/exchange/services.h>
 #include <sluice/limit/place.h>
 #include <sluice/limit/rate_limiter.h>
@@ -39,14 +39,7 @@ class Settlement {
   // whoever tries keys is whom they are for.
   [[nodiscard]] limit::Reservation& address_reservation() noexcept { return address_reservation_; }
   // Phase 2.
-  void note_principal(const auth::Principal& principal) noexcept;
-  // Ids of whom the key belongs to; "" is nobody. For the usage log.
-  void note_owners(std::string_view organisation, std::string_view team,
-                   std::string_view user) noexcept {
-    owners_.organisation.assign(organisation);
-    owners_.team.assign(team);
-    owners_.user.assign(user);
-  }
+  void note_identity(const Identity& identity) noexcept;
   // Phase 3.
   void note_body() noexcept { body_read_at_ = services_.ring.now(); }
   void note_model(ModelId model, bool is_stream) noexcept;
@@ -100,12 +93,6 @@ class Settlement {
   void settle_metrics(Duration duration) noexcept;
   [[nodiscard]] bool client_has_left() const noexcept;
 
-  struct Owners {
-    BoundedText<64> organisation;
-    BoundedText<64> team;
-    BoundedText<64> user;
-  };
-
   Services& services_;
   Generation& generation_;
   http::ResponseSink& client_;
@@ -114,11 +101,11 @@ class Settlement {
   MonoTime first_byte_at_ = MonoTime::max();
   Duration overhead_{};
   telemetry::AccessRecord record_;
-  Owners owners_;
   std::optional<Error> error_;
   usage::Usage usage_;
   ModelId model_;
-  TenantId tenant_;
+  TenantId share_;    // Of whose places it took one.
+  CallerPin caller_;  // What was charged refers to it, so it stands before the reservations.
   limit::Reservation address_reservation_;
   limit::Reservation reservation_;
   limit::Demand demand_;

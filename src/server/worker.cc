@@ -33,6 +33,7 @@ Worker::Worker(io::Ring& ring, WorkerParts parts)
       state_(parts_.shards),
       waiting_room_(parts_.shard, *this),
       limiter_(*parts_.banks, parts_.shard, parts_.shards),
+      keys_(parts_.link == nullptr ? nullptr : &parts_.link->key_reports, parts_.control_ring),
       services_{.ring = ring,
                 .blocks = blocks_,
                 .budget = *parts_.budget,
@@ -44,6 +45,7 @@ Worker::Worker(io::Ring& ring, WorkerParts parts)
                 .waiting_room = waiting_room_,
                 .limiter = limiter_,
                 .grants = grants_,
+                .keys = keys_,
                 .log = *parts_.log,
                 .spend = parts_.spend,
                 .shard = parts_.shard,
@@ -130,14 +132,16 @@ Task<void> Worker::refuse_connection(int fd) {
 bool Worker::has_work() const noexcept {
   const bool can_release = generations_.size() > 1 && generations_.front()->pins == 0;
   return has_retired_ || is_woken_ || (limiter_.has_leases() && !is_sweep_due_) ||
-         sweep_timer_.is_ready() || has_handed_ || state_.has_news() || can_release ||
-         parts_.link->commands.has_message();
+         sweep_timer_.is_ready() || has_handed_ || keys_.has_unsent() || state_.has_news() ||
+         can_release || parts_.link->commands.has_message() ||
+         parts_.link->key_commands.has_message();
 }
 
 void Worker::run() {
   while (std::optional<upstream::ShardCommand> command = parts_.link->commands.pop()) {
     obey(*command);
   }
+  hear_of_keys();
   serve_waiting();
   sweep_leases();
   has_retired_ = false;
@@ -217,6 +221,17 @@ void Worker::obey(upstream::ShardCommand& command) {
   }
 }
 
+void Worker::hear_of_keys() {
+  while (std::optional<auth::KeyCommand> command = parts_.link->key_commands.pop()) {
+    if (const auto* adopted = std::get_if<auth::AdoptDirectory>(&*command)) {
+      keys_.adopt(*adopted);
+    } else if (auto* answered = std::get_if<std::unique_ptr<auth::LookupAnswered>>(&*command)) {
+      keys_.take(std::move(**answered), ring_.now());
+    }
+  }
+  keys_.flush();
+}
+
 upstream::Pool& Worker::find_pool(const config::Upstream& upstream, metrics::UpstreamCells& cells) {
   const std::string identity = upstream.name + ' ' + upstream.endpoint.authority;
   for (NamedPool& named : pools_) {
@@ -256,6 +271,7 @@ void Worker::adopt(upstream::AdoptSnapshot adoption) {
   if (!generations_.empty()) generation->router.take_positions(generations_.back()->router);
   generations_.push_back(std::move(generation));
   services_.generation = generations_.back().get();
+  keys_.follow(snapshot);
   has_retired_ = true;
 }
 

@@ -5,6 +5,7 @@
 #include <optional>
 #include <vector>
 
+#include <sluice/auth/key_messages.h>
 #include <sluice/base/byte_budget.h>
 #include <sluice/base/log.h>
 #include <sluice/crypto/random.h>
@@ -29,12 +30,17 @@ namespace sluice::server {
 
 class Connection;
 
-// The two mailboxes between one shard and the control thread.
+// The mailboxes between one shard and the control thread; what is about keys has its own, so that
+// neither waits behind the other.
 struct ControlLink {
   static constexpr uint32_t kCommandsMax = 64;
   static constexpr uint32_t kReportsMax = 64;
+  static constexpr uint32_t kKeyCommandsMax = 64;
+  static constexpr uint32_t kKeyReportsMax = 256;
   shard::Mailbox<upstream::ShardCommand> commands{kCommandsMax};
   shard::Mailbox<upstream::ShardReport> reports{kReportsMax};
+  shard::Mailbox<auth::KeyCommand> key_commands{kKeyCommandsMax};
+  shard::Mailbox<auth::KeyReport> key_reports{kKeyReportsMax};
 };
 
 // What a worker is made of; everything outlives it.
@@ -97,6 +103,7 @@ class Worker final : public shard::Program, private limit::ShardWaker {
   void wake(ShardId shard) noexcept override;
   void serve_waiting();
   void sweep_leases();
+  void hear_of_keys();
   void update_deployments(const upstream::UpdateDeployments& update);
 
   Task<void> accept_connections();
@@ -124,6 +131,7 @@ class Worker final : public shard::Program, private limit::ShardWaker {
   exchange::WaitingRoom waiting_room_;
   limit::RateLimiter limiter_;
   exchange::GrantRoom grants_;
+  exchange::KeyRoom keys_;
   exchange::Services services_;
   io::Timer sweep_timer_;
   shard::Gate gate_;
