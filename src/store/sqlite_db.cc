@@ -13,6 +13,9 @@
 namespace sluice::store {
 namespace {
 
+// Of SQLite's machine, between two looks at the clock: well below a millisecond.
+constexpr int kStepsBetweenLooks = 10'000;
+
 struct TextHash {
   using is_transparent = void;
   size_t operator()(std::string_view text) const noexcept {
@@ -37,6 +40,7 @@ SqliteFault fault_of(int code, int system_error) noexcept {
     case SQLITE_AUTH:
     case SQLITE_CANTOPEN: return SqliteFault::kReadOnly;
     case SQLITE_CONSTRAINT: return SqliteFault::kConstraint;
+    case SQLITE_INTERRUPT: return SqliteFault::kLate;
     case SQLITE_IOERR:
       return system_error == ENOSPC || system_error == EDQUOT || system_error == EFBIG
                  ? SqliteFault::kFull
@@ -77,11 +81,19 @@ std::string corruption_text(int code, const std::string& path) {
 }  // namespace
 
 struct SqliteDb::Parts {
+  // SQLite calls it while a statement runs; other than 0 ends it.
+  static int is_late(void* parts) noexcept {
+    const auto* const self = static_cast<const Parts*>(parts);
+    return self->deadline.has_passed(self->clock->now()) ? 1 : 0;
+  }
+
   std::string path;
   SqliteLock lock;
   sqlite3* handle = nullptr;
   Statements statements;
   SqliteWatcher* watcher = nullptr;
+  Clock* clock = nullptr;
+  Deadline deadline;
 
   ~Parts() {
     for (const auto& [sql, kept] : statements) sqlite3_finalize(kept.statement);
@@ -310,6 +322,13 @@ SqliteResult<SqliteTransaction> SqliteDb::begin() {
   return SqliteTransaction(*this);
 }
 
+void SqliteDb::set_deadline(Clock& clock, Deadline deadline) noexcept {
+  parts_->clock = &clock;
+  parts_->deadline = deadline;
+  sqlite3_progress_handler(parts_->handle, deadline.is_never() ? 0 : kStepsBetweenLooks,
+                           deadline.is_never() ? nullptr : &Parts::is_late, parts_.get());
+}
+
 SqliteResult<int64_t> SqliteDb::integer_of(std::string_view sql,
                                            std::initializer_list<SqliteValue> values) {
   auto rows = query(sql, values);
@@ -361,6 +380,9 @@ SqliteError SqliteDb::error_of(int code) const {
       break;
     case SqliteFault::kConstraint:
       error.text = fmt::format("{}: {}", path, sqlite3_errmsg(parts_->handle));
+      break;
+    case SqliteFault::kLate:
+      error.text = fmt::format("{} did not answer in time; ask for less at once", path);
       break;
     case SqliteFault::kOther:
       error.text =

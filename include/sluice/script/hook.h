@@ -75,8 +75,23 @@ struct HookOutcome {
   int64_t priority = -1;
   std::string model;
   std::vector<std::pair<std::string, std::string>> log_fields;
-  std::string metadata;  // on_auth: JSON object to merge into the key's, "" for none.
+  std::string metadata;                // on_auth: JSON object to merge into the key's, "" for none.
+  std::vector<std::string> log_lines;  // Of log(), whatever the verdict is.
 };
+
+// Bounds of what a script may give; an answer beyond them is an error, unless it says otherwise.
+inline constexpr size_t kScriptBytesMax = 256 << 10;
+inline constexpr size_t kMessageBytesMax = 256;  // Cut there, with '?' for control bytes.
+inline constexpr size_t kScriptHeadersMax = 16;
+inline constexpr size_t kHeaderNameBytesMax = 64;
+inline constexpr size_t kHeaderValueBytesMax = 512;
+inline constexpr size_t kScriptTagsMax = 8;
+inline constexpr size_t kTagBytesMax = 64;
+inline constexpr size_t kModelBytesMax = 256;
+inline constexpr int64_t kScriptPriorityMax = 1'000;
+inline constexpr size_t kLogFieldsMax = 16;
+inline constexpr size_t kLogFieldBytesMax = 256;  // Of a value; cut there as well.
+inline constexpr size_t kScriptMetadataBytesMax = 8 << 10;
 
 // Whether `source` compiles, and is text rather than bytecode. The error is a sentence with the
 // line. Any thread.

@@ -13,6 +13,7 @@
 #include <variant>
 
 #include <sluice/base/clock.h>
+#include <sluice/base/deadline.h>
 
 struct sqlite3_stmt;
 
@@ -24,6 +25,7 @@ enum class SqliteFault : uint8_t {
   kCorrupt,     // Damaged, or no database at all.
   kReadOnly,    // May not be written, or not be opened.
   kConstraint,  // A rule of the schema; `text` names the column.
+  kLate,        // A deadline has passed.
   kOther,
 };
 
@@ -139,6 +141,10 @@ class SqliteDb {
 
   // Waits for other writers, up to `busy_wait`.
   [[nodiscard]] SqliteResult<SqliteTransaction> begin();
+
+  // Statements end with kLate at `deadline`, until another one is set; never() is none. `clock`
+  // outlives the database.
+  void set_deadline(Clock& clock, Deadline deadline) noexcept;
 
   // The first column of the first row; 0 without one.
   [[nodiscard]] SqliteResult<int64_t> integer_of(std::string_view sql,

@@ -8,6 +8,7 @@
 
 #include <gtest/gtest.h>
 
+#include "sim_clock.h"
 #include "sqlite_folder.h"
 
 namespace sluice::store {
@@ -239,6 +240,22 @@ class Recorded final : public SqliteWatcher {
   void on_statement(std::string_view sql) override { all += std::string(sql) + ";"; }
   std::string all;
 };
+
+TEST(SqliteDb, an_endless_statement_ends_at_its_deadline) {
+  const SqliteFolder folder;
+  const auto db = with_table(folder);
+  support::SimClock clock;
+  constexpr std::string_view kEndless =
+      "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT COUNT(*) FROM n";
+  db->set_deadline(clock, Deadline{clock.now()});
+  const auto answer = db->integer_of(kEndless);
+  ASSERT_FALSE(answer);
+  EXPECT_EQ(answer.error().fault, SqliteFault::kLate);
+  EXPECT_TRUE(answer.error().text.contains("did not answer in time")) << answer.error().text;
+  db->set_deadline(clock, Deadline::never());
+  clock.advance(seconds(1));
+  EXPECT_EQ(db->integer_of("SELECT 7"), 7);
+}
 
 TEST(SqliteDb, a_watcher_hears_of_every_statement) {
   const SqliteFolder folder;
