@@ -21,8 +21,9 @@ std::string problem_of_file(const std::string& path) {
   std::string source(script::kScriptBytesMax + 1, '\0');
   if (file.is_open()) file.read(source.data(), static_cast<std::streamsize>(source.size()));
   if (!file.is_open() || file.bad()) {
-    return fmt::format("{}: the script cannot be read: {}; create the file, or let this user read it\n",
-                       path, std::strerror(errno));
+    return fmt::format(
+        "{}: the script cannot be read: {}; create the file, or let this user read it\n", path,
+        std::strerror(errno));
   }
   source.resize(static_cast<size_t>(file.gcount()));
   return problem_of(source, path);

@@ -201,14 +201,16 @@ HookOutcome Hooks::run(HookKind kind, const RequestView& request, const Response
                .message = thrown_text(state.lua()),
                .log_lines = std::move(outcome.log_lines)};
   } else if (outcome.verdict == HookOutcome::Verdict::kError) {
-    outcome.message = plain_text(fmt::format("{}: {}", parts.name_of(kind), outcome.message), kMessageBytesMax);
+    outcome.message =
+        plain_text(fmt::format("{}: {}", parts.name_of(kind), outcome.message), kMessageBytesMax);
   }
   lua_settop(state.lua(), 0);
   state.end_call();
   if (stop == Stop::kNone) return outcome;
   outcome = {.verdict = stop == Stop::kMemory ? HookOutcome::Verdict::kTooLarge
                                               : HookOutcome::Verdict::kTooLong,
-             .message = fmt::format("{}:{}: {}", parts.name_of(kind), state.stop_line(), stop_text(state, stop)),
+             .message = fmt::format("{}:{}: {}", parts.name_of(kind), state.stop_line(),
+                                    stop_text(state, stop)),
              .log_lines = std::move(outcome.log_lines)};
   // What a stopped script left behind is not looked through but thrown away.
   if (!parts.rebuild()) parts.state.reset();

@@ -1,7 +1,7 @@
 // Where a pattern means the same to Lua and to RE2, both find the same: place and captures, from
 // the start and at every later match. LuaJIT's own string.find is the oracle, on inputs so short
 // that its backtracking ends.
-#include "pattern.h"
+#include "pattern.h"  // tidy: allow(private-header) scripts reach it through a whole Lua state
 
 #include <algorithm>
 
@@ -64,8 +64,8 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* bytes, size_t size) {
   static lua_State* const lua = open_oracle();
   if (size < 1) return 0;
   const std::string_view input(reinterpret_cast<const char*>(bytes) + 1, size - 1);
-  const std::string_view text = input.substr(0, std::min<size_t>(bytes[0] % (kOracleTextMax + 1),
-                                                                 input.size()));
+  const std::string_view text =
+      input.substr(0, std::min<size_t>(bytes[0] % (kOracleTextMax + 1), input.size()));
   const std::string_view pattern = input.substr(text.size());
   const auto translation = script::translate(pattern, true);
   if (!translation) return 0;

@@ -29,8 +29,9 @@ TEST(CheckScripts, sources_are_read_and_compiled) {
   config::Snapshot snapshot;
   snapshot.auth.sources.push_back({.kind = config::SourceKind::kLua, .script = path});
   EXPECT_EQ(describe_script_problems(snapshot),
-            path + ": the script cannot be read: No such file or directory; create the file, or let "
-                   "this user read it\n");
+            path +
+                ": the script cannot be read: No such file or directory; create the file, or let "
+                "this user read it\n");
   std::ofstream(path) << "return true";
   EXPECT_EQ(describe_script_problems(snapshot), "");
   std::ofstream(path) << "return return";
