@@ -115,7 +115,8 @@ Gateway::Step Gateway::open_ports() {
     metrics_fd_ = *fd;
   }
   if (!config.admin_socket.empty()) {
-    const auto fd = net::open_unix_listener(config.admin_socket);
+    const auto fd = net::open_unix_listener(
+        config.admin_socket, {.mode = config.admin.mode, .group = config.admin.group});
     if (!fd) return std::unexpected(fd.error());
     admin_fd_ = *fd;
     admin_path_ = config.admin_socket;
@@ -166,13 +167,31 @@ Gateway::Step Gateway::open_control() {
                                                                      .ports = ports_,
                                                                      .banks = banks_.get(),
                                                                      .spend = spend_journal_.get(),
+                                                                     .usage = usage_log_.get(),
                                                                      .signal_fd = signal_fd_});
+  return {};
+}
+
+Gateway::Step Gateway::open_usage_log() {
+  const auto& settings = loaded_.snapshot->usage_log;
+  if (!settings) return {};
+  auto opened = control::UsageLog::open({.settings = *settings,
+                                         .ring = *ring_,
+                                         .returns = *returns_,
+                                         .resolver = *resolver_,
+                                         .clock = clock_,
+                                         .cells = registry_->control(),
+                                         .log = *log_});
+  if (!opened) return std::unexpected(std::move(opened.error()));
+  usage_log_ = std::move(*opened);
   return {};
 }
 
 Gateway::Step Gateway::open_journal() {
   const auto& settings = loaded_.snapshot->journal;
   if (!settings) return {};
+  // What the journal shows goes there.
+  if (auto opened = open_usage_log(); !opened) return opened;
   std::vector<control::SpendRing*> rings;
   for (uint32_t i = 0; i < shard_count_; ++i) {
     seats_[i]->spend =
@@ -185,7 +204,8 @@ Gateway::Step Gateway::open_journal() {
                                              .calls = file_calls_,
                                              .clock = clock_,
                                              .cells = registry_->control(),
-                                             .log = *log_});
+                                             .log = *log_,
+                                             .usage = usage_log_.get()});
   if (!opened) return std::unexpected(std::move(opened.error()));
   spend_journal_ = std::move(*opened);
   return {};
@@ -234,10 +254,13 @@ void Gateway::open_small_servers() {
     admin_service_ =
         std::make_unique<admin::AdminService>(admin::AdminParts{.operations = *control_,
                                                                 .registry = *registry_,
+                                                                .clock = clock_,
+                                                                .log = *log_,
                                                                 .shards = shard_seats_,
                                                                 .version = version_});
-    admin_server_ =
-        std::make_unique<control::SmallServer>(*ring_, admin_fd_, "admin", *admin_service_, *log_);
+    admin_server_ = std::make_unique<control::SmallServer>(
+        *ring_, admin_fd_, "admin", *admin_service_, *log_, control::SmallServerLimits{},
+        control::SmallTransport{.is_unix = true});
   }
 }
 

@@ -14,6 +14,14 @@ std::string_view to_string(ErrorCode code) noexcept {
     case ErrorCode::kMissingParameter: return "missing_required_parameter";
     case ErrorCode::kUnsupportedValue: return "unsupported_value";
     case ErrorCode::kInvalidApiKey: return "invalid_api_key";
+    case ErrorCode::kKeyBlocked: return "key_blocked";
+    case ErrorCode::kKeyExpired: return "key_expired";
+    case ErrorCode::kKeyNotYetValid: return "key_not_yet_valid";
+    case ErrorCode::kWrongKeyType: return "wrong_key_type";
+    case ErrorCode::kAddressNotAllowed: return "address_not_allowed";
+    case ErrorCode::kScriptRefused: return "refused_by_policy";
+    case ErrorCode::kKeySourceFailed: return "auth_unavailable";
+    case ErrorCode::kScriptFailed: return "policy_failed";
     case ErrorCode::kModelNotAllowed: return "model_not_allowed";
     case ErrorCode::kModelNotFound: return "model_not_found";
     case ErrorCode::kEndpointNotFound: return "endpoint_not_found";

@@ -45,23 +45,29 @@ void check_matching(Walk& walk, const Node& root, const Snapshot& snapshot) {
   const size_t common = snapshot.gateway_limits.size() + snapshot.ip_limits.size() +
                         most_limits(snapshot.models) + most_limits(snapshot.upstreams);
   constexpr const char* kRemedy = "remove some, or let fewer of them hold for it with `only`";
-  const Node* list = find_key(root, "keys");
-  if (list == nullptr) {
-    if (common <= kMatchingLimitsMost) return;
-    return walk.error(
-        root,
-        fmt::format("a request can match {} limits, more than {}", common, kMatchingLimitsMost),
-        kRemedy);
+  const size_t of_unknown_keys = common + snapshot.every_key_limits.size() +
+                                 snapshot.every_tenant_limits.size() +
+                                 most_of_one_model(snapshot.every_key_model_limits);
+  if (snapshot.keys.empty() && of_unknown_keys > kMatchingLimitsMost) {
+    return walk.error(root,
+                      fmt::format("a request can match {} limits, more than {}", of_unknown_keys,
+                                  kMatchingLimitsMost),
+                      kRemedy);
   }
-  for (size_t i = 0; i < snapshot.keys.size() && i < list->children.size(); ++i) {
+  const Node* list = find_key(root, "keys");
+  const size_t listed = list == nullptr ? 0 : list->children.size();
+  for (size_t i = 0; i < snapshot.keys.size(); ++i) {
     const Key& key = snapshot.keys[i];
     const size_t count = common + key.limits.size() + most_of_one_model(key.model_limits) +
                          limits_above(snapshot.tenants, key.tenant);
     if (count <= kMatchingLimitsMost) continue;
-    return walk.error(list->children[i],
-                      fmt::format("keys[{}] can match {} limits, more than {}: its own, those of "
+    const bool is_listed = i < listed;
+    return walk.error(is_listed ? list->children[i] : root,
+                      fmt::format("{} can match {} limits, more than {}: its own, those of "
                                   "its tenants, of a model, an upstream and of all",
-                                  i, count, kMatchingLimitsMost),
+                                  is_listed ? fmt::format("keys[{}]", i)
+                                            : fmt::format("`{}` of auth.key_file", key.name),
+                                  count, kMatchingLimitsMost),
                       kRemedy);
   }
 }

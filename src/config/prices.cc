@@ -6,11 +6,11 @@
 #include <fmt/format.h>
 
 #include "fields.h"
+#include "named_file.h"
 
 namespace sluice::config {
 namespace {
 
-constexpr size_t kPathBytesMax = 4095;
 constexpr double kPriceMax = 1e6;
 constexpr size_t kShownBytesMax = 256;
 
@@ -24,13 +24,6 @@ constexpr std::array kPriceFields = {
     Field<Price>{"output", read_dollars<&Price::output_per_million>, Presence::kRequired},
     Field<Price>{"cached", read_dollars<&Price::cached_per_million>},
     Field<Price>{"reasoning", read_dollars<&Price::reasoning_per_million>}};
-
-// A path is meant from the folder of the file that names it.
-std::string beside(const std::string& file, const std::string& path) {
-  const size_t slash = file.rfind('/');
-  if (path.starts_with('/') || slash == std::string::npos) return path;
-  return file.substr(0, slash + 1) + path;
-}
 
 void read_table(Walk& walk, const Node& root) {
   const Walk::Step section(walk, "prices");
@@ -59,21 +52,11 @@ void list_price_keys(const std::string& prefix, std::vector<std::string>& names)
 }
 
 void read_prices(Walk& walk, const Node& node, Snapshot&) {
-  const auto path = walk.path(node, kPathBytesMax);
-  if (!path) return;
-  const std::string full = beside(walk.file(), *path);
-  const auto file = walk.environment().read(full, kPriceFileBytesMax);
-  // What a variable put into the path may be a secret, and is not repeated.
-  const bool is_as_written = node.text.find("${") == std::string::npos;
-  const std::string shown = is_as_written ? full : "<path with a variable>";
-  if (!file) {
-    return walk.error(
-        node, fmt::format("names the file {}, which cannot be read: {}", shown, file.error()),
-        "create the file, let this user read it, or remove the key");
-  }
-  const auto root = read_yaml(file->text, shown, walk.outcome().errors);
+  const auto named = read_named_file(walk, node, kPriceFileBytesMax);
+  if (!named) return;
+  const auto root = read_yaml(named->file.text, named->shown, walk.outcome().errors);
   if (!root) return;
-  Walk inner(shown, walk.environment(), walk.members, walk.outcome());
+  Walk inner(named->shown, walk.environment(), walk.members, walk.outcome());
   read_table(inner, *root);
   walk.prices = std::move(inner.prices);
 }

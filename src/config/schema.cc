@@ -10,8 +10,12 @@
 #include "fields.h"
 #include "header_rules.h"
 #include "prices.h"
+#include "schema_admin.h"
+#include "schema_chain.h"
 #include "schema_redis.h"
 #include "schema_routing.h"
+#include "schema_scripts.h"
+#include "schema_usage_log.h"
 
 namespace sluice::config {
 namespace {
@@ -19,7 +23,6 @@ namespace {
 constexpr size_t kForwardHeadersMax = 64;
 constexpr size_t kTrustedProxiesMax = 256;
 constexpr uint64_t kSubjectsMax = 1u << 24;
-constexpr size_t kSocketPathBytesMax = 107;  // sockaddr_un has 108 with the final NUL.
 constexpr size_t kPathBytesMax = 4095;
 constexpr uint64_t kKiB = 1024;
 constexpr uint64_t kMiB = 1024 * kKiB;
@@ -45,11 +48,6 @@ void read_shards(Walk& walk, const Node& node, Snapshot& snapshot) {
   } else if (const auto number = walk.number(node, 1, 256)) {
     snapshot.shards = static_cast<uint32_t>(*number);
   }
-}
-
-void read_socket(Walk& walk, const Node& node, Snapshot& snapshot) {
-  auto path = walk.path(node, kSocketPathBytesMax);
-  if (path) snapshot.admin_socket = *path == "off" ? std::string() : std::move(*path);
 }
 
 void read_metrics_listen(Walk& walk, const Node& node, Snapshot& snapshot) {
@@ -142,7 +140,6 @@ void read_journal(Walk& walk, const Node& node, Snapshot& snapshot) {
   walk.error(node, "has a `sync` that is shorter than its `flush`", "raise sync, or lower flush");
 }
 
-constexpr std::array kAdminFields = {Field<Snapshot>{"socket", read_socket}};
 constexpr std::array kMetricsFields = {
     Field<Snapshot>{"listen", read_metrics_listen, Presence::kRequired}};
 
@@ -194,6 +191,10 @@ void read_top_outliers(Walk& walk, const Node& node, Snapshot& snapshot) {
   read_outliers(walk, node, snapshot.outliers);
 }
 
+void read_top_scripts(Walk& walk, const Node& node, Snapshot& snapshot) {
+  read_scripts(walk, node, snapshot.scripts);
+}
+
 // A section whose values are the snapshot's own.
 template <const auto& Table>
 constexpr auto read_own = [](Walk& walk, const Node& node, Snapshot& snapshot) {
@@ -201,7 +202,8 @@ constexpr auto read_own = [](Walk& walk, const Node& node, Snapshot& snapshot) {
 };
 
 // What is named or built upon comes first: upstreams, retries and prices before models, these and
-// tenants before keys, all of them before the limits that hold for many.
+// tenants before keys, the store before who is asked about keys, and all of them before the limits
+// that hold for many.
 constexpr std::array kTopFields = {
     Field<Snapshot>{"listen", read_listen, Presence::kRequired},
     Field<Snapshot>{"listen_backlog", read_number<&Snapshot::listen_backlog, 1, 65'535>},
@@ -209,8 +211,6 @@ constexpr std::array kTopFields = {
     Field<Snapshot>{"development", read_boolean<&Snapshot::development>},
     Field<Snapshot>{"shards", read_shards},
     Field<Snapshot>{"usage", read_usage},
-    Field<Snapshot>{"admin", read_own<kAdminFields>, Presence::kOptional,
-                    list_section<kAdminFields>},
     Field<Snapshot>{"metrics", read_own<kMetricsFields>, Presence::kOptional,
                     list_section<kMetricsFields>},
     Field<Snapshot>{"log", read_section<&Snapshot::log, kLogFields>, Presence::kOptional,
@@ -236,6 +236,11 @@ constexpr std::array kTopFields = {
     Field<Snapshot>{"models", read_models, Presence::kRequired, list_model_keys},
     Field<Snapshot>{"tenants", read_tenants, Presence::kOptional, list_tenant_keys},
     Field<Snapshot>{"keys", read_keys, Presence::kOptional, list_key_keys},
+    Field<Snapshot>{"store", read_store, Presence::kOptional, list_store_keys},
+    Field<Snapshot>{"auth", read_chain, Presence::kOptional, list_chain_keys},
+    Field<Snapshot>{"usage_log", read_usage_log, Presence::kOptional, list_usage_log_keys},
+    Field<Snapshot>{"scripts", read_top_scripts, Presence::kOptional, list_script_keys},
+    Field<Snapshot>{"admin", read_admin, Presence::kOptional, list_admin_keys},
     Field<Snapshot>{"rate_limits", read_rate_limits, Presence::kOptional, list_rate_limit_keys},
 };
 
@@ -246,6 +251,7 @@ void read_schema(Walk& walk, const Node& root, Snapshot& snapshot) {
   snapshot.tenants = {Tenant{.name = "default"}};
   (void)walk.tenant_names.add("default", {0, 0});
   read_mapping(walk, root, kTopFields, snapshot);
+  if (find_key(root, "auth") == nullptr) set_default_chain(snapshot);
 }
 
 std::vector<std::string> schema_keys() {

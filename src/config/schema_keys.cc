@@ -4,13 +4,13 @@
 
 #include <fmt/format.h>
 
+#include <sluice/config/time_text.h>
 #include <sluice/crypto/digest.h>
 
 #include "fields.h"
 #include "header_rules.h"
 #include "schema.h"
 #include "schema_limits.h"
-#include "time_text.h"
 
 namespace sluice::config {
 namespace {
@@ -236,19 +236,22 @@ void add_limits(Walk& walk, const Node& item, KeyDraft& draft, Snapshot& snapsho
 }  // namespace
 
 void read_keys(Walk& walk, const Node& node, Snapshot& snapshot) {
-  snapshot.keys.reserve(std::min(node.children.size(), kKeysMax));
+  // Those of the configuration, when this is the key file.
+  const size_t first = snapshot.keys.size();
+  const size_t left = kKeysMax - first;
+  snapshot.keys.reserve(first + std::min(node.children.size(), left));
   snapshot.keys_by_digest.reserve(snapshot.keys.capacity());
-  read_list(walk, node, kKeysMax, [&](const Node& item, size_t i) {
+  read_list(walk, node, left, [&](const Node& item, size_t i) {
     KeyDraft draft;
     read_mapping(walk, item, kKeyFields, draft);
-    const KeyId id{static_cast<uint32_t>(i)};
+    const KeyId id{static_cast<uint32_t>(first + i)};
     draft.key.tenant = tenant_of(draft.tenant, walk.tenant_names, snapshot);
     if (!draft.key.name.empty()) {
       if (const auto taken = walk.key_names.add(draft.key.name, {id.value, item.line})) {
-        walk.error(
-            item,
-            fmt::format("has the name `{}` of the key in line {}", draft.key.name, taken->line),
-            "give each key a name of its own");
+        walk.error(item,
+                   fmt::format("has the name `{}` of the key in line {}{}", draft.key.name,
+                               taken->line, taken->index < first ? " of the configuration" : ""),
+                   "give each key a name of its own");
       }
     }
     add_proofs(walk, item, draft, id, snapshot);

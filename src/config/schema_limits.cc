@@ -8,11 +8,6 @@
 namespace sluice::config {
 namespace {
 
-constexpr uint64_t kConcurrencyMax = 1'000'000;
-constexpr double kDollarsMax = 1e6;
-constexpr double kMicroPerDollar = 1e6;
-static_assert(kDollarsMax * kMicroPerDollar <= static_cast<double>(LimitRule::kMostMax));
-
 constexpr std::array kSetFields = with_limit_fields(std::array<Field<LimitSet>, 0>());
 
 // Of requests alone, and of requests in flight, nothing is known only afterwards.
@@ -67,25 +62,6 @@ void check_soft_budgets(Walk& walk, const Node& node, const LimitSet& set) {
   }
 }
 
-LimitRule rule_of(const LimitSet& set, size_t index, LimitScope scope, std::string_view owner) {
-  const Amount& amount = kAmounts[index];
-  const bool is_money = amount.measure == LimitMeasure::kMicroDollars;
-  LimitRule rule;
-  rule.name = fmt::format("{}/{}", owner, amount.word);
-  rule.scope = scope;
-  rule.measure = amount.measure;
-  rule.most = set.most[index];
-  rule.window = amount.window;
-  rule.length = amount.length;
-  if (amount.measure == LimitMeasure::kRequests) rule.burst = set.burst;
-  rule.is_soft = amount.is_soft;
-  rule.enforce = set.enforce && !amount.is_soft;
-  if (depends_on_answer(amount.measure)) rule.reserve = set.reserve;
-  rule.on_loss = set.on_loss.value_or(is_money ? OnLoss::kDeny : OnLoss::kShare);
-  rule.stops_streams = set.stops_streams && rule.enforce && is_settled_later(amount.measure);
-  return rule;
-}
-
 }  // namespace
 
 void read_limit_amount(Walk& walk, const Node& node, size_t amount, LimitSet& set) {
@@ -138,6 +114,25 @@ void check_limit_set(Walk& walk, const Node& node, const LimitSet& set) {
 void read_limits(Walk& walk, const Node& node, LimitSet& set) {
   read_mapping(walk, node, kSetFields, set);
   check_limit_set(walk, node, set);
+}
+
+LimitRule rule_of(const LimitSet& set, size_t index, LimitScope scope, std::string_view owner) {
+  const Amount& amount = kAmounts[index];
+  const bool is_money = amount.measure == LimitMeasure::kMicroDollars;
+  LimitRule rule;
+  rule.name = fmt::format("{}/{}", owner, amount.word);
+  rule.scope = scope;
+  rule.measure = amount.measure;
+  rule.most = set.most[index];
+  rule.window = amount.window;
+  rule.length = amount.length;
+  if (amount.measure == LimitMeasure::kRequests) rule.burst = set.burst;
+  rule.is_soft = amount.is_soft;
+  rule.enforce = set.enforce && !amount.is_soft;
+  if (depends_on_answer(amount.measure)) rule.reserve = set.reserve;
+  rule.on_loss = set.on_loss.value_or(is_money ? OnLoss::kDeny : OnLoss::kShare);
+  rule.stops_streams = set.stops_streams && rule.enforce && is_settled_later(amount.measure);
+  return rule;
 }
 
 std::vector<LimitId> add_rules(Walk& walk, const Node& at, const LimitSet& set, LimitScope scope,

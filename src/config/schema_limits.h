@@ -17,6 +17,10 @@
 namespace sluice::config {
 
 inline constexpr size_t kLimitRulesMax = 1'000'000;
+inline constexpr uint64_t kConcurrencyMax = 1'000'000;
+inline constexpr double kDollarsMax = 1e6;
+inline constexpr double kMicroPerDollar = 1e6;
+static_assert(kDollarsMax * kMicroPerDollar <= static_cast<double>(LimitRule::kMostMax));
 
 struct Amount {
   std::string_view word;
@@ -93,6 +97,10 @@ void read_limits(Walk& walk, const Node& node, LimitSet& set);
 template <auto Member>
 inline constexpr auto read_own_limits =
     [](Walk& walk, const Node& node, auto& draft) { read_limits(walk, node, draft.*Member); };
+
+// The rule that the amount of that index makes, named "<owner>/<amount>".
+[[nodiscard]] LimitRule rule_of(const LimitSet& set, size_t index, LimitScope scope,
+                                std::string_view owner);
 
 // Makes the rules of a set, named "<owner>/<amount>", and returns their ids.
 [[nodiscard]] std::vector<LimitId> add_rules(Walk& walk, const Node& at, const LimitSet& set,

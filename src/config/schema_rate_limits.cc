@@ -107,14 +107,28 @@ bool add_to_key_models(const RateLimitDraft& limit, const std::vector<uint32_t>&
   return true;
 }
 
+// Of keys that the file does not name. `only` names models here, and holds for these keys too.
+bool add_to_every_key_model(const RateLimitDraft& limit, const std::vector<uint32_t>& chosen,
+                            const std::vector<LimitId>& ids, std::vector<ModelLimit>& limits) {
+  const auto add = [&](ModelId model) {
+    for (const LimitId id : ids) limits.push_back({model, id});
+  };
+  if (limits.size() + (chosen.size() + 1) * ids.size() > kKeyModelLimitsMax) return false;
+  if (limit.only_at == nullptr) add(ModelId{});
+  for (const uint32_t model : chosen) add(ModelId{model});
+  return true;
+}
+
 void expand(Walk& walk, const Node& item, const RateLimitDraft& limit,
             const std::vector<LimitId>& ids, Snapshot& snapshot, size_t& key_models_left) {
   switch (*limit.per) {
     case LimitScope::kGateway: return append(snapshot.gateway_limits, ids);
     case LimitScope::kIp: return append(snapshot.ip_limits, ids);
     case LimitScope::kKey:
+      if (limit.only_at == nullptr) append(snapshot.every_key_limits, ids);
       return add_to(snapshot.keys, limit, resolve_only(walk, limit, walk.key_names, "key"), ids);
     case LimitScope::kTenant:
+      if (limit.only_at == nullptr) append(snapshot.every_tenant_limits, ids);
       return add_to(snapshot.tenants, limit, resolve_only(walk, limit, walk.tenant_names, "tenant"),
                     ids);
     case LimitScope::kModel:
@@ -126,7 +140,10 @@ void expand(Walk& walk, const Node& item, const RateLimitDraft& limit,
                               snapshot.upstreams);
     case LimitScope::kKeyModel: {
       const auto models = resolve_only(walk, limit, walk.model_names, "model");
-      if (add_to_key_models(limit, models, ids, snapshot.keys, key_models_left)) return;
+      if (add_to_every_key_model(limit, models, ids, snapshot.every_key_model_limits) &&
+          add_to_key_models(limit, models, ids, snapshot.keys, key_models_left)) {
+        return;
+      }
       walk.error(item,
                  fmt::format("brings the limits of keys with models above {}", kKeyModelLimitsMax),
                  "leave out `only`, or name fewer models");
@@ -161,6 +178,7 @@ void read_rate_limits(Walk& walk, const Node& node, Snapshot& snapshot) {
     check_limit_set(walk, item, limit);
     add_rate_limit(walk, item, limit, names, snapshot, key_models_left);
   });
+  std::ranges::sort(snapshot.every_key_model_limits, in_order_of_models);
   if (key_models_left == kKeyModelLimitsMax) return;
   for (Key& key : snapshot.keys) std::ranges::sort(key.model_limits, in_order_of_models);
 }

@@ -26,7 +26,9 @@ struct RedisDraft : RedisSettings {
 };
 
 void read_url(Walk& walk, const Node& node, RedisDraft& redis) {
-  const auto text = walk.text_or_reference(node);
+  // A password is refused there; only what is filled in, or its default, can be one.
+  const bool is_open = node.text.find("${") == std::string::npos;
+  const auto text = walk.text_or_reference(node, is_open);
   if (!text) return;
   auto url = parse_redis_url(*text);
   if (!url) return walk.error(node, url.error());
@@ -122,7 +124,7 @@ void read_tls(Walk& walk, const Node& node, RedisDraft& redis) {
 }
 
 // The addresses come before what depends on their kind.
-constexpr std::array kRedisFields = {
+constexpr std::array kConnectionFields = {
     Field<RedisDraft>{"url", read_url},
     Field<RedisDraft>{"sentinels", read_addresses<RedisKind::kSentinel, kSentinelPort>},
     Field<RedisDraft>{"master", read_label<&RedisSettings::master>},
@@ -131,12 +133,22 @@ constexpr std::array kRedisFields = {
     Field<RedisDraft>{"password", read_password},
     Field<RedisDraft>{"sentinel_password", read_sentinel_password},
     Field<RedisDraft>{"database", read_database},
-    Field<RedisDraft>{"tls", read_tls, Presence::kOptional, list_section<kTlsFields>},
+    Field<RedisDraft>{"tls", read_tls, Presence::kOptional, list_section<kTlsFields>}};
+
+// What there is besides the connection where limits are kept.
+constexpr std::array kLedgerFields = {
     Field<RedisDraft>{"namespace", read_label<&RedisSettings::space>},
     Field<RedisDraft>{"wait_max", read_duration<&RedisSettings::wait_max, 1, kSecond>},
     Field<RedisDraft>{"tick", read_duration<&RedisSettings::tick, 5, kSecond>},
     Field<RedisDraft>{"gateways", read_number<&RedisSettings::gateways, 1, 64>,
                       Presence::kRequired}};
+
+constexpr auto kRedisFields = [] {
+  std::array<Field<RedisDraft>, kConnectionFields.size() + kLedgerFields.size()> all{};
+  std::ranges::copy(kConnectionFields, all.begin());
+  std::ranges::copy(kLedgerFields, all.begin() + kConnectionFields.size());
+  return all;
+}();
 
 void refuse_without(Walk& walk, const Node& node, std::string_view name, std::string_view needed,
                     bool is_there) {
@@ -173,19 +185,29 @@ bool stays_here(const RedisAddress& address) {
   return address.host.starts_with('/') || address.host == "localhost" || (ip && ip->is_loopback());
 }
 
-}  // namespace
-
-void read_redis(Walk& walk, const Node& node, Snapshot& snapshot) {
-  walk.has_redis = true;
+template <size_t N>
+void read_connection(Walk& walk, const Node& node, const std::array<Field<RedisDraft>, N>& fields,
+                     std::optional<RedisSettings>& out) {
   RedisDraft redis;
-  read_mapping(walk, node, kRedisFields, redis);
+  read_mapping(walk, node, fields, redis);
   if (node.kind != NodeKind::kMapping) return;
   check_kind(walk, node, redis);
   const bool has_secret = !redis.password.empty() || !redis.sentinel_password.empty();
   if (has_secret && !redis.tls && !std::ranges::all_of(redis.addresses, stays_here)) {
     walk.warn(node, "sends its password in the clear", "write rediss://, or `tls: true`");
   }
-  snapshot.redis = std::move(static_cast<RedisSettings&>(redis));
+  out = std::move(static_cast<RedisSettings&>(redis));
+}
+
+}  // namespace
+
+void read_redis(Walk& walk, const Node& node, Snapshot& snapshot) {
+  walk.has_redis = true;
+  read_connection(walk, node, kRedisFields, snapshot.redis);
+}
+
+void read_redis_connection(Walk& walk, const Node& node, std::optional<RedisSettings>& redis) {
+  read_connection(walk, node, kConnectionFields, redis);
 }
 
 void list_redis_keys(const std::string& prefix, std::vector<std::string>& names) {

@@ -44,6 +44,11 @@ std::vector<std::string> needs_restart(const Snapshot& running, const Snapshot& 
     keys.emplace_back("limits.subjects_max");
   }
   if (running.limits.bank_file != candidate.limits.bank_file) keys.emplace_back("limits.bank_file");
+  if (running.store != candidate.store) keys.emplace_back("store.path");
+  const auto path_of = [](const Snapshot& snapshot) {
+    return snapshot.usage_log ? snapshot.usage_log->path : std::string();
+  };
+  if (path_of(running) != path_of(candidate)) keys.emplace_back("usage_log.path");
   return keys;
 }
 

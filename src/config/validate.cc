@@ -1,5 +1,6 @@
 #include "validate.h"
 
+#include <algorithm>
 #include <vector>
 
 #include <fmt/format.h>
@@ -20,9 +21,39 @@ const Node& place_of(const Node& root, std::string_view section, std::string_vie
   return below == nullptr ? *node : *below;
 }
 
+// Whether a source that the chain asks may know keys; the file, when it has some. What could not be
+// read has been reported.
+bool can_know_keys(const Node& root, const AuthSettings& auth) {
+  const Node* section = find_key(root, "auth");
+  const bool has_key_file = section != nullptr && find_key(*section, "key_file") != nullptr;
+  if (auth.sources.empty()) return true;
+  return std::ranges::any_of(auth.sources, [&](const SourceSettings& source) {
+    switch (source.kind) {
+      case SourceKind::kFile: return find_key(root, "keys") != nullptr || has_key_file;
+      case SourceKind::kLua: return false;
+      default: return true;
+    }
+  });
+}
+
+// Keys that the chain does not ask for are a mistake.
+void check_file_source(Walk& walk, const Node& root, const AuthSettings& auth) {
+  const bool is_asked = std::ranges::any_of(
+      auth.sources, [](const SourceSettings& source) { return source.kind == SourceKind::kFile; });
+  const Node* keys = find_key(root, "keys");
+  if (is_asked || auth.sources.empty() || (keys == nullptr && auth.key_file.empty())) return;
+  constexpr const char* kRemedy = "add `- type: file` to auth.sources, or remove them";
+  if (keys != nullptr) {
+    walk.error(*keys, "keys has no effect: auth.sources has no `file`", kRemedy);
+  } else {
+    walk.error(place_of(root, "auth", "key_file"),
+               "auth.key_file has no effect: auth.sources has no `file`", kRemedy);
+  }
+}
+
 // Without keys everyone who can connect may spend the upstreams' money (D2).
 void check_access(Walk& walk, const Node& root, const Snapshot& snapshot) {
-  const bool has_keys = find_key(root, "keys") != nullptr;
+  const bool has_keys = can_know_keys(root, snapshot.auth);
   const bool is_local = snapshot.listen.is_loopback();
   if (!has_keys && !snapshot.development) {
     walk.error(root, "keys is missing: without keys every caller may use every model",
@@ -79,12 +110,17 @@ void check_key_subjects(Walk& walk, const Node& root, const Snapshot& snapshot) 
   const bool are_asked_for =
       snapshot.tls && snapshot.tls->client_certificates != ClientCertificates::kNone;
   if (are_asked_for || snapshot.keys_by_subject.empty()) return;
-  const Node& list = place_of(root, "keys");
-  for (size_t i = 0; i < snapshot.keys.size() && i < list.children.size(); ++i) {
-    if (snapshot.keys[i].certificate_subject.empty()) continue;
+  const Node* list = find_key(root, "keys");
+  const size_t listed = list == nullptr ? 0 : list->children.size();
+  for (size_t i = 0; i < snapshot.keys.size(); ++i) {
+    const Key& key = snapshot.keys[i];
+    if (key.certificate_subject.empty()) continue;
+    const bool is_listed = i < listed;
     return walk.error(
-        place_of(list.children[i], "certificate_subject"),
-        fmt::format("keys[{}].certificate_subject needs clients to be asked for certificates", i),
+        is_listed ? place_of(list->children[i], "certificate_subject") : root,
+        fmt::format("{}certificate_subject needs clients to be asked for certificates",
+                    is_listed ? fmt::format("keys[{}].", i)
+                              : fmt::format("`{}` of auth.key_file: its ", key.name)),
         "write `client_certificates: optional` or `required` below `tls`");
   }
 }
@@ -94,6 +130,7 @@ void check_key_subjects(Walk& walk, const Node& root, const Snapshot& snapshot) 
 void validate(Walk& walk, const Node& root, const Snapshot& snapshot) {
   if (root.kind != NodeKind::kMapping) return;
   check_access(walk, root, snapshot);
+  check_file_source(walk, root, snapshot.auth);
   check_metrics(walk, root, snapshot);
   check_limits(walk, root, snapshot);
   check_unused(walk, root);

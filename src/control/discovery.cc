@@ -6,7 +6,6 @@
 #include <fmt/format.h>
 
 #include <sluice/base/assert.h>
-#include <sluice/control/fetch.h>
 #include <sluice/control/member_list.h>
 #include <sluice/io/timer.h>
 
@@ -68,16 +67,23 @@ Discovery::Discovery(io::Ring& ring, io::Lane& lane, io::OffloadReturns& returns
 Discovery::~Discovery() { SLUICE_ASSERT(is_quiet()); }
 
 void Discovery::follow(const config::Snapshot& snapshot) {
-  std::erase_if(sources_, [&](const auto& entry) {
+  const auto is_gone = [&](const auto& entry) {
     return std::ranges::find(snapshot.discovery, entry.first, &config::Discovery::group) ==
            snapshot.discovery.end();
-  });
+  };
+  for (auto& entry : sources_) {
+    if (is_gone(entry)) leave(std::move(entry.second.client));
+  }
+  std::erase_if(sources_, is_gone);
   for (const config::Discovery& settings : snapshot.discovery) {
     Source& source = sources_[settings.group];
     const bool is_same =
         source.settings.kind == settings.kind && source.settings.target == settings.target &&
         source.settings.port == settings.port && source.settings.group == settings.group;
     // What runs for another source answers in vain; see look().
+    if (!is_same || source.settings.private_addresses != settings.private_addresses) {
+      leave(std::move(source.client));
+    }
     if (!is_same) source = Source{.settings = settings, .is_running = source.is_running};
     source.settings = settings;
   }
@@ -94,8 +100,9 @@ void Discovery::tick() {
 }
 
 Task<void> Discovery::look(std::string group) {
-  const config::Discovery asked = sources_.find(group)->second.settings;
-  Found found = co_await ask(asked);
+  Source& begun = sources_.find(group)->second;
+  const config::Discovery asked = begun.settings;
+  Found found = co_await ask(begun);
   --running_;
   const auto present = sources_.find(group);
   if (present == sources_.end()) co_return;
@@ -107,14 +114,16 @@ Task<void> Discovery::look(std::string group) {
   note(source, std::move(found));
 }
 
-Task<Discovery::Found> Discovery::ask(config::Discovery settings) {
+// `source` may be gone once something was awaited.
+Task<Discovery::Found> Discovery::ask(Source& source) {
+  const config::Discovery& settings = source.settings;
   switch (settings.kind) {
-    case DiscoveryKind::kFile: return ask_file(std::move(settings.target));
-    case DiscoveryKind::kDns: return ask_dns(std::move(settings.target), settings.port);
-    case DiscoveryKind::kSrv: return ask_srv(std::move(settings.target));
+    case DiscoveryKind::kFile: return ask_file(settings.target);
+    case DiscoveryKind::kDns: return ask_dns(settings.target, settings.port);
+    case DiscoveryKind::kSrv: return ask_srv(settings.target);
     case DiscoveryKind::kHttp: break;
   }
-  return ask_http(std::move(settings.target), settings.private_addresses);
+  return ask_http(source);
 }
 
 Task<Discovery::Found> Discovery::ask_file(std::string path) {
@@ -150,13 +159,35 @@ Task<Discovery::Found> Discovery::ask_srv(std::string name) {
   co_return members;
 }
 
-Task<Discovery::Found> Discovery::ask_http(std::string url, bool private_addresses) {
-  const auto text = co_await fetch(
-      ring_, resolver_,
-      {.url = url, .private_addresses = private_addresses, .bytes_max = kMemberListBytesMax},
-      Deadline{ring_.now() + kLookTime}, stopped_);
-  if (!text) co_return std::unexpected(fmt::format("{}: {}", url, text.error()));
-  co_return read_list(*text, url);
+Task<Discovery::Found> Discovery::ask_http(Source& source) {
+  constexpr uint16_t kOk = 200;
+  const std::string url = source.settings.target;
+  if (source.client == nullptr) {
+    http::ClientOptions options;
+    options.url = url;
+    options.private_addresses = source.settings.private_addresses;
+    options.answer_bytes_max = kMemberListBytesMax;
+    auto made = http::Client::make(ring_, resolver_, std::move(options));
+    if (!made) co_return std::unexpected(std::move(made.error()));
+    source.client = *std::move(made);
+  }
+  const auto answer = co_await source.client->get("", Deadline{ring_.now() + kLookTime});
+  if (!answer) co_return std::unexpected(fmt::format("{}: {}", url, answer.error().detail));
+  if (answer->status != kOk) {
+    co_return std::unexpected(fmt::format("{}: it answers {}", url, answer->status));
+  }
+  co_return read_list(answer->body, url);
+}
+
+void Discovery::leave(std::unique_ptr<http::Client> client) {
+  if (client == nullptr) return;
+  ++running_;
+  io::start_detached(end_client(std::move(client)));
+}
+
+Task<void> Discovery::end_client(std::unique_ptr<http::Client> client) {
+  co_await client->end();
+  --running_;
 }
 
 void Discovery::note(Source& source, Found found) {
@@ -191,13 +222,23 @@ bool Discovery::is_load_due() const noexcept {
 config::Members Discovery::begin_load() {
   has_changed_ = false;
   loaded_at_ = ring_.now();
+  return members();
+}
+
+config::Members Discovery::members() const {
   config::Members members;
   for (const auto& [group, source] : sources_) members.push_back({group, source.members});
   return members;
 }
 
+bool Discovery::is_quiet() const noexcept {
+  const auto has_client = [](const auto& entry) { return entry.second.client != nullptr; };
+  return running_ == 0 && std::ranges::none_of(sources_, has_client);
+}
+
 Task<void> Discovery::end() {
   stopped_.trigger();
+  for (auto& [group, source] : sources_) leave(std::move(source.client));
   io::Timer pause(ring_.ready(), ring_.timers());
   while (running_ > 0) {
     pause.set(Deadline::after(ring_.now(), kEndPause));

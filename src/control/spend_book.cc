@@ -47,12 +47,14 @@ std::string account_name(SpendSubject subject, std::string_view name) {
 }
 
 SpendSums sums_of(const usage::SpendRecord& record) noexcept {
+  const bool is_unknown = record.source == usage::SpendSource::kUnknown ||
+                          record.source == usage::SpendSource::kEstimated;
   return {.requests = 1,
           .input_tokens = record.input_tokens.value_or(0),
           .output_tokens = record.output_tokens.value_or(0),
           .micro_dollars = record.cost_micro_dollars.value_or(0),
           .unpriced = record.cost_micro_dollars ? uint64_t{0} : uint64_t{1},
-          .unknown = record.source == usage::SpendSource::kUnknown ? uint64_t{1} : uint64_t{0}};
+          .unknown = is_unknown ? uint64_t{1} : uint64_t{0}};
 }
 
 void append_row(std::vector<std::string>* rows, std::string_view account, int32_t day,

@@ -4,12 +4,16 @@
 
 #include <fmt/format.h>
 
+#include <sluice/crypto/random.h>
+
 namespace sluice::control {
 namespace {
 
-// The first byte of a payload; lower ones are of a spend record.
+// The first byte of a payload; others are of a spend record.
 constexpr char kSummaryBegin = 3;
 constexpr char kSummaryRow = 4;
+// An end that the summary has booked and the usage log has not yet.
+constexpr char kSummaryEnd = 6;
 
 constexpr uint32_t kDrainMost = 8192;  // Of one ring in one call.
 constexpr Duration kSlowReplay = seconds(2);
@@ -38,6 +42,13 @@ class SpendJournal::Replay final : public store::JournalVisitor {
       owner_.open_.clear();
     } else if (payload.front() == kSummaryRow) {
       if (!owner_.book_.restore(payload.substr(1))) ++unread_;
+    } else if (payload.front() == kSummaryEnd) {
+      const auto end = usage::read_spend(payload.substr(1));
+      if (end) {
+        owner_.tell_usage(*end);
+      } else {
+        ++unread_;
+      }
     } else if (const auto record = usage::read_spend(payload)) {
       owner_.apply(*record);
     } else {
@@ -83,10 +94,17 @@ std::expected<std::unique_ptr<SpendJournal>, std::string> SpendJournal::open(Spe
                             replay.unread(), given.settings.directory)});
   }
   journal->close_dangling(given.clock.now());
+  if (given.usage != nullptr && (!journal->is_usage_good_ || !given.usage->end_replay())) {
+    return std::unexpected(given.usage->problem());
+  }
+  journal->is_replaying_ = false;
   return journal;
 }
 
-SpendJournal::SpendJournal(SpendParts parts) noexcept : parts_(std::move(parts)) {}
+SpendJournal::SpendJournal(SpendParts parts) noexcept : parts_(std::move(parts)) {
+  crypto::RandomSource random;
+  while (run_ == 0) run_ = random.next_u64();
+}
 
 SpendJournal::~SpendJournal() = default;
 
@@ -115,8 +133,10 @@ uint32_t SpendJournal::drain_rings(MonoTime now) {
 }
 
 void SpendJournal::take(const usage::SpendRecord& record, MonoTime now) {
-  apply(record);
-  write(record, now);
+  usage::SpendRecord stamped = record;
+  stamped.run = run_;
+  apply(stamped);
+  write(stamped, now);
 }
 
 void SpendJournal::write(const usage::SpendRecord& record, MonoTime now) {
@@ -135,13 +155,26 @@ void SpendJournal::write(const usage::SpendRecord& record, MonoTime now) {
 void SpendJournal::apply(const usage::SpendRecord& record) {
   if (record.kind == usage::SpendKind::kSettled) {
     open_.erase(record.exchange);
-    book_.add(record);
-    return;
+    return book_end(record);
   }
   if (open_.size() >= kOpenMost) return;
   const auto [place, is_new] = open_.try_emplace(record.exchange, record);
   // The number of a process that died and whose ends were lost, too.
-  if (!is_new) book_.add(end_of(std::exchange(place->second, record)));
+  if (!is_new) book_end(end_of(std::exchange(place->second, record)));
+}
+
+void SpendJournal::book_end(const usage::SpendRecord& end) {
+  book_.add(end);
+  tell_usage(end);
+}
+
+void SpendJournal::tell_usage(const usage::SpendRecord& end) {
+  if (parts_.usage == nullptr) return;
+  if (is_replaying_) {
+    is_usage_good_ = is_usage_good_ && parts_.usage->replay(end);
+  } else {
+    parts_.usage->push(end);
+  }
 }
 
 void SpendJournal::close_dangling(MonoTime now) {
@@ -150,7 +183,7 @@ void SpendJournal::close_dangling(MonoTime now) {
   for (const auto& [exchange, opened] : open_) {
     const usage::SpendRecord end = end_of(opened);
     micro_dollars += end.cost_micro_dollars.value_or(0);
-    book_.add(end);
+    book_end(end);
     write(end, now);
   }
   parts_.log.write(
@@ -167,6 +200,10 @@ void SpendJournal::begin_segment() {
   for (size_t i = 1; i < payloads.size(); ++i) payloads[i].insert(0, 1, kSummaryRow);
   for (const auto& [exchange, opened] : open_) {
     usage::append_spend(payloads.emplace_back(), opened);
+  }
+  if (parts_.usage != nullptr) {
+    parts_.usage->show_waiting(
+        [&payloads](std::string_view end) { payloads.emplace_back(1, kSummaryEnd).append(end); });
   }
   journal_->rotate(payloads);
 }

@@ -46,13 +46,13 @@ std::optional<Ipv6Bytes> Exchange::find_address(const config::Snapshot& config) 
 
 Task<void> Exchange::run() {
   GenerationPin generation(*services_.generation);
-  Settlement settlement(services_, *generation, client_,
-                        began_at_);  // Phase 7, whatever happens below.
+  // Phase 7, whatever happens below.
+  Settlement settlement(services_, *generation, head_, client_, began_at_);
 
   const Outcome<Endpoint> endpoint = read_head(head_, refused_, settlement);
   const bool is_probe = asks_for_health(endpoint);
-  const std::optional<Ipv6Bytes> address = find_address(generation->config);
-  settlement.note_client(address);
+  settlement.note_client(find_address(generation->config));
+  const std::optional<Ipv6Bytes>& address = settlement.client_address();
   if (address && !is_probe && !generation->config.ip_limits.empty()) {
     auto charged = charge_address_at_once(services_, *generation, *address, settlement);
     if (!charged) {
@@ -68,18 +68,19 @@ Task<void> Exchange::run() {
     co_await refuse(services_, client_, settlement, endpoint.error());
     co_return;
   }
-  Outcome<auth::Principal> principal = auth::Principal{};
-  if (!is_probe) {
-    principal = identify(*generation, head_, key_memory_, settlement, services_.ring.wall());
-    if (!principal) {
-      co_await refuse(services_, client_, settlement, principal.error());
-      co_return;
-    }
+  Identification identification(services_, *generation, head_, key_memory_, settlement);
+  std::optional<Outcome<Identity>> decided = Identity{};
+  if (!is_probe) decided = identification.decide_at_once();
+  if (!decided) decided = co_await identification.decide_by_sources(client_);
+  const Outcome<Identity>& identity = *decided;
+  if (!identity) {
+    co_await refuse(services_, client_, settlement, identity.error());
+    co_return;
   }
   if (!is_forwarded(*endpoint)) {
     const Outcome<uint16_t> status =
         co_await answer_locally(services_, *generation, *endpoint, head_,
-                                is_probe ? nullptr : &*principal, client_, settlement);
+                                is_probe ? nullptr : &*identity, client_, settlement);
     if (!status) co_await refuse(services_, client_, settlement, status.error());
     co_return;
   }
@@ -91,12 +92,12 @@ Task<void> Exchange::run() {
   std::optional<Result<std::string_view>> body = body_.take_at_hand(body_bytes_max);
   if (!body) body = co_await body_.read(body_bytes_max);
   const Outcome<Admission> admission =
-      admit(services_, *generation, head_, *body, *principal, settlement);
+      admit(services_, *generation, head_, *body, *identity, settlement);
   if (!admission) {
     co_await refuse(services_, client_, settlement, admission.error());
     co_return;
   }
-  if (!generation->subjects.is_empty()) {
+  if (has_limits(*generation, *identity)) {
     auto charged = charge_at_once(services_, *generation, *admission, settlement);
     if (!charged) {
       charged = co_await charge_by_ledger(services_, *generation, *admission, settlement, client_);

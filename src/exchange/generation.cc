@@ -97,13 +97,15 @@ std::vector<route::DeploymentStats*> stats_of(const std::vector<Deployment*>& de
 }  // namespace
 
 Generation::Generation(const config::Snapshot& snapshot, metrics::SnapshotCells snapshot_cells,
-                       upstream::SnapshotPlaces snapshot_places, ShardState& state, ShardId shard)
+                       upstream::SnapshotPlaces snapshot_places, ShardState& state, ShardId shard,
+                       Clock& clock)
     : config(snapshot),
       cells(std::move(snapshot_cells)),
       places(std::move(snapshot_places)),
       subjects(snapshot),
       deployments(find_deployments(snapshot, cells, state)),
-      auth(auth::KeyTable(snapshot)),
+      auth(auth::KeyTable(snapshot), snapshot.auth),
+      scripts(Scripts::make(snapshot, clock)),
       router(shard, snapshot.models, snapshot.upstreams, stats_of(deployments)) {
   for (uint32_t i = 0; i < snapshot.models.size(); ++i) {
     const config::Model& model = snapshot.models[i];
@@ -117,12 +119,38 @@ Generation::Generation(const config::Snapshot& snapshot, metrics::SnapshotCells 
   const auto goes_by_address = [](const config::Model& model) {
     return model.strategy == config::StrategyKind::kAffinity && model.affinity.client_address;
   };
+  if (auth.has_more_sources()) index_names();
   wants_client_address = !snapshot.ip_limits.empty() || snapshot.access_log.enabled ||
+                         auth.has_more_sources() || scripts != nullptr ||
                          std::ranges::any_of(snapshot.models, goes_by_address);
   for (const config::Upstream& upstream : snapshot.upstreams) {
     request_fields.push_back(write_request_fields(upstream));
     forwarded_headers.push_back(plan_forwarding(snapshot, upstream));
   }
+}
+
+void Generation::index_names() {
+  for (uint32_t i = 0; i < config.tenants.size(); ++i) {
+    tenants_by_name.emplace(config.tenants[i].name, TenantId{i});
+  }
+  names_of_models.resize(config.models.size());
+  for (size_t i = 0; i < config.models.size(); ++i) {
+    names_of_models[i].push_back(config.models[i].name);
+  }
+  for (const auto& [name, model] : config.models_by_name) {
+    if (name != config.models[model.value].name) names_of_models[model.value].push_back(name);
+  }
+}
+
+TenantId Generation::find_tenant(std::string_view name) const noexcept {
+  const auto found = tenants_by_name.find(name);
+  return found == tenants_by_name.end() ? TenantId{} : found->second;
+}
+
+bool Generation::has_name_like(ModelId model, std::string_view glob) const noexcept {
+  return std::ranges::any_of(names_of_models[model.value], [glob](std::string_view name) {
+    return auth::matches_glob(glob, name);
+  });
 }
 
 }  // namespace sluice::exchange

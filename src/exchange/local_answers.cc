@@ -18,10 +18,6 @@ void write_model(json::Writer& writer, std::string_view name) {
   writer.end_object();
 }
 
-bool may_use(const config::Snapshot& config, const auth::Principal& principal, ModelId model) {
-  return !principal.key.is_valid() || config.key(principal.key).allows(model);
-}
-
 // A name in a path may be percent-encoded, a slash in it for one. False when it is encoded wrongly
 // or longer than any configured name.
 bool decode_segment(std::string_view text, std::array<char, 256>& out, size_t& length) noexcept {
@@ -51,9 +47,8 @@ Unexpected unknown_model() {
   return fail(ErrorCode::kModelNotFound, Side::kDownstream, "unknown model");
 }
 
-Result<std::string_view> write_models(const config::Snapshot& config,
-                                      const auth::Principal& principal, io::BlockPool& blocks,
-                                      io::Block& block) {
+Result<std::string_view> write_models(const config::Snapshot& config, const Identity& identity,
+                                      io::BlockPool& blocks, io::Block& block) {
   size_t bytes = kModelObjectBytes;
   for (const config::Model& model : config.models) {
     bytes += 6 * model.name.size() + kModelObjectBytes;  // Six: the longest escape of one byte.
@@ -65,18 +60,18 @@ Result<std::string_view> write_models(const config::Snapshot& config,
   json::Writer writer(std::span<char>(block.data(), block.capacity()));
   writer.begin_object().key("object").string("list").key("data").begin_array();
   for (uint32_t i = 0; i < config.models.size(); ++i) {
-    if (may_use(config, principal, ModelId{i})) write_model(writer, config.models[i].name);
+    if (identity.may_use(config, ModelId{i})) write_model(writer, config.models[i].name);
   }
   writer.end_array().end_object();
   return writer.text();
 }
 
-Result<std::string_view> write_one_model(const config::Snapshot& config,
-                                         const auth::Principal& principal, std::string_view name,
-                                         io::BlockPool& blocks, io::Block& block) {
+Result<std::string_view> write_one_model(const config::Snapshot& config, const Identity& identity,
+                                         std::string_view name, io::BlockPool& blocks,
+                                         io::Block& block) {
   const ModelId model = config.find_model(name);
   // A model that the key may not use looks like one that does not exist.
-  if (!model.is_valid() || !may_use(config, principal, model)) return unknown_model();
+  if (!model.is_valid() || !identity.may_use(config, model, name)) return unknown_model();
   block = blocks.take(6 * name.size() + kModelObjectBytes);
   if (!block.is_held()) {
     return fail(ErrorCode::kOverloaded, Side::kSelf, "byte budget is spent");
@@ -90,7 +85,7 @@ Result<std::string_view> write_one_model(const config::Snapshot& config,
 
 Task<Outcome<uint16_t>> answer_locally(Services& services, Generation& generation,
                                        Endpoint endpoint, const http::RequestHead& head,
-                                       const auth::Principal* principal, http::ResponseSink& client,
+                                       const Identity* identity, http::ResponseSink& client,
                                        Settlement& settlement) {
   const std::string_view id = settlement.request_id();
   io::Block block;
@@ -105,13 +100,13 @@ Task<Outcome<uint16_t>> answer_locally(Services& services, Generation& generatio
       text = services.is_draining ? R"({"status":"draining"})" : R"({"status":"ready"})";
       break;
     case Endpoint::kModels:
-      text = write_models(generation.config, *principal, services.blocks, block);
+      text = write_models(generation.config, *identity, services.blocks, block);
       break;
     default:
       if (!decode_segment(head.path.substr(kModelPrefix.size()), name, name_bytes)) {
         text = unknown_model();
       } else {
-        text = write_one_model(generation.config, *principal, {name.data(), name_bytes},
+        text = write_one_model(generation.config, *identity, {name.data(), name_bytes},
                                services.blocks, block);
       }
   }

@@ -10,12 +10,12 @@ namespace {
 constexpr size_t kUsualBodyMax = 1024 * 1024;
 
 // The client's wish, capped by what its key may ask for; 0 is the lowest.
-uint32_t read_priority(const http::RequestHead& head, const auth::Principal& principal) noexcept {
+uint32_t read_priority(const http::RequestHead& head, const Identity& identity) noexcept {
   const std::string_view text = head.headers.find(http::HeaderName::kXSluicePriority);
   uint32_t priority = 0;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), priority);
   if (error != std::errc{} || end != text.data() + text.size()) return 0;
-  return principal.is_anonymous() ? priority : std::min(priority, principal.priority_max);
+  return identity.is_anonymous() ? priority : std::min(priority, identity.principal.priority_max);
 }
 
 // English text takes about four bytes a token. What an answer may take is known only when the
@@ -69,8 +69,8 @@ Outcome<void> admit_body(const Services& services, const http::RequestHead& head
 }
 
 Outcome<Admission> admit(Services& services, Generation& generation, const http::RequestHead& head,
-                         const Result<std::string_view>& body, const auth::Principal& principal,
-                         Settlement& settlement) noexcept {
+                         const Result<std::string_view>& body, const Identity& identity,
+                         Settlement& settlement) {
   const config::Snapshot& config = generation.config;
   if (!body) {
     return std::unexpected(Refusal{body.error(), {.limit = config.limits.body_bytes_max}});
@@ -91,7 +91,7 @@ Outcome<Admission> admit(Services& services, Generation& generation, const http:
   const std::optional<std::string_view> wild = match_wildcard(model, *body, envelope);
   if (!wild) return refuse(ErrorCode::kModelNotFound, "a pattern's name with escapes");
   settlement.note_model(admission->model, envelope.stream);
-  if (principal.key.is_valid() && !config.key(principal.key).allows(admission->model)) {
+  if (!identity.may_use(config, admission->model, envelope.model)) {
     return refuse(ErrorCode::kModelNotAllowed, "key lacks model");
   }
   if (head.headers.has(http::HeaderName::kXSluiceTimeout)) {
@@ -104,21 +104,24 @@ Outcome<Admission> admit(Services& services, Generation& generation, const http:
     admission->timeouts = *wishes;
   }
   admission->wild = *wild;
-  admission->key = principal.key;
-  admission->tenant = principal.tenant;
-  admission->weight = principal.weight;
+  admission->identity = identity;
   admission->prompt_tokens = body->size() / kBytesPerToken;
   admission->expected_tokens =
       admission->prompt_tokens + envelope.output_tokens_max().value_or(kUsualAnswerTokens);
-  if (!generation.subjects.is_empty() || services.spend != nullptr) {
+  admission->priority = read_priority(head, identity);
+  settlement.note_priority(admission->priority);
+  const Scripts* const scripts = generation.scripts.get();
+  if (scripts != nullptr && scripts->has(script::HookKind::kOnRequest)) {
+    const Outcome<void> asked = ask_on_request(services, generation, head, *admission, settlement);
+    if (!asked) return std::unexpected(asked.error());
+  }
+  if (has_limits(generation, identity) || services.spend != nullptr) {
     admission->prompt_estimate = usage::estimate_prompt(*body);
     admission->prompt_tokens =
         generation.flows[admission->model.value]->prompts.apply(admission->prompt_estimate);
     admission->demand = demand_of(generation, *admission);
     settlement.note_demand(admission->demand, admission->prompt_estimate);
   }
-  admission->priority = read_priority(head, principal);
-  settlement.note_priority(admission->priority);
   return admission;
 }
 

@@ -66,6 +66,13 @@ Refusal to_refusal(const limit::Decision& decision) noexcept {
   }
 }
 
+limit::Party party_of(const Admission& admission) noexcept {
+  const Identity& identity = admission.identity;
+  limit::Party party{identity.principal.key, identity.principal.tenant, admission.model};
+  if (identity.caller != nullptr) party.own = &identity.caller->limits();
+  return party;
+}
+
 std::optional<Outcome<void>> to_outcome(const limit::Decision& decision,
                                         Settlement& settlement) noexcept {
   settlement.note_limits(decision);
@@ -120,6 +127,11 @@ Task<Outcome<void>> charge_address_by_ledger(Services& services, Generation& gen
   });
 }
 
+bool has_limits(const Generation& generation, const Identity& identity) noexcept {
+  if (!generation.subjects.is_empty()) return true;
+  return identity.caller != nullptr && !identity.caller->limits().is_empty();
+}
+
 limit::Demand demand_of(const Generation& generation, const Admission& admission) noexcept {
   using config::Reserve;
   const config::Model& model = generation.config.model(admission.model);
@@ -138,10 +150,10 @@ limit::Demand demand_of(const Generation& generation, const Admission& admission
 std::optional<Outcome<void>> charge_at_once(Services& services, Generation& generation,
                                             const Admission& admission,
                                             Settlement& settlement) noexcept {
-  return to_outcome(services.limiter.admit(
-                        generation.subjects, {admission.key, admission.tenant, admission.model},
-                        admission.demand, services.ring.now(), settlement.reservation()),
-                    settlement);
+  return to_outcome(
+      services.limiter.admit(generation.subjects, party_of(admission), admission.demand,
+                             services.ring.now(), settlement.reservation()),
+      settlement);
 }
 
 Task<Outcome<void>> charge_by_ledger(Services& services, Generation& generation,

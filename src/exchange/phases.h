@@ -5,11 +5,12 @@
 #include <cstdint>
 #include <string_view>
 
+#include <sluice/auth/chain.h>
 #include <sluice/auth/key_memory.h>
-#include <sluice/auth/principal.h>
 #include <sluice/base/ip_class.h>
 #include <sluice/exchange/endpoint.h>
 #include <sluice/exchange/exchange.h>
+#include <sluice/exchange/identity.h>
 #include <sluice/json/envelope_reader.h>
 #include <sluice/limit/rate_limiter.h>
 #include <sluice/relay/relay.h>
@@ -46,11 +47,48 @@ Task<Outcome<void>> charge_address_by_ledger(Services& services, Generation& gen
                                              Ipv6Bytes address, Settlement& settlement,
                                              http::ResponseSink& client);
 
-// 2. identify: who asks. From the head alone, before a body byte is kept.
-[[nodiscard]] Outcome<auth::Principal> identify(Generation& generation,
-                                                const http::RequestHead& head,
-                                                auth::KeyMemory& memory, Settlement& settlement,
-                                                WallTime now) noexcept;
+// 2. identify: who asks. From the head alone, before a body byte is kept. Everything given outlives
+// it.
+class Identification {
+ public:
+  Identification(Services& services, Generation& generation, const http::RequestHead& head,
+                 auth::KeyMemory& memory, Settlement& settlement) noexcept;
+  Identification(const Identification&) = delete;
+  Identification& operator=(const Identification&) = delete;
+
+  // Empty when sources outside have to be asked first. Allocates only when a key that is not of the
+  // configuration is new here.
+  [[nodiscard]] std::optional<Outcome<Identity>> decide_at_once();
+  // The same, after their answer. Suspends, once, at most for auth.wait_max.
+  Task<Outcome<Identity>> decide_by_sources(http::ResponseSink& client);
+
+ private:
+  [[nodiscard]] std::optional<Outcome<Identity>> walk_chain(bool has_waited);
+  [[nodiscard]] std::string_view secret() const noexcept;
+  [[nodiscard]] bool ask(uint32_t sources_end);
+  void remember() noexcept;
+
+  [[nodiscard]] Outcome<Identity> accept(const Identity& identity, metrics::KeyAnswer from);
+
+  Services& services_;
+  Generation& generation_;
+  const http::RequestHead& head_;
+  auth::KeyMemory& memory_;
+  Settlement& settlement_;
+  auth::Credentials credentials_;
+  auth::Claim claim_;
+  uint32_t sources_end_ = 0;
+};
+
+// The scripts of the operator, where the configuration has them. What refuses, refuses here.
+[[nodiscard]] Outcome<void> ask_on_auth(Services& services, Generation& generation,
+                                        const http::RequestHead& head, const Identity& identity,
+                                        Settlement& settlement);
+struct Admission;
+// May change the admission: its priority, its model, what goes upstream with it.
+[[nodiscard]] Outcome<void> ask_on_request(Services& services, Generation& generation,
+                                           const http::RequestHead& head, Admission& admission,
+                                           Settlement& settlement);
 
 // 3. admit: the body, and the model it names, allowed for this principal. Whether a body may come
 // at all is known from the head; the body is then taken, or read where it did not come with it.
@@ -61,9 +99,8 @@ struct Admission {
   json::Envelope envelope;  // Its views of names are dead after the next suspension.
   ModelId model;
   std::string_view wild;  // What the `*` of the model's name stands for; a part of the body.
-  KeyId key;
-  TenantId tenant;
-  uint32_t weight = 1;
+  Identity identity;
+  ScriptWishes wishes;
   uint32_t priority = 0;
   uint64_t prompt_estimate = 0;  // By scripts; 0 where nothing asks for it.
   uint64_t prompt_tokens = 0;    // What the model has made of such estimates; else by thumb.
@@ -74,8 +111,7 @@ struct Admission {
 [[nodiscard]] Outcome<Admission> admit(Services& services, Generation& generation,
                                        const http::RequestHead& head,
                                        const Result<std::string_view>& body,
-                                       const auth::Principal& principal,
-                                       Settlement& settlement) noexcept;
+                                       const Identity& identity, Settlement& settlement);
 
 // Charges the limits that match; nothing is charged when one of them refuses. Empty when the ledger
 // has to be asked first.
@@ -87,6 +123,8 @@ struct Admission {
 Task<Outcome<void>> charge_by_ledger(Services& services, Generation& generation,
                                      const Admission& admission, Settlement& settlement,
                                      http::ResponseSink& client);
+// Whether any limit can match.
+[[nodiscard]] bool has_limits(const Generation& generation, const Identity& identity) noexcept;
 // What the request may come to use.
 [[nodiscard]] limit::Demand demand_of(const Generation& generation,
                                       const Admission& admission) noexcept;
@@ -130,7 +168,7 @@ Task<std::optional<Answer>> recover(Search& search, std::string_view partial,
 // Instead of 3 to 6: model lists, liveness and readiness are answered here.
 Task<Outcome<uint16_t>> answer_locally(Services& services, Generation& generation,
                                        Endpoint endpoint, const http::RequestHead& head,
-                                       const auth::Principal* principal, http::ResponseSink& client,
+                                       const Identity* identity, http::ResponseSink& client,
                                        Settlement& settlement);
 
 // 7. settle is Settlement's destructor.

@@ -12,6 +12,7 @@ namespace sluice::exchange {
 namespace {
 
 constexpr std::string_view kInvalid = "invalid_request_error";
+constexpr std::string_view kPermission = "permission_error";
 constexpr std::string_view kServer = "server_error";
 constexpr std::string_view kUpstream = "upstream_error";
 constexpr std::string_view kTimeout = "timeout_error";
@@ -170,7 +171,7 @@ void write_message(MessageText& text, ErrorCode code, const ErrorAnswer& answer,
       if (details.rule != nullptr) return write_limit_message(text, details);
       text.add("All servers of the model have reached their limits. Try again in a moment.");
       return;
-    default: text.add(answer.message);
+    default: text.add(details.message.empty() ? answer.message : details.message);
   }
 }
 
@@ -205,6 +206,35 @@ ErrorAnswer answer_for_upstream(ErrorCode code) noexcept {
 
 }  // namespace
 
+namespace {
+
+// What a key that is known may not do.
+ErrorAnswer answer_for_key(ErrorCode code) noexcept {
+  switch (code) {
+    case ErrorCode::kKeyBlocked:
+      return {403, kPermission, "key_blocked", "This API key is blocked."};
+    case ErrorCode::kKeyExpired:
+      return {401, "authentication_error", "key_expired", "This API key has expired."};
+    case ErrorCode::kKeyNotYetValid:
+      return {403, kPermission, "key_not_yet_valid", "This API key is not valid yet."};
+    case ErrorCode::kWrongKeyType:
+      return {403, kPermission, "wrong_key_type", "This API key is not for calling models."};
+    case ErrorCode::kAddressNotAllowed:
+      return {403, kPermission, "address_not_allowed",
+              "This API key may not be used from your address."};
+    case ErrorCode::kScriptRefused:
+      return {403, kPermission, "refused_by_policy", "The request was refused by policy."};
+    case ErrorCode::kKeySourceFailed:
+      return {503, "service_unavailable_error", "auth_unavailable",
+              "API keys cannot be checked at the moment. Try again in a moment."};
+    case ErrorCode::kScriptFailed:
+      return {500, kServer, "policy_failed", "A policy of this gateway could not be applied."};
+    default: return answer_for_upstream(code);
+  }
+}
+
+}  // namespace
+
 ErrorAnswer answer_for(ErrorCode code) noexcept {
   switch (code) {
     case ErrorCode::kMalformedRequest:
@@ -229,7 +259,7 @@ ErrorAnswer answer_for(ErrorCode code) noexcept {
     case ErrorCode::kInvalidApiKey:
       return {401, "authentication_error", "invalid_api_key",
               "No valid API key was provided. Send it as `Authorization: Bearer YOUR_KEY`."};
-    case ErrorCode::kModelNotAllowed: return {403, "permission_error", "model_not_allowed", ""};
+    case ErrorCode::kModelNotAllowed: return {403, kPermission, "model_not_allowed", ""};
     case ErrorCode::kModelNotFound: return {404, kInvalid, "model_not_found", ""};
     case ErrorCode::kEndpointNotFound:
       return {404, kInvalid, "unknown_url",
@@ -257,7 +287,7 @@ ErrorAnswer answer_for(ErrorCode code) noexcept {
     case ErrorCode::kNoHealthyUpstream:
       return {503, "service_unavailable_error", "no_healthy_upstream",
               "No upstream is available for this model. Try again in a moment."};
-    default: return answer_for_upstream(code);
+    default: return answer_for_key(code);
   }
 }
 

@@ -63,8 +63,10 @@ void Search::begin_round() noexcept {
   round_began_with_ = retries.attempts_made;
   open_ = generation_.fit(model_, endpoint_);
   if (generation_.router.has_tags(model_)) {
+    const std::string& wished = admission_.wishes.tags;
     open_ = open_ & generation_.router.routes_for_tags(
-                        model_, head_.headers.find(http::HeaderName::kXSluiceTags));
+                        model_, wished.empty() ? head_.headers.find(http::HeaderName::kXSluiceTags)
+                                               : std::string_view(wished));
   }
 }
 
@@ -124,7 +126,7 @@ bool Search::fall_back() noexcept {
   const std::vector<ModelId>& fallbacks = config.model(admission_.model).fallbacks;
   while (next_fallback_ < fallbacks.size()) {
     const ModelId next = fallbacks[next_fallback_++];
-    if (admission_.key.is_valid() && !config.key(admission_.key).allows(next)) continue;
+    if (!admission_.identity.may_use(config, next)) continue;
     release_kept();
     settlement_.model_place().release();
     turn_to(next);
@@ -204,8 +206,8 @@ Deadline Search::total() const noexcept {
 void Search::describe(InLine& waiting) noexcept {
   waiting.lacks = lacks_;
   waiting.candidates = full_;
-  waiting.tenant = admission_.tenant;
-  waiting.weight = admission_.weight;
+  waiting.tenant = admission_.identity.share();
+  waiting.weight = admission_.identity.principal.weight;
   waiting.priority = admission_.priority;
   waiting.tokens = admission_.expected_tokens;
   // It would keep other models from being served. See take_seat() for the others.

@@ -6,6 +6,8 @@
 
 #include <sluice/usage/price.h>
 
+#include "phase_scripts.h"
+
 namespace sluice::exchange {
 namespace {
 
@@ -22,6 +24,19 @@ bool is_request_id(std::string_view text) noexcept {
 
 uint64_t us(Duration duration) noexcept {
   return static_cast<uint64_t>(std::chrono::duration_cast<microseconds>(duration).count());
+}
+
+// Refused for the key itself, or for who has it.
+bool is_of_key(ErrorCode code) noexcept {
+  switch (code) {
+    case ErrorCode::kInvalidApiKey:
+    case ErrorCode::kKeyBlocked:
+    case ErrorCode::kKeyExpired:
+    case ErrorCode::kKeyNotYetValid:
+    case ErrorCode::kWrongKeyType:
+    case ErrorCode::kAddressNotAllowed: return true;
+    default: return false;
+  }
 }
 
 metrics::UsageSource source_of(usage::UsageSource source) noexcept {
@@ -73,9 +88,13 @@ std::optional<Error> error_of(relay::RelayEnd end) noexcept {
   return std::nullopt;
 }
 
-Settlement::Settlement(Services& services, Generation& generation, http::ResponseSink& client,
-                       MonoTime began_at) noexcept
-    : services_(services), generation_(generation), client_(client), began_at_(began_at) {
+Settlement::Settlement(Services& services, Generation& generation, const http::RequestHead& head,
+                       http::ResponseSink& client, MonoTime began_at) noexcept
+    : services_(services),
+      generation_(generation),
+      head_(head),
+      client_(client),
+      began_at_(began_at) {
   services_.cells.requests_in_flight.add();
   record_.at = services_.ring.wall();
 }
@@ -91,13 +110,20 @@ void Settlement::note_request(Endpoint endpoint, std::string_view client_request
   }
 }
 
-void Settlement::note_principal(const auth::Principal& principal) noexcept {
+void Settlement::note_identity(const Identity& identity) noexcept {
   phase_ = metrics::Phase::kAdmit;
   const config::Snapshot& config = generation_.config;
-  if (!principal.is_anonymous()) record_.key.assign(config.key(principal.key).name);
-  record_.tenant.assign(config.tenants[principal.tenant.value].name);
+  const auth::Principal& principal = identity.principal;
+  if (identity.caller != nullptr) {
+    record_.key.assign(identity.caller->id());
+    record_.tenant.assign(identity.caller->tenant_name());
+    caller_ = CallerPin(identity.caller);
+  } else {
+    if (!principal.is_anonymous()) record_.key.assign(config.key(principal.key).name);
+    record_.tenant.assign(config.tenants[principal.tenant.value].name);
+  }
   record_.weight = principal.weight;
-  tenant_ = principal.tenant;
+  share_ = identity.share();
 }
 
 void Settlement::note_model(ModelId model, bool is_stream) noexcept {
@@ -109,8 +135,14 @@ void Settlement::note_model(ModelId model, bool is_stream) noexcept {
 
 void Settlement::note_limits(const limit::Decision& decision) noexcept {
   const auto count = [this](const config::LimitRule& rule, metrics::LimitMode mode) {
-    const auto index = static_cast<uint32_t>(&rule - generation_.config.limit_rules.data());
-    generation_.cells.limit(LimitId{index}).refused[mode].add();
+    const std::vector<config::LimitRule>& rules = generation_.config.limit_rules;
+    const auto first = std::less_equal<>()(rules.data(), &rule);
+    if (first && std::less<>()(&rule, rules.data() + rules.size())) {
+      const auto index = static_cast<uint32_t>(&rule - rules.data());
+      generation_.cells.limit(LimitId{index}).refused[mode].add();
+    } else {
+      services_.cells.key_limit_refused[mode].add();
+    }
     record_.limit.assign(rule.name);
   };
   if (decision.dry != nullptr) count(*decision.dry, metrics::LimitMode::kDry);
@@ -138,11 +170,11 @@ void Settlement::begin_attempt(UpstreamId upstream, bool fresh) noexcept {
   } else if (++record_.attempts > 1) {
     services_.cells.upstream_retries.add();
   }
+  record_.upstream.assign(generation_.config.upstream(upstream).name);
   if (record_.attempts == 1 && !fresh) {
     record_spend(usage::SpendKind::kOpened);
     overhead_ = services_.ring.clock().now() - body_read_at_ - waited_;
   }
-  record_.upstream.assign(generation_.config.upstream(upstream).name);
 }
 
 void Settlement::end_attempt(Attempt& attempt) noexcept {
@@ -205,7 +237,7 @@ void Settlement::settle_usage() noexcept {
   cells.tokens[metrics::TokenType::kReasoning].add(usage_.reasoning.value_or(0));
   const uint64_t used = usage_.input.value_or(0) + usage_.output.value_or(0);
   if (queue_ != nullptr && used > 0) {
-    queue_->correct(tenant_, record_.priority, record_.weight, charged_tokens_, used);
+    queue_->correct(share_, record_.priority, record_.weight, charged_tokens_, used);
   }
   learn();
   services_.cells.usage[source].add();
@@ -253,12 +285,56 @@ void Settlement::settle_limits() noexcept {
   services_.limiter.settle(reservation_, used(), services_.ring.now());
 }
 
-void Settlement::record_spend(usage::SpendKind kind) noexcept {
-  if (services_.spend == nullptr) return;
-  usage::SpendRecord record{.at = services_.ring.wall(), .kind = kind};
+usage::SpendRecord Settlement::begin_spend(usage::SpendKind kind) const noexcept {
+  usage::SpendRecord record{.at = services_.ring.wall(), .began = record_.at, .kind = kind};
+  record.is_stream = record_.is_stream;
+  record.endpoint = record_.endpoint;
+  record.request_id.assign(record_.request_id.view());
   record.key.assign(record_.key.view());
   record.tenant.assign(record_.tenant.view());
+  if (caller_) {
+    record.organisation.assign(caller_->organisation());
+    record.team.assign(caller_->team());
+    record.user.assign(caller_->user());
+  }
   record.model.assign(record_.model.view());
+  record.served_model.assign(record_.served_model.view());
+  record.upstream.assign(record_.upstream.view());
+  return record;
+}
+
+// What was used as far as anybody knows, and flagged as an estimate where the upstream did not say.
+void Settlement::fill_spend(usage::SpendRecord& record) const noexcept {
+  const MonoTime now = services_.ring.now();
+  record.status = record_.status;
+  if (error_) record.error = error_->code;
+  record.duration_us = us(now - began_at_);
+  if (record_.is_stream && first_byte_at_ != MonoTime::max()) {
+    record.ttft_us = us(first_byte_at_ - began_at_);
+  }
+  record.source = spend_source_of(usage_.source);
+  record.is_partial = usage_.partial;
+  record.input_tokens = usage_.input;
+  record.output_tokens = usage_.output;
+  record.cached_tokens = usage_.cached;
+  record.reasoning_tokens = usage_.reasoning;
+  const limit::Use use = used();
+  // What got no answer costs nothing; what has no price has no cost that is known.
+  const bool has_answer = route_ != nullptr && record_.status == 200;
+  if (!has_answer || route_->price) {
+    record.cost_micro_dollars = static_cast<uint64_t>(use.micro_dollars);
+  }
+  if (!has_answer || record.source == usage::SpendSource::kReported) return;
+  if (record.source == usage::SpendSource::kUnknown) {
+    record.source = usage::SpendSource::kEstimated;
+  }
+  if (!record.input_tokens) record.input_tokens = static_cast<uint64_t>(use.input_tokens);
+  if (!record.output_tokens) record.output_tokens = static_cast<uint64_t>(use.output_tokens);
+}
+
+void Settlement::record_spend(usage::SpendKind kind) noexcept {
+  if (services_.spend == nullptr) return;
+  usage::SpendRecord record = begin_spend(kind);
   if (kind == usage::SpendKind::kOpened) {
     spend_exchange_ = usage::SpendRecord::make_exchange(
         static_cast<uint16_t>(services_.shard.value), ++services_.exchanges);
@@ -269,17 +345,7 @@ void Settlement::record_spend(usage::SpendKind kind) noexcept {
       record.cost_micro_dollars = static_cast<uint64_t>(demand_.micro_dollars[kUsual]);
     }
   } else {
-    record.source = spend_source_of(usage_.source);
-    record.is_partial = usage_.partial;
-    record.input_tokens = usage_.input;
-    record.output_tokens = usage_.output;
-    record.cached_tokens = usage_.cached;
-    record.reasoning_tokens = usage_.reasoning;
-    // What got no answer costs nothing; what has no price has no cost that is known.
-    const bool has_answer = route_ != nullptr && record_.status == 200;
-    if (!has_answer || route_->price) {
-      record.cost_micro_dollars = static_cast<uint64_t>(used().micro_dollars);
-    }
+    fill_spend(record);
   }
   record.exchange = spend_exchange_;
   services_.spend->push(record);
@@ -297,9 +363,28 @@ void Settlement::settle_metrics(Duration duration) noexcept {
   }
   if (record_.attempts > 0) shard.overhead.record(overhead_);
   if (error_) shard.errors[error_->code].add();
-  if (error_ && error_->code == ErrorCode::kInvalidApiKey) shard.auth_failures.add();
+  if (error_ && is_of_key(error_->code)) shard.auth_failures.add();
   if (client_has_left()) shard.client_disconnects[phase_].add();
   shard.requests_in_flight.sub();
+}
+
+// Of requests for a model; the others never came to where scripts are asked.
+void Settlement::ask_on_response(Duration duration) {
+  const bool is_due = model_.is_valid() && generation_.scripts->has(script::HookKind::kOnResponse);
+  if (!is_due) return;
+  const auto number = [](const std::optional<uint64_t>& value) {
+    return value ? static_cast<int64_t>(*value) : int64_t{-1};
+  };
+  const script::ResponseView response{
+      .status = record_.status,
+      .latency_ms = std::chrono::duration_cast<milliseconds>(duration).count(),
+      .upstream = record_.upstream.view(),
+      .model = generation_.config.model(model_).name,
+      .input_tokens = number(record_.input_tokens),
+      .output_tokens = number(record_.output_tokens)};
+  const std::string fields = tell_on_response(services_, generation_, head_, *this, response);
+  // Whole or not at all: a cut object would be no JSON.
+  if (fields.size() <= record_.script_fields.kBytesMax) record_.script_fields.assign(fields);
 }
 
 Settlement::~Settlement() {
@@ -317,6 +402,7 @@ Settlement::~Settlement() {
   if (spend_exchange_ != 0) record_spend(usage::SpendKind::kSettled);
   settle_metrics(duration);
   if (!generation_.config.access_log.enabled) return;
+  if (generation_.scripts != nullptr) ask_on_response(duration);
   record_.duration_us = us(duration);
   if (record_.is_stream && first_byte_at_ != MonoTime::max())
     record_.ttft_us = us(first_byte_at_ - began_at_);

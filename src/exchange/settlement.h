@@ -4,8 +4,8 @@
 #include <optional>
 #include <string_view>
 
-#include <sluice/auth/principal.h>
 #include <sluice/exchange/endpoint.h>
+#include <sluice/exchange/identity.h>
 #include <sluice/exchange/services.h>
 #include <sluice/limit/place.h>
 #include <sluice/limit/rate_limiter.h>
@@ -23,8 +23,9 @@ namespace sluice::exchange {
 // Lives in the frame of Exchange::run(), so no path out of it can miss it or take it twice.
 class Settlement {
  public:
-  Settlement(Services& services, Generation& generation, http::ResponseSink& client,
-             MonoTime began_at) noexcept;
+  // `head` lives as long.
+  Settlement(Services& services, Generation& generation, const http::RequestHead& head,
+             http::ResponseSink& client, MonoTime began_at) noexcept;
   ~Settlement();
   Settlement(const Settlement&) = delete;
   Settlement& operator=(const Settlement&) = delete;
@@ -39,7 +40,7 @@ class Settlement {
   // whoever tries keys is whom they are for.
   [[nodiscard]] limit::Reservation& address_reservation() noexcept { return address_reservation_; }
   // Phase 2.
-  void note_principal(const auth::Principal& principal) noexcept;
+  void note_identity(const Identity& identity) noexcept;
   // Phase 3.
   void note_body() noexcept { body_read_at_ = services_.ring.now(); }
   void note_model(ModelId model, bool is_stream) noexcept;
@@ -75,6 +76,11 @@ class Settlement {
   // Anywhere.
   void note_error(const Error& error) noexcept { error_ = error; }
   void note_status(uint16_t status) noexcept { record_.status = status; }
+  // Keeps what a script says to the client until it is said.
+  [[nodiscard]] std::string_view keep_message(std::string message) noexcept {
+    message_ = std::move(message);
+    return message_;
+  }
 
   // Known after note_request(); lives as long as this object.
   [[nodiscard]] std::string_view request_id() const noexcept { return record_.request_id.view(); }
@@ -86,13 +92,17 @@ class Settlement {
   void settle_limits() noexcept;
   // What the journal is told at dispatch, and at the end.
   void record_spend(usage::SpendKind kind) noexcept;
+  [[nodiscard]] usage::SpendRecord begin_spend(usage::SpendKind kind) const noexcept;
+  void fill_spend(usage::SpendRecord& record) const noexcept;
   void learn() noexcept;
+  void ask_on_response(Duration duration);
   [[nodiscard]] limit::Use used() const noexcept;
   void settle_metrics(Duration duration) noexcept;
   [[nodiscard]] bool client_has_left() const noexcept;
 
   Services& services_;
   Generation& generation_;
+  const http::RequestHead& head_;
   http::ResponseSink& client_;
   MonoTime began_at_;
   MonoTime body_read_at_;
@@ -102,7 +112,9 @@ class Settlement {
   std::optional<Error> error_;
   usage::Usage usage_;
   ModelId model_;
-  TenantId tenant_;
+  std::string message_;
+  TenantId share_;    // Of whose places it took one.
+  CallerPin caller_;  // What was charged refers to it, so it stands before the reservations.
   limit::Reservation address_reservation_;
   limit::Reservation reservation_;
   limit::Demand demand_;

@@ -69,6 +69,10 @@ class RateLimiter::Charging {
       reservation_.charges_ = limiter_.take_charges();
     }
     Reservation::Charges& charges = *reservation_.charges_;
+    // The loader sees to it for keys of the configuration, nobody for those from elsewhere.
+    if (charges.count == charges.list.size()) {
+      return refuse({.verdict = Verdict::kNoRoom, .rule = &rule});
+    }
     Reservation::Charge& next = charges.list[charges.count];
     next = {.lease = lease, .rule = &rule};
     const int64_t amount = demand_.of(rule);
@@ -163,8 +167,20 @@ Decision RateLimiter::admit(SubjectTable& subjects, const Party& party, const De
                              subjects.terms(limit.limit));
     });
   };
-  (void)(charge_all(subjects.of_key(party.key)) && charge_key_model() && charge_tenants() &&
-         charge_all(subjects.of_model(party.model)) && charge_all(subjects.of_gateway()));
+  const auto charge_own = [&] {
+    if (party.own == nullptr) return true;
+    for (OwnSubjects::Item& item : party.own->items()) {
+      if (!charging.charge(item.subject, item.rule, item.terms)) return false;
+    }
+    for (OwnSubjects::ModelItem& item : party.own->model_items()) {
+      if (item.model != party.model) continue;
+      if (!charging.charge(item.subject, item.rule, item.terms)) return false;
+    }
+    return true;
+  };
+  (void)(charge_all(subjects.of_key(party.key)) && charge_key_model() && charge_own() &&
+         charge_tenants() && charge_all(subjects.of_model(party.model)) &&
+         charge_all(subjects.of_gateway()));
   return charging.finish();
 }
 

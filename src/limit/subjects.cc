@@ -1,5 +1,7 @@
 #include <sluice/limit/subjects.h>
 
+#include <utility>
+
 namespace sluice::limit {
 namespace {
 
@@ -52,6 +54,19 @@ BankKey key_of(const config::LimitRule& rule, const AddressBytes& address) noexc
   const uint64_t low = read_half(address, 8);
   const bool is_ipv4 = high == 0 && low >> 32 == 0xffff;
   return {hash_rule(rule), is_ipv4 ? low : high};
+}
+
+void OwnSubjects::add(config::LimitRule rule, std::string_view subject) {
+  const BankTerms terms = terms_of(rule);
+  const BankKey key = key_of(rule, subject);
+  items_.push_back({.rule = std::move(rule), .terms = terms, .subject = {.rule = {}, .key = key}});
+}
+
+void OwnSubjects::add_of_model(config::LimitRule rule, std::string_view key, ModelId model,
+                               std::string_view model_name) {
+  const BankTerms terms = terms_of(rule);
+  const BankKey name{hash_rule(rule), join(hash_name(key), hash_name(model_name))};
+  model_items_.push_back({{.rule = std::move(rule), .terms = terms, .subject = {{}, name}}, model});
 }
 
 SubjectTable::SubjectTable(const config::Snapshot& config) : config_(config) {

@@ -3,8 +3,7 @@
 #include <array>
 
 #include <sluice/json/writer.h>
-
-#include "time_text.h"
+#include <sluice/telemetry/time_text.h>
 
 namespace sluice::telemetry {
 namespace {

@@ -1,4 +1,4 @@
-#include "time_text.h"
+#include <sluice/telemetry/time_text.h>
 
 #include <algorithm>
 #include <chrono>

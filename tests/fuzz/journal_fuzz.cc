@@ -23,7 +23,12 @@ void check_frames(std::string_view bytes) {
     if (const auto record = usage::read_spend(payload)) {
       std::string encoded;
       usage::append_spend(encoded, *record);
-      expect(encoded == payload, "a record encodes otherwise than it was read");
+      const auto same = usage::read_spend(encoded);
+      expect(same.has_value(), "a record that was read encodes to none");
+      // Older versions and names that are not ours come once in a form of this version.
+      std::string encoded_again;
+      usage::append_spend(encoded_again, *same);
+      expect(encoded_again == encoded, "a record encodes otherwise than it was read");
     }
   }
   expect(again == bytes.substr(0, reader.taken()), "frames are not the bytes taken");

@@ -164,7 +164,8 @@ ShardWorld::ShardWorld(ShardOptions options)
       wrapped_kernel_(options.wrap_kernel ? options.wrap_kernel(world_.kernel()) : nullptr),
       ring_(std::make_unique<io::Ring>(
           wrapped_kernel_ != nullptr ? *wrapped_kernel_ : world_.kernel(), world_.syscalls(),
-          world_.clock(), options.buffers)) {
+          world_.clock(), options.buffers)),
+      adjust_(std::move(options.adjust)) {
   worker_ = std::make_unique<server::Worker>(*ring_,
                                              server::WorkerParts{.shard = ShardId{0},
                                                                  .listen_fd = open_listener(world_),
@@ -212,6 +213,7 @@ control::DeploymentOrders& ShardWorld::orders(std::string_view name) {
 upstream::AdoptSnapshot ShardWorld::prepare(const std::string& config) {
   const uint64_t generation = ++generations_;
   auto snapshot = load(config, generation);
+  if (adjust_) adjust_(*snapshot);
   std::vector<std::string_view> models, upstreams, limits;
   for (const config::LimitRule& rule : snapshot->limit_rules) limits.push_back(rule.name);
   std::vector<std::vector<net::Address>> addresses;
@@ -243,6 +245,39 @@ void ShardWorld::adopt(const std::string& config) {
   command(prepare(config));
   // A limit may have been raised.
   command(upstream::LookForPlaces{});
+}
+
+void ShardWorld::adopt_keys(const std::vector<auth::KeyRecord>& keys,
+                            const std::vector<auth::Owner>& owners) {
+  auth::DirectoryBuilder builder;
+  for (const auth::Owner& owner : owners) builder.add(owner);
+  for (const auth::KeyRecord& key : keys) builder.add(key);
+  former_keys_ = std::exchange(keys_, builder.finish());
+  auth::Directory directory(keys_.get(), nullptr, ++keys_version_);
+  ASSERT_TRUE(link_.key_commands.push(auth::AdoptDirectory{directory}));
+  ring_->wake();
+  ASSERT_TRUE(run_until([this] { return keys_adopted_ == keys_version_; }));
+}
+
+void ShardWorld::hear_of_keys() {
+  while (std::optional<auth::KeyReport> report = link_.key_reports.pop()) {
+    if (const auto* adopted = std::get_if<auth::DirectoryAdopted>(&*report)) {
+      keys_adopted_ = adopted->version;
+      if (keys_adopted_ == keys_version_) former_keys_.reset();
+    } else if (auto* asked = std::get_if<std::unique_ptr<auth::KeyAsked>>(&*report)) {
+      asked_.push_back(std::move(*asked));
+    }
+  }
+}
+
+std::vector<std::unique_ptr<auth::KeyAsked>> ShardWorld::take_asked() {
+  return std::exchange(asked_, {});
+}
+
+void ShardWorld::answer(auth::LookupAnswered answered) {
+  answered.generation = generations_;
+  ASSERT_TRUE(link_.key_commands.push(std::make_unique<auth::LookupAnswered>(std::move(answered))));
+  ring_->wake();
 }
 
 void ShardWorld::merge() {
@@ -278,6 +313,7 @@ void ShardWorld::look() {
       ++drained_;
     }
   }
+  hear_of_keys();
   record_ring_.drain(1024, [this](const telemetry::AccessRecord& record) {
     records_.push_back({std::string(record.request_id.view()), record});
   });

@@ -10,6 +10,7 @@
 #include <string_view>
 #include <vector>
 
+#include <sluice/auth/key_messages.h>
 #include <sluice/base/log.h>
 #include <sluice/config/snapshot.h>
 #include <sluice/control/deployment_book.h>
@@ -38,6 +39,8 @@ struct ShardOptions {
   // Tells the shard what the deployments' cells say of the other shards, as control does.
   // Allocates.
   bool merges = true;
+  // Changes each configuration after it was loaded; for what the file would name files for.
+  std::function<void(config::Snapshot&)> adjust;
   // What the ring is given in place of the simulated kernel, when set.
   std::function<std::unique_ptr<io::Kernel>(io::Kernel&)> wrap_kernel;
 };
@@ -63,6 +66,13 @@ class ShardWorld {
   [[nodiscard]] control::DeploymentOrders& orders(std::string_view name);
   // Where clients connect to.
   [[nodiscard]] static net::Address address() { return support::sim_address("10.0.0.1", 8080); }
+
+  // The keys of a store from now on, as control tells the shard; earlier ones are gone then.
+  void adopt_keys(const std::vector<auth::KeyRecord>& keys,
+                  const std::vector<auth::Owner>& owners = {});
+  // What the shard asks of key sources, in order, since the last call.
+  [[nodiscard]] std::vector<std::unique_ptr<auth::KeyAsked>> take_asked();
+  void answer(auth::LookupAnswered answered);
 
   // Subjects that a limit counts for.
   [[nodiscard]] uint32_t limit_subjects() const noexcept { return limit_banks_->in_use(); }
@@ -90,6 +100,7 @@ class ShardWorld {
   void command(upstream::ShardCommand command);
   [[nodiscard]] upstream::AdoptSnapshot prepare(const std::string& config);
   void look();
+  void hear_of_keys();
   void merge();
   void remember_banks(const upstream::SnapshotPlaces& places);
   // What must be given back when nothing runs, whether the shard goes on or not.
@@ -113,6 +124,12 @@ class ShardWorld {
   std::vector<std::unique_ptr<config::Snapshot>> spoiled_;  // Given back; kept to be spotted.
   std::unique_ptr<server::Worker> worker_;
   std::vector<Settled> records_;
+  std::function<void(config::Snapshot&)> adjust_;
+  auth::IndexPtr keys_;
+  auth::IndexPtr former_keys_;  // Until the shard has adopted the others.
+  uint64_t keys_adopted_ = 0;
+  uint64_t keys_version_ = 0;
+  std::vector<std::unique_ptr<auth::KeyAsked>> asked_;
   uint64_t generations_ = 0;
   uint32_t drained_ = 0;
   bool drain_begun_ = false;

@@ -9,7 +9,7 @@
 namespace sluice::auth {
 
 // Longer secrets are refused before they are hashed.
-inline constexpr size_t kSecretBytesMax = 512;
+inline constexpr size_t kSecretBytesMax = 8192;  // A token may say much of its owner.
 
 // The three headers that may carry a key; empty where the request has none. The views must live
 // until the call returns.

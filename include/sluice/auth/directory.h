@@ -55,6 +55,9 @@ struct DirectoryChange {
 
 class DirectoryIndex;  // The large one.
 class DirectoryDelta;  // The small one, over it.
+struct IndexEntry;
+struct KeyNode;
+struct OwnerEntry;
 
 struct DeleteDirectoryPart {
   void operator()(const DirectoryIndex* part) const noexcept;
@@ -75,11 +78,19 @@ class Directory {
   [[nodiscard]] std::optional<FoundKey> find(const crypto::Digest& digest) const noexcept;
   // Null for one that is not known.
   [[nodiscard]] const Owner* find_owner(std::string_view id) const noexcept;
+  [[nodiscard]] bool has_key(std::string_view id) const noexcept;
   // Grows with every change; an answer of find() holds while it is the same.
   [[nodiscard]] uint64_t version() const noexcept { return version_; }
   [[nodiscard]] bool is_empty() const noexcept { return index_ == nullptr && delta_ == nullptr; }
 
  private:
+  // Whether the delta says something else of that key.
+  [[nodiscard]] bool is_replaced(const IndexEntry& entry) const noexcept;
+  [[nodiscard]] FoundKey found_in_index(const IndexEntry& entry) const noexcept;
+  [[nodiscard]] FoundKey found_in_delta(const KeyNode& node, bool is_former) const noexcept;
+  [[nodiscard]] const Owner* present(const OwnerEntry* owner) const noexcept;
+  void climb(FoundKey& key, const std::array<bool, 3>& is_named) const noexcept;
+
   const DirectoryIndex* index_ = nullptr;
   const DirectoryDelta* delta_ = nullptr;
   uint64_t version_ = 0;
@@ -94,6 +105,8 @@ class DirectoryBuilder {
   DirectoryBuilder& operator=(DirectoryBuilder&&) noexcept;
 
   void reserve(size_t keys);
+  // Owners and keys in any order. A key whose id is longer than kIdBytesMax is left out, here and
+  // in apply(), and a name is cut at kNameBytesMax.
   void add(const Owner& owner);
   void add(const KeyRecord& key);
   // Once.
@@ -104,11 +117,16 @@ class DirectoryBuilder {
   std::unique_ptr<Parts> parts_;
 };
 
-// `before` (may be null) with `change` applied; cheap while the delta is small.
+// `before` (may be null) with `change` applied; cheap while the delta is small. What is in `gone`
+// goes first; a key in `keys` takes the place of whatever had its id, with all its digests.
+// Deltas share what they have alike, and may be made and freed on several threads.
 [[nodiscard]] DeltaPtr apply(const DirectoryDelta* before, const DirectoryChange& change);
 // Keys and owners that it holds: above kDeltaMost it is worth a new index.
 [[nodiscard]] size_t size_of(const DirectoryDelta& delta) noexcept;
 inline constexpr size_t kDeltaMost = 1'000;
+// A new index of all that `index` and `delta` hold together; either may be null. Takes about a
+// microsecond for each key, so it belongs on a lane; both must live until it returns.
+[[nodiscard]] IndexPtr fold(const DirectoryIndex* index, const DirectoryDelta* delta);
 
 // Bytes that an index occupies, and how many keys it has: for metrics.
 struct DirectoryFigures {

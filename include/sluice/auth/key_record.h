@@ -3,6 +3,7 @@
 
 #include <array>
 #include <cstdint>
+#include <expected>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -36,6 +37,9 @@ inline constexpr size_t kTagsMax = 32;
 inline constexpr size_t kMetadataBytesMax = 16 * 1024;
 inline constexpr size_t kRecordLimitsMax = 6;  // Rules of one key, or of one owner.
 inline constexpr size_t kModelRulesMax = 64;   // Of one key, for single models.
+inline constexpr size_t kPrefixBytesMax = 16;
+inline constexpr uint32_t kWeightMax = 1'000;
+inline constexpr uint32_t kPriorityMax = 255;
 
 // A limit of one key on the models that a glob names, each counted on its own.
 struct ModelRule {
@@ -89,6 +93,18 @@ struct KeyRecord {
   WallTime updated;
   bool operator==(const KeyRecord&) const = default;
 };
+
+// What of a record or an owner makes no sense.
+struct FieldFault {
+  std::string field;  // "models", "metadata", ...
+  std::string text;   // A sentence that begins with the field and says what is right instead.
+  bool operator==(const FieldFault&) const = default;
+};
+
+// Whether all that stands in it is within the bounds above and makes sense by itself: a name may be
+// written, dates are dates, metadata is a JSON object. Ids, digests and owners may be missing.
+[[nodiscard]] std::expected<void, FieldFault> check_record(const KeyRecord& record);
+[[nodiscard]] std::expected<void, FieldFault> check_owner(const Owner& owner);
 
 // `text` against `glob`, in which each `*` stands for any characters, also none.
 [[nodiscard]] bool matches_glob(std::string_view glob, std::string_view text) noexcept;

@@ -17,13 +17,21 @@ enum class ErrorCode : uint8_t {
   kInvalidJson,          // The body is not valid JSON or not valid UTF-8.
   kMissingParameter,     // A required field is absent.
   kUnsupportedValue,     // A field has a type or value that we refuse.
-  kInvalidApiKey,        // No key, an unknown key, or an expired one.
+  kInvalidApiKey,        // No key, an unknown key, or an expired one of the configuration.
+  kKeyBlocked,           // The key or one of its owners is blocked.
+  kKeyExpired,           // The time of the key or of one of its owners is over.
+  kKeyNotYetValid,       // Its time has not come.
+  kWrongKeyType,         // A management key asks for a model.
+  kAddressNotAllowed,    // The key may not be used from the client's address.
+  kScriptRefused,        // A script of the operator says no.
   kModelNotAllowed,      // The key may not call this model.
   kModelNotFound,        // No such model is configured.
   kEndpointNotFound,     // No such path.
   kMethodNotAllowed,     // The path exists, not with this method.
   kUnsupportedEndpoint,  // No upstream of the model serves this endpoint.
   // Our own state.
+  kKeySourceFailed,    // Nobody can be asked who the key is.
+  kScriptFailed,       // A script of the operator broke off, and its failure refuses.
   kOverloaded,         // The byte budget or a connection limit is spent.
   kRateLimited,        // A limit of requests or tokens has no room.
   kInsufficientQuota,  // A budget is spent.

@@ -80,6 +80,7 @@ struct SourceSettings {
   std::vector<std::pair<std::string, std::string>> claims;  // Claim; field.
   // Lua.
   std::string script;  // File.
+  std::string source;  // Its text, read when the configuration is.
   bool operator==(const SourceSettings&) const = default;
 };
 

@@ -185,7 +185,7 @@ struct Snapshot {
   // Rules without `only`: those that the file does not name have them, too.
   std::vector<LimitId> every_key_limits;
   std::vector<LimitId> every_tenant_limits;
-  std::vector<ModelLimit> every_key_model_limits;
+  std::vector<ModelLimit> every_key_model_limits;  // With `only` too, of its models; sorted.
   std::optional<RedisSettings> redis;
   std::optional<JournalSettings> journal;
   AuthSettings auth;

@@ -14,6 +14,7 @@
 #include <sluice/config/members.h>
 #include <sluice/config/snapshot.h>
 #include <sluice/crypto/random.h>
+#include <sluice/http/client.h>
 #include <sluice/io/event.h>
 #include <sluice/io/offload.h>
 #include <sluice/io/ring.h>
@@ -51,9 +52,11 @@ class Discovery {
   [[nodiscard]] bool is_load_due() const noexcept;
   // What is known now; the caller loads it, and whatever comes of that, not again.
   [[nodiscard]] config::Members begin_load();
+  // The same for a configuration that is only looked at.
+  [[nodiscard]] config::Members members() const;
 
   // Whether end() has nothing to wait for.
-  [[nodiscard]] bool is_quiet() const noexcept { return running_ == 0; }
+  [[nodiscard]] bool is_quiet() const noexcept;
   // Ends what runs and begins no more. Suspends.
   Task<void> end();
 
@@ -65,15 +68,19 @@ class Discovery {
     std::vector<config::Member> members;
     Deadline next{MonoTime::min()};
     bool is_running = false;
-    bool has_failed = false;  // The last time; it was warned of.
+    bool has_failed = false;               // The last time; it was warned of.
+    std::unique_ptr<http::Client> client;  // Of kHttp, once it was asked.
   };
 
   Task<void> look(std::string group);
-  Task<Found> ask(config::Discovery settings);
+  Task<Found> ask(Source& source);
   Task<Found> ask_file(std::string path);
   Task<Found> ask_dns(std::string host, uint16_t port);
   Task<Found> ask_srv(std::string name);
-  Task<Found> ask_http(std::string url, bool private_addresses);
+  Task<Found> ask_http(Source& source);
+  // Ends it, if it is one.
+  void leave(std::unique_ptr<http::Client> client);
+  Task<void> end_client(std::unique_ptr<http::Client> client);
   void note(Source& source, Found found);
 
   io::Ring& ring_;

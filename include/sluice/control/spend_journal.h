@@ -12,6 +12,7 @@
 #include <sluice/base/log.h>
 #include <sluice/config/limiting.h>
 #include <sluice/control/spend_book.h>
+#include <sluice/control/usage_log.h>
 #include <sluice/metrics/cells.h>
 #include <sluice/store/journal.h>
 #include <sluice/telemetry/record_ring.h>
@@ -31,6 +32,7 @@ struct SpendParts {
   Clock& clock;
   metrics::ControlCells& cells;
   Logger& log;
+  UsageLog* usage = nullptr;  // Told of each exchange that has ended; null without a usage log.
 };
 
 // Of every exchange the journal holds what was set aside and one end. An exchange that has no end
@@ -79,8 +81,10 @@ class SpendJournal {
   uint32_t drain_rings(MonoTime now);
   void take(const usage::SpendRecord& record, MonoTime now);
   void write(const usage::SpendRecord& record, MonoTime now);
-  // Moves the book.
+  // Moves the book, and tells the usage log of ends.
   void apply(const usage::SpendRecord& record);
+  void book_end(const usage::SpendRecord& end);
+  void tell_usage(const usage::SpendRecord& end);
   void close_dangling(MonoTime now);
   void begin_segment();
   void note(MonoTime now);
@@ -90,6 +94,9 @@ class SpendJournal {
   absl::flat_hash_map<uint64_t, usage::SpendRecord> open_;  // By exchange.
   std::unique_ptr<store::Journal> journal_;
   std::string scratch_;
+  uint64_t run_ = 0;  // Of this process; never 0.
+  bool is_replaying_ = true;
+  bool is_usage_good_ = true;  // While replaying.
   bool is_hanging_ = false;
 };
 

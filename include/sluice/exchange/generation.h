@@ -10,6 +10,7 @@
 #include <sluice/auth/chain.h>
 #include <sluice/config/snapshot.h>
 #include <sluice/exchange/endpoint.h>
+#include <sluice/exchange/scripts.h>
 #include <sluice/exchange/shard_state.h>
 #include <sluice/http/headers.h>
 #include <sluice/limit/subjects.h>
@@ -26,7 +27,7 @@ namespace sluice::exchange {
 struct Generation {
   // Everything given outlives it.
   Generation(const config::Snapshot& snapshot, metrics::SnapshotCells cells,
-             upstream::SnapshotPlaces places, ShardState& state, ShardId shard);
+             upstream::SnapshotPlaces places, ShardState& state, ShardId shard, Clock& clock);
 
   // The routes of a model whose upstreams serve `endpoint`, which is a forwarded one.
   [[nodiscard]] const route::RouteSet& fit(ModelId model, Endpoint endpoint) const noexcept {
@@ -49,6 +50,10 @@ struct Generation {
   [[nodiscard]] PlaceBank* queue_places(ModelId model) const noexcept {
     return at_or_null(places.queues, model.value);
   }
+  // Only where keys can come from elsewhere than the configuration: a tenant by its name, invalid
+  // without; whether the model's name, or one of its aliases, matches the glob.
+  [[nodiscard]] TenantId find_tenant(std::string_view name) const noexcept;
+  [[nodiscard]] bool has_name_like(ModelId model, std::string_view glob) const noexcept;
 
   const config::Snapshot& config;
   metrics::SnapshotCells cells;
@@ -57,6 +62,7 @@ struct Generation {
   std::vector<Deployment*> deployments;  // By UpstreamId.
   std::vector<ModelFlow*> flows;         // By ModelId.
   auth::Chain auth;
+  std::unique_ptr<Scripts> scripts;  // Null without any.
   route::Router router;
   // By ModelId and forwarded endpoint.
   std::vector<std::array<route::RouteSet, kForwardedEndpoints>> fits;
@@ -76,10 +82,13 @@ struct Generation {
   };
   // By UpstreamId: with what its `headers` insert or keep back.
   std::vector<std::vector<ForwardedHeader>> forwarded_headers;
+  absl::flat_hash_map<std::string_view, TenantId> tenants_by_name;  // Empty without such keys.
+  std::vector<std::vector<std::string_view>> names_of_models;       // The same.
   bool wants_client_address = false;  // Something is done with where a request came from.
   uint32_t pins = 0;
 
  private:
+  void index_names();
   [[nodiscard]] static PlaceBank* at_or_null(const std::vector<PlaceBank*>& banks,
                                              size_t index) noexcept {
     return index < banks.size() ? banks[index] : nullptr;

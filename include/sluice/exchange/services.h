@@ -6,6 +6,7 @@
 #include <sluice/crypto/random.h>
 #include <sluice/exchange/generation.h>
 #include <sluice/exchange/grant_room.h>
+#include <sluice/exchange/key_room.h>
 #include <sluice/exchange/waiting_room.h>
 #include <sluice/io/block_pool.h>
 #include <sluice/io/ring.h>
@@ -32,6 +33,7 @@ struct Services {
   WaitingRoom& waiting_room;
   limit::RateLimiter& limiter;
   GrantRoom& grants;
+  KeyRoom& keys;
   Logger& log;                 // Must not block.
   SpendRing* spend = nullptr;  // Null without a journal.
   ShardId shard;

@@ -17,11 +17,13 @@
 
 namespace sluice::limit {
 
-// Whose request it is, by the ids of the SubjectTable's snapshot. A key may be invalid (anonymous).
+// Whose request it is, by the ids of the SubjectTable's snapshot. A key may be invalid (anonymous,
+// or not of the configuration), and so may a tenant.
 struct Party {
   KeyId key;
   TenantId tenant;
   ModelId model;
+  OwnSubjects* own = nullptr;  // Outlives the reservation. Null for keys of the configuration.
 };
 
 // What a request may come to use; what of its answer is set aside by each config::Reserve.
@@ -105,7 +107,7 @@ struct Decision {
     kGranted,
     kRefused,
     kAskLedger,  // Nothing is charged; ask again when the ledger has answered.
-    kNoRoom,     // limits.subjects_max subjects are counted already.
+    kNoRoom,     // limits.subjects_max subjects are counted already, or too many rules match.
   };
   Verdict verdict = Verdict::kGranted;
   const config::LimitRule* rule = nullptr;  // That refused.

@@ -33,6 +33,36 @@ struct Subject {
 using AddressBytes = std::array<uint8_t, 16>;
 [[nodiscard]] BankKey key_of(const config::LimitRule& rule, const AddressBytes& address) noexcept;
 
+// Rules that stand in no snapshot, because the key that they are of does not: its own, those of its
+// owners, and those that a snapshot has for everybody. Owns them; what was charged by them refers
+// here. One shard's.
+class OwnSubjects {
+ public:
+  struct Item {
+    config::LimitRule rule;
+    BankTerms terms;
+    Subject subject;
+  };
+
+  // Of the subject of that name: a key's id, an owner's.
+  void add(config::LimitRule rule, std::string_view subject);
+  // Of a key's use of `model`, counted for each model on its own.
+  void add_of_model(config::LimitRule rule, std::string_view key, ModelId model,
+                    std::string_view model_name);
+
+  [[nodiscard]] std::span<Item> items() noexcept { return items_; }
+  // Those of one model.
+  struct ModelItem : Item {
+    ModelId model;
+  };
+  [[nodiscard]] std::span<ModelItem> model_items() noexcept { return model_items_; }
+  [[nodiscard]] bool is_empty() const noexcept { return items_.empty() && model_items_.empty(); }
+
+ private:
+  std::vector<Item> items_;
+  std::vector<ModelItem> model_items_;
+};
+
 // Made with a generation, of one shard; the snapshot outlives it.
 class SubjectTable {
  public:

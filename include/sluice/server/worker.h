@@ -5,6 +5,7 @@
 #include <optional>
 #include <vector>
 
+#include <sluice/auth/key_messages.h>
 #include <sluice/base/byte_budget.h>
 #include <sluice/base/log.h>
 #include <sluice/crypto/random.h>
@@ -29,12 +30,17 @@ namespace sluice::server {
 
 class Connection;
 
-// The two mailboxes between one shard and the control thread.
+// The mailboxes between one shard and the control thread; what is about keys has its own, so that
+// neither waits behind the other.
 struct ControlLink {
   static constexpr uint32_t kCommandsMax = 64;
   static constexpr uint32_t kReportsMax = 64;
+  static constexpr uint32_t kKeyCommandsMax = 64;
+  static constexpr uint32_t kKeyReportsMax = 256;
   shard::Mailbox<upstream::ShardCommand> commands{kCommandsMax};
   shard::Mailbox<upstream::ShardReport> reports{kReportsMax};
+  shard::Mailbox<auth::KeyCommand> key_commands{kKeyCommandsMax};
+  shard::Mailbox<auth::KeyReport> key_reports{kKeyReportsMax};
 };
 
 // What a worker is made of; everything outlives it.
@@ -93,13 +99,25 @@ class Worker final : public shard::Program, private limit::ShardWaker {
     bool is_closed = false;
   };
 
+  // A socket that is listened on, until it is stopped.
+  struct Ear {
+    Ear(io::Ring& ring, int fd) : listener(ring, fd), stopped(ring.ready()) {}
+    net::Listener listener;
+    io::Event stopped;
+  };
+
   // limit::ShardWaker: this shard looks in this turn, others are told through control.
   void wake(ShardId shard) noexcept override;
   void serve_waiting();
   void sweep_leases();
+  void hear_of_keys();
   void update_deployments(const upstream::UpdateDeployments& update);
 
-  Task<void> accept_connections();
+  // Until it is told to stop; frees it.
+  Task<void> accept_connections(std::unique_ptr<Ear> ear);
+  // Listens on `fd` in place of what was listened on before, whose connections go on.
+  void listen_on(int fd);
+  void welcome(int fd);
   Task<void> serve_connection(int fd);
   Task<void> refuse_connection(int fd);
   void obey(upstream::ShardCommand& command);
@@ -124,13 +142,13 @@ class Worker final : public shard::Program, private limit::ShardWaker {
   exchange::WaitingRoom waiting_room_;
   limit::RateLimiter limiter_;
   exchange::GrantRoom grants_;
+  exchange::KeyRoom keys_;
   exchange::Services services_;
   io::Timer sweep_timer_;
   shard::Gate gate_;
-  net::Listener listener_;
+  Ear* ear_ = nullptr;  // The present one; null once the drain has begun.
   std::unique_ptr<net::TlsServer> tls_;
   net::HandshakePacer handshakes_;
-  io::Event accept_stopped_;
   IntrusiveList<Connection> connections_;
   uint32_t connection_count_ = 0;
   uint32_t refusals_ = 0;

@@ -216,5 +216,27 @@ TEST(SchemaTenants, their_limits_count_into_the_bound_along_the_chain) {
                     "keys[0] can match 33 limits"));
 }
 
+TEST(SchemaRateLimits, rules_without_only_hold_for_keys_that_the_file_does_not_name) {
+  const auto snapshot = loaded(
+      "listen: 127.0.0.1:0\ndevelopment: true\nupstreams: [{name: up, url: 'http://a'}]\n"
+      "models: [{name: m, routes: [{upstream: up}]}, {name: n, routes: [{upstream: up}]}]\n"
+      "tenants: [{name: t}]\nrate_limits:\n"
+      "  - {name: a, per: key, requests_per_minute: 1, tokens_per_day: 2}\n"
+      "  - {name: b, per: tenant, requests_per_minute: 3}\n"
+      "  - {name: c, per: tenant, only: [t], requests_per_minute: 4}\n"
+      "  - {name: d, per: key_model, requests_per_minute: 5}\n"
+      "  - {name: e, per: key_model, only: [n], requests_per_minute: 6}\n");
+  const auto names = [&](const auto& ids) {
+    std::string text;
+    for (const LimitId id : ids) text += snapshot->limit_rules[id.value].name + ' ';
+    return text;
+  };
+  EXPECT_EQ(names(snapshot->every_key_limits), "a/requests_per_minute a/tokens_per_day ");
+  EXPECT_EQ(names(snapshot->every_tenant_limits), "b/requests_per_minute ");
+  ASSERT_EQ(snapshot->every_key_model_limits.size(), 2u);
+  EXPECT_EQ(snapshot->every_key_model_limits[0].model, ModelId{1});
+  EXPECT_FALSE(snapshot->every_key_model_limits[1].model.is_valid());
+}
+
 }  // namespace
 }  // namespace sluice::config

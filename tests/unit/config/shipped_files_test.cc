@@ -41,11 +41,16 @@ FakeEnvironment shipped_environment() {
                            "PROXY_AUTHORIZATION", "REDIS_PASSWORD"}) {
     fake.variables[name] = std::string("0123456789abcdef-") + name;
   }
-  for (const char* name :
-       {"chat-app", "search-prod", "search-trial", "second-api-key", "spare-password",
-        "provider-key", "proxy-password", "redis-password", "sentinel-password"}) {
+  for (const char* name : {"chat-app", "search-prod", "search-trial", "second-api-key",
+                           "spare-password", "provider-key", "proxy-password", "redis-password",
+                           "sentinel-password", "db-password", "bootstrap-token"}) {
     const std::string path = std::string("/run/secrets/") + name;
-    fake.files[path] = {"0123456789abcdef-" + std::string(name) + "\n", false};
+    fake.files[path] = {"0123456789abcdef0123456789abcdef-" + std::string(name) + "\n", false};
+  }
+  fake.files["/etc/sluice/keys.yaml"] = {"keys: [{name: more, secret: 0123456789abcdef-more}]\n",
+                                         false};
+  for (const char* name : {"allow", "on_auth", "on_request", "on_response"}) {
+    fake.files[std::string("/etc/sluice/") + name + ".lua"] = {"return nil\n", true};
   }
   const std::string examples = kRoot / "configs/examples/prices.json";
   fake.files[examples] = {text_of(examples), true};
@@ -86,6 +91,24 @@ TEST(ShippedFiles, d084_only_minimal_runs_without_keys_and_only_on_loopback) {
   }
 }
 
+// No example switches off what guards it, so that there is one default of everything.
+TEST(ShippedFiles, d043_every_example_guards_alike) {
+  for (const auto& path : yaml_files(kRoot / "configs")) {
+    const LoadOutcome outcome = load_text(text_of(path), path, shipped_environment());
+    ASSERT_TRUE(outcome.snapshot) << path;
+    const Snapshot& snapshot = *outcome.snapshot;
+    EXPECT_TRUE(snapshot.usage_accounting && snapshot.access_log.enabled) << path;
+    EXPECT_EQ(snapshot.limits.byte_budget, Limits().byte_budget) << path;
+    for (const Upstream& upstream : snapshot.upstreams) {
+      EXPECT_EQ(upstream.breaker.enabled, BreakerSettings().enabled) << path;
+      EXPECT_TRUE(!upstream.tls || upstream.tls->verify) << path;
+    }
+    EXPECT_EQ(snapshot.auth.mode, AuthMode::kFirstMatch) << path;
+    ASSERT_FALSE(snapshot.auth.sources.empty()) << path;
+    EXPECT_EQ(snapshot.auth.sources[0].kind, SourceKind::kFile) << path;
+  }
+}
+
 TEST(ShippedFiles, d040_full_yaml_has_every_key_with_a_comment) {
   const std::string text = text_of(kRoot / "configs/full.yaml");
   std::vector<Diagnostic> errors;
@@ -102,6 +125,39 @@ TEST(ShippedFiles, d040_full_yaml_has_every_key_with_a_comment) {
   for (const std::string& key : schema_keys()) {
     EXPECT_NE(std::ranges::find(keys, key), keys.end()) << key << " is not in configs/full.yaml";
   }
+}
+
+void expect_defaults_of_access(const Snapshot& shown) {
+  EXPECT_EQ(shown.admin.mode, AdminSettings().mode);
+  EXPECT_EQ(shown.admin.watch_config, AdminSettings().watch_config);
+  EXPECT_EQ(shown.auth.mode, AuthSettings().mode);
+  EXPECT_EQ(shown.auth.wait_max, AuthSettings().wait_max);
+  EXPECT_EQ(shown.auth.cache_entries, AuthSettings().cache_entries);
+  EXPECT_EQ(shown.auth.lookups_per_address, AuthSettings().lookups_per_address);
+  ASSERT_EQ(shown.auth.sources.size(), 7u);
+  const SourceSettings redis = shown.auth.sources[2];
+  EXPECT_EQ(redis.on_error, SourceSettings().on_error);
+  EXPECT_EQ(redis.timeout, SourceSettings().timeout);
+  EXPECT_EQ(redis.ttl, SourceSettings().ttl);
+  EXPECT_EQ(redis.negative_ttl, SourceSettings().negative_ttl);
+  EXPECT_EQ(redis.pattern, SourceSettings().pattern);
+  EXPECT_EQ(shown.auth.sources[3].key_form, SourceSettings().key_form);
+  EXPECT_EQ(shown.auth.sources[3].sql->timeout, SqlSettings().timeout);
+  EXPECT_EQ(shown.auth.sources[4].stale_max, SourceSettings().stale_max);
+  EXPECT_EQ(shown.auth.sources[5].algorithms, SourceSettings().algorithms);
+  EXPECT_EQ(shown.auth.sources[5].leeway, SourceSettings().leeway);
+  ASSERT_TRUE(shown.usage_log && shown.scripts.on_auth);
+  EXPECT_EQ(shown.usage_log->retention, UsageLogSettings().retention);
+  EXPECT_EQ(shown.usage_log->bytes_max, UsageLogSettings().bytes_max);
+  EXPECT_EQ(shown.usage_log->reporters[0].timeout, ReporterSettings().timeout);
+  EXPECT_EQ(shown.usage_log->reporters[0].batch_max, ReporterSettings().batch_max);
+  EXPECT_EQ(shown.usage_log->reporters[0].interval, ReporterSettings().interval);
+  EXPECT_EQ(shown.usage_log->reporters[1].table, ReporterSettings().table);
+  EXPECT_EQ(shown.scripts.on_auth->on_error, HookSettings().on_error);
+  EXPECT_EQ(shown.scripts.instructions_max, ScriptSettings().instructions_max);
+  EXPECT_EQ(shown.scripts.time_max, ScriptSettings().time_max);
+  EXPECT_EQ(shown.scripts.memory_max, ScriptSettings().memory_max);
+  EXPECT_EQ(shown.scripts.may_route, ScriptSettings().may_route);
 }
 
 TEST(ShippedFiles, d040_full_yaml_shows_the_defaults) {
@@ -140,6 +196,7 @@ TEST(ShippedFiles, d040_full_yaml_shows_the_defaults) {
   EXPECT_EQ(shown.redis->space, RedisSettings().space);
   EXPECT_EQ(shown.redis->wait_max, RedisSettings().wait_max);
   EXPECT_EQ(shown.redis->tick, RedisSettings().tick);
+  expect_defaults_of_access(shown);
   EXPECT_EQ(shown.journal->flush, JournalSettings().flush);
   EXPECT_EQ(shown.journal->sync, JournalSettings().sync);
   EXPECT_EQ(shown.journal->segment_bytes, JournalSettings().segment_bytes);

@@ -154,5 +154,40 @@ TEST_F(DiscoveryTest, another_source_begins_anew) {
   EXPECT_TRUE(hosts(discovery_.begin_load()).empty());
 }
 
+TEST_F(DiscoveryTest, endpoints_are_asked_side_by_side_and_cut_at_the_end) {
+  int asked = 0;
+  bool answers = true;
+  world_.serve(support::sim_address("10.0.0.9", 80), [&]() -> support::SimPeer& {
+    support::SimPeer& peer = world_.adopt();
+    peer.when_bytes = [&](std::string_view) {
+      ++asked;
+      const std::string body = "[{\"host\": \"10.1.0.1\", \"port\": 8000}]";
+      if (!answers) return;
+      peer.send("HTTP/1.1 200 OK\r\ncontent-length: " + std::to_string(body.size()) + "\r\n\r\n" +
+                body);
+    };
+    return peer;
+  });
+  names_.addresses = {"10.0.0.9"};
+  config::Discovery settings{.kind = config::DiscoveryKind::kHttp,
+                             .target = "http://list.example/fleet",
+                             .interval = milliseconds(100),
+                             .private_addresses = true};
+  for (const char* group : {"a", "b"}) {
+    settings.group = group;
+    snapshot_.discovery.push_back(settings);
+  }
+  discovery_.follow(snapshot_);
+  look();
+  EXPECT_EQ(asked, 2);
+  EXPECT_EQ(hosts(discovery_.begin_load()), (Hosts{"10.1.0.1:8000"}));
+  // What hangs does not hold up the end.
+  answers = false;
+  wait(milliseconds(200));
+  look();
+  EXPECT_EQ(asked, 4);
+  EXPECT_FALSE(discovery_.is_quiet());
+}
+
 }  // namespace
 }  // namespace sluice::control

@@ -113,8 +113,9 @@ class ReplyTest : public testing::Test {
   std::unique_ptr<limit::BankTable> banks_ = *limit::BankTable::make({.subjects_max = 64});
   limit::RateLimiter limiter_{*banks_, ShardId{0}, 1};
   GrantRoom grants_;
+  KeyRoom keys_{nullptr, nullptr};
   NullLogger log_;
-  Generation generation_{snapshot_, {}, {}, state_, ShardId{0}};
+  Generation generation_{snapshot_, {}, {}, state_, ShardId{0}, world_.clock()};
   Services services_{.ring = ring_,
                      .blocks = blocks_,
                      .budget = budget_,
@@ -126,6 +127,7 @@ class ReplyTest : public testing::Test {
                      .waiting_room = waiting_room_,
                      .limiter = limiter_,
                      .grants = grants_,
+                     .keys = keys_,
                      .log = log_};
   std::vector<std::unique_ptr<FakeSink>> sinks_;
   uint16_t status_ = 0;
@@ -246,6 +248,7 @@ TEST_F(ReplyTest, without_memory_there_is_still_an_answer) {
                     .waiting_room = waiting_room_,
                     .limiter = limiter_,
                     .grants = grants_,
+                    .keys = keys_,
                     .log = log_,
                     .generation = &generation_};
   FakeSink sink(ring_.ready());
