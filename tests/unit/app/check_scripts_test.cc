@@ -29,5 +29,16 @@ TEST(CheckScripts, scripts_of_sources_are_compiled) {
   EXPECT_TRUE(describe_script_problems(snapshot).contains("at most 262144 are allowed"));
 }
 
+TEST(CheckScripts, what_does_not_fit_the_memory_together_is_told) {
+  config::Snapshot snapshot;
+  snapshot.scripts.memory_max = 256u << 10;
+  std::string large;
+  for (int i = 0; i < 8'000; ++i) large += "x" + std::to_string(i) + " = 1 ";
+  snapshot.scripts.on_request = config::HookSettings{.script = "b.lua", .source = large};
+  EXPECT_EQ(
+      describe_script_problems(snapshot),
+      "b.lua: the script does not fit into 262144 bytes of memory; raise scripts.memory_max\n");
+}
+
 }  // namespace
 }  // namespace sluice::app
