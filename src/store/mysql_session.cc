@@ -37,6 +37,13 @@ int wait_for_socket(my_socket socket, my_bool is_read, int) {
   return 0;
 }
 
+// Rounded up; zero would be no timeout at all.
+unsigned whole_seconds(Duration timeout) noexcept {
+  constexpr Duration kMost = seconds(3600);
+  const Duration bounded = std::clamp(timeout, Duration(1), kMost);
+  return static_cast<unsigned>((bounded + seconds(1) - Duration(1)) / seconds(1));
+}
+
 struct Close {
   void operator()(MYSQL* connection) const noexcept { mysql_close(connection); }
 };
@@ -85,7 +92,7 @@ class MysqlSession final : public SqlSession {
     if (connection_ == nullptr) return std::unexpected(SqlFault{.text = "there is no memory"});
     const bool is_path = options_.host.starts_with('/');
     const bool has_tls = options_.tls && !is_path;
-    set_options();
+    set_options(until);
     if (auto set = set_tls(has_tls); !set) return set;
     const std::string path = is_path ? socket_path(options_.host) : "";
     set_protocol(is_path);
@@ -136,12 +143,12 @@ class MysqlSession final : public SqlSession {
  private:
   void begin_waits(MonoTime until) noexcept { current = {.wait = &wait_, .until = until}; }
 
-  void set_options() {
+  void set_options(MonoTime until) {
     MYSQL* const connection = connection_.get();
-    // Every wait goes through wait_for_socket(); these end it should one not.
-    const auto timeout =
-        static_cast<unsigned>(std::max<int64_t>(options_.timeout / seconds(1) + 1, 1));
-    mysql_optionsv(connection, MYSQL_OPT_CONNECT_TIMEOUT, &timeout);
+    // Waits go through wait_for_socket(), but for those of a TLS handshake.
+    const unsigned handshake = whole_seconds(until - wait_.now());
+    const unsigned timeout = whole_seconds(options_.timeout);
+    mysql_optionsv(connection, MYSQL_OPT_CONNECT_TIMEOUT, &handshake);
     mysql_optionsv(connection, MYSQL_OPT_READ_TIMEOUT, &timeout);
     mysql_optionsv(connection, MYSQL_OPT_WRITE_TIMEOUT, &timeout);
     mysql_optionsv(connection, MARIADB_OPT_IO_WAIT, wait_for_socket);

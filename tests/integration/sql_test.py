@@ -181,6 +181,11 @@ class OfBoth:
                     answer = probe.query("SELECT 1", deadline_ms=SHORT)
                     self.assertEqual(answer["fault"], "timeout", answer)
 
+    def test_a_handshake_that_hangs_costs_the_deadline(self):
+        with self.server.silent_handshake() as port, Probe(self.server, port=port) as probe:
+            answer = probe.query("SELECT 1", deadline_ms=SHORT)
+            self.assertEqual(answer["fault"], "timeout", answer)
+
     def test_a_server_that_dies_is_found_again_when_it_returns(self):
         with Probe(self.server) as probe:
             self.assertEqual(probe.query("SELECT 1"), {"rows": [["1"]]})
