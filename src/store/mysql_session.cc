@@ -1,3 +1,4 @@
+#include <fcntl.h>
 #include <poll.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -110,6 +111,12 @@ class MysqlSession final : public SqlSession {
       close();
       return std::unexpected(SqlFault{.text = "the server does not speak TLS"});
     }
+    // Else TLS would block, and wait_for_socket() would not be called.
+    const my_socket socket = mysql_get_socket(connection_.get());
+    if (::fcntl(socket, F_SETFL, ::fcntl(socket, F_GETFL) | O_NONBLOCK) < 0) {
+      close();
+      return std::unexpected(SqlFault{.text = "its socket cannot be set up"});
+    }
     return {};
   }
 
@@ -145,10 +152,9 @@ class MysqlSession final : public SqlSession {
 
   void set_options(MonoTime until) {
     MYSQL* const connection = connection_.get();
-    // Waits go through wait_for_socket(), but for those of a TLS handshake.
-    const unsigned handshake = whole_seconds(until - wait_.now());
-    const unsigned timeout = whole_seconds(options_.timeout);
-    mysql_optionsv(connection, MYSQL_OPT_CONNECT_TIMEOUT, &handshake);
+    // While it connects with TLS the library blocks; otherwise it waits by wait_for_socket().
+    const unsigned timeout = whole_seconds(until - wait_.now());
+    mysql_optionsv(connection, MYSQL_OPT_CONNECT_TIMEOUT, &timeout);
     mysql_optionsv(connection, MYSQL_OPT_READ_TIMEOUT, &timeout);
     mysql_optionsv(connection, MYSQL_OPT_WRITE_TIMEOUT, &timeout);
     mysql_optionsv(connection, MARIADB_OPT_IO_WAIT, wait_for_socket);

@@ -51,8 +51,8 @@ struct SqlFault {
 
 // Connects at need, and again when the connection was lost. Each call ends within twice
 // `SqlOptions::timeout`, and at its deadline (of the kernel's monotonic clock), whatever the server
-// does. Only the system's look-up of a name takes as long as it takes, and a TLS handshake with
-// MySQL up to a second longer. One thread at a time.
+// does. Only the system's look-up of a name takes as long as it takes, and connecting to MySQL
+// with TLS up to a second longer. One thread at a time.
 class SqlDb {
  public:
   // Of one statement, so that it is within what both protocols can carry.
