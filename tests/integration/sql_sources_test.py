@@ -88,7 +88,8 @@ class Databases:
         cls.server = cls.of()
         cls.server.run(
             "CREATE TABLE api_keys (id varchar(40) PRIMARY KEY, hash varchar(64),"
-            " plain varchar(64), team varchar(40), off boolean, ends timestamp NULL, models text, rpm int)")
+            " plain varchar(64), team varchar(40), off boolean, ends timestamp NULL,"
+            " models text, rpm int)")
         cls.server.run(
             f"INSERT INTO api_keys VALUES ('1', '{digest('sk-good')}', 'sk-good', 'blue', false,"
             " '2037-01-01 00:00:00', '[\"gpt-*\", \"small\"]', 30),"
