@@ -182,7 +182,7 @@ TEST(NeedsRestart, names_what_of_limits_a_reload_cannot_change) {
                   "journal: {directory: /j}\nlimits: {subjects_max: 2048, bank_file: /b}\n"));
   ASSERT_TRUE(before && after);
   EXPECT_EQ(needs_restart(*before, *after),
-            (std::vector<std::string>{"proxy_protocol", "redis", "journal", "limits.subjects_max",
+            (std::vector<std::string>{"redis", "journal", "limits.subjects_max",
                                       "limits.bank_file"}));
   EXPECT_TRUE(needs_restart(*after, *after).empty());
   const auto hot =
