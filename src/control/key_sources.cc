@@ -6,6 +6,8 @@
 
 #include <fmt/format.h>
 
+#include <sluice/auth/database_source.h>
+#include <sluice/auth/jwt_source.h>
 #include <sluice/auth/redis_source.h>
 #include <sluice/auth/webhook_source.h>
 #include <sluice/base/assert.h>
@@ -49,6 +51,18 @@ Made make_webhook(const SourceSettings& settings, const SourceParts& parts) {
   return auth::WebhookSource::make(parts.ring, parts.resolver, settings, *std::move(authorities));
 }
 
+Made make_database(const SourceSettings& settings, const SourceParts& parts) {
+  return auth::DatabaseSource::make(
+      {.ring = parts.ring, .returns = parts.returns, .log = parts.log}, settings);
+}
+
+Made make_jwt(const SourceSettings& settings, const SourceParts& parts) {
+  auto authorities = read_authorities(settings.tls_ca);
+  if (!authorities) return std::unexpected(std::move(authorities.error()));
+  return std::make_unique<auth::JwtSource>(parts.ring, parts.resolver, parts.log, settings,
+                                           *std::move(authorities));
+}
+
 struct Maker {
   SourceKind kind;
   KeySourceKind outside;
@@ -56,7 +70,9 @@ struct Maker {
 };
 constexpr Maker kMakers[] = {
     {SourceKind::kRedis, KeySourceKind::kRedis, make_redis},
+    {SourceKind::kDatabase, KeySourceKind::kDatabase, make_database},
     {SourceKind::kWebhook, KeySourceKind::kWebhook, make_webhook},
+    {SourceKind::kJwt, KeySourceKind::kJwt, make_jwt},
 };
 
 }  // namespace

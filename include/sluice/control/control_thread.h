@@ -56,6 +56,7 @@ struct ControlParts {
   std::span<ShardPort> ports;
   limit::BankTable* banks = nullptr;  // Null in tests without limits.
   SpendJournal* spend = nullptr;      // Null without a journal.
+  UsageLog* usage = nullptr;          // Null without a usage log.
   int signal_fd = -1;                 // A signalfd, not taken over; negative in tests.
   ListenSockets* sockets = nullptr;   // Null in tests: nothing is listened on.
 };
