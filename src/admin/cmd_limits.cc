@@ -35,7 +35,9 @@ constexpr std::array<Field, 8> kLimit = {{
 constexpr std::array<Field, 1> kLimits = {
     {{.name = "limits", .kind = FieldKind::kRecords, .is_needed = true, .fields = kLimit}}};
 constexpr std::array<Field, 2> kReset = {{
-    {.name = "reset", .kind = FieldKind::kInteger, .purpose = "Counts of so many limits.",
+    {.name = "reset",
+     .kind = FieldKind::kInteger,
+     .purpose = "Counts of so many limits.",
      .is_needed = true},
     {.name = "note", .purpose = "What others still know."},
 }};

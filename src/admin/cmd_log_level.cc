@@ -38,9 +38,8 @@ Task<control::SmallAnswer> set_level(Call& call) {
   const std::string& word = text_of(call.body, "level");
   LogLevel level = LogLevel::kInfo;
   if (!parse_log_level(word, &level)) {
-    co_return control::error_answer(400, "invalid_request",
-                                    "level must be one of debug, info, warn, error and off",
-                                    "level");
+    co_return control::error_answer(
+        400, "invalid_request", "level must be one of debug, info, warn, error and off", "level");
   }
   if (call.parts.config == nullptr) {
     co_return control::error_answer(503, "unavailable", "there is no log level to set yet");

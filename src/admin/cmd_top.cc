@@ -137,12 +137,10 @@ void write_models(json::Writer& writer, const metrics::Registry& registry) {
     }));
     writer.key("tokens_in").unsigned_integer(sum(*model, tokens(0)));
     writer.key("tokens_out").unsigned_integer(sum(*model, tokens(1)));
-    writer.key("queue").integer(sum(*model, [](const metrics::ModelCells& cells) {
-      return cells.queue_length.value();
-    }));
-    writer.key("refused").unsigned_integer(sum(*model, [&](const metrics::ModelCells& cells) {
-      return count_requests(cells, refusals);
-    }));
+    writer.key("queue").integer(
+        sum(*model, [](const metrics::ModelCells& cells) { return cells.queue_length.value(); }));
+    writer.key("refused").unsigned_integer(sum(
+        *model, [&](const metrics::ModelCells& cells) { return count_requests(cells, refusals); }));
     write_first_tokens(writer, *model);
     writer.end_object();
   }
@@ -165,12 +163,15 @@ void write_upstreams(json::Writer& writer, const metrics::Registry& registry) {
       return sum_of(cells.attempts, kOutcomes);
     }));
     writer.key("failures").unsigned_integer(sum(*upstream, failures));
-    writer.key("in_flight").integer(
-        sum(*upstream, [](const Cells& cells) { return cells.in_flight.value(); }));
-    writer.key("connections").integer(
-        sum(*upstream, [](const Cells& cells) { return cells.connections_open.value(); }));
-    writer.key("cooldowns").unsigned_integer(
-        sum(*upstream, [](const Cells& cells) { return cells.cooldowns.value(); }));
+    writer.key("in_flight").integer(sum(*upstream, [](const Cells& cells) {
+      return cells.in_flight.value();
+    }));
+    writer.key("connections").integer(sum(*upstream, [](const Cells& cells) {
+      return cells.connections_open.value();
+    }));
+    writer.key("cooldowns").unsigned_integer(sum(*upstream, [](const Cells& cells) {
+      return cells.cooldowns.value();
+    }));
     writer.end_object();
   }
   writer.end_array();

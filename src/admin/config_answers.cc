@@ -35,8 +35,7 @@ void write_list(json::Writer& writer, std::string_view name,
 
 control::SmallAnswer refusal_answer(control::ReloadResult result,
                                     const std::vector<std::string>& problems,
-                                    const std::vector<std::string>& warnings,
-                                    uint64_t generation) {
+                                    const std::vector<std::string>& warnings, uint64_t generation) {
   const Reason reason = reason_of(result);
   control::SmallAnswer answer{.status = reason.status};
   json::Writer writer(answer.body);

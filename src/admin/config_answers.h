@@ -31,7 +31,6 @@ void write_list(json::Writer& writer, std::string_view name,
                                                   uint64_t generation);
 
 // Notes what changed for the audit log.
-[[nodiscard]] control::SmallAnswer reload_answer(Call& call,
-                                                 const control::ReloadOutcome& outcome);
+[[nodiscard]] control::SmallAnswer reload_answer(Call& call, const control::ReloadOutcome& outcome);
 
 }  // namespace sluice::admin

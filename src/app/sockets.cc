@@ -13,8 +13,7 @@ namespace {
 
 bool moves_admin(const config::Snapshot& running, const config::Snapshot& candidate) {
   return running.admin_socket != candidate.admin_socket ||
-         running.admin.mode != candidate.admin.mode ||
-         running.admin.group != candidate.admin.group;
+         running.admin.mode != candidate.admin.mode || running.admin.group != candidate.admin.group;
 }
 
 // Renamed over the old one, so that the path leads somewhere at every instant.
@@ -32,9 +31,9 @@ std::expected<void, std::string> Gateway::open(const config::Snapshot& running,
   if (running.listen != candidate.listen) {
     // On the port that it has, the gateway itself would be in the way of a probe.
     const bool probes = candidate.listen.port != listeners_.address.port();
-    auto opened = open_shard_listeners(syscalls_, candidate.listen,
-                                       static_cast<int>(candidate.listen_backlog), shard_count_,
-                                       probes);
+    auto opened =
+        open_shard_listeners(syscalls_, candidate.listen,
+                             static_cast<int>(candidate.listen_backlog), shard_count_, probes);
     if (!opened) return failed(std::move(opened.error()));
     moved_.listeners = std::move(*opened);
   }
@@ -79,7 +78,8 @@ std::vector<int> Gateway::use(const config::Snapshot& candidate) {
     admin_fd_ = moved_.admin_fd;
     admin_path_ = std::move(moved_.admin_path);
     open_admin_server();
-    log(LogLevel::kInfo, admin_fd_ < 0 ? "no admin socket any more" : "admin socket " + admin_path_);
+    log(LogLevel::kInfo,
+        admin_fd_ < 0 ? "no admin socket any more" : "admin socket " + admin_path_);
   }
   std::vector<int> fds = moved_.listeners.fds;
   if (!fds.empty()) {

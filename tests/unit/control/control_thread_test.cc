@@ -338,8 +338,7 @@ TEST_F(ControlThreadTest, a_reload_says_what_changed_and_the_history_keeps_it) {
 TEST_F(ControlThreadTest, only_the_text_that_is_expected_is_taken) {
   start();
   file_.text += "# Another text.\n";
-  const ReloadOutcome refused =
-      reload({.asked_by = "a", .expected_checksum = checksum_of(kValid)});
+  const ReloadOutcome refused = reload({.asked_by = "a", .expected_checksum = checksum_of(kValid)});
   EXPECT_EQ(refused.result, ReloadResult::kOtherText);
   EXPECT_EQ(control_->snapshot().generation, 1u);
   EXPECT_EQ(reload({.asked_by = "a", .expected_checksum = checksum_of(file_.text)}).result,

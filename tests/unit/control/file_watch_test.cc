@@ -88,8 +88,7 @@ TEST_F(FileWatchTest, is_due_after_each_pause) {
 // As Kubernetes changes a ConfigMap: the path is a link over a link to a folder.
 TEST(FileMark, a_link_that_is_swapped_leads_to_another_mark) {
   namespace fs = std::filesystem;
-  const fs::path root =
-      fs::temp_directory_path() / ("sluice-mark-" + std::to_string(::getpid()));
+  const fs::path root = fs::temp_directory_path() / ("sluice-mark-" + std::to_string(::getpid()));
   fs::create_directories(root / "one");
   fs::create_directories(root / "two");
   std::ofstream(root / "one/file") << "text";
