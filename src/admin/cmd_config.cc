@@ -92,11 +92,11 @@ Task<control::SmallAnswer> show_history(Call& call) {
   const auto& versions = call.parts.config->history().versions();
   for (auto version = versions.rbegin(); version != versions.rend(); ++version) {
     writer.begin_object();
-    writer.key("generation").unsigned_integer((*version)->generation);
-    writer.key("checksum").string((*version)->checksum);
-    writer.key("at").string(time_text((*version)->at));
-    writer.key("asked_by").string((*version)->asked_by);
-    write_list(writer, "changes", (*version)->changes);
+    writer.key("generation").unsigned_integer(version->generation);
+    writer.key("checksum").string(version->checksum);
+    writer.key("at").string(time_text(version->at));
+    writer.key("asked_by").string(version->asked_by);
+    write_list(writer, "changes", version->changes);
     writer.end_object();
   }
   writer.end_array().end_object();

@@ -22,14 +22,12 @@ TEST(ConfigHistory, finds_by_generation_and_knows_the_newest) {
   EXPECT_EQ(history.find(2), nullptr);
 }
 
-TEST(ConfigHistory, keeps_so_many_and_a_version_outlives_its_place) {
+TEST(ConfigHistory, keeps_so_many) {
   ConfigHistory history;
   history.add(version(1, "first"));
-  const ConfigHistory::Version first = history.find(1);
   for (uint64_t i = 2; i <= ConfigHistory::kVersionsMost + 1; ++i) history.add(version(i, "x"));
   EXPECT_EQ(history.versions().size(), ConfigHistory::kVersionsMost);
   EXPECT_EQ(history.find(1), nullptr);
-  EXPECT_EQ(first->text, "first");
 }
 
 TEST(ConfigHistory, large_texts_leave_two) {
