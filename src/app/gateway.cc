@@ -7,8 +7,6 @@
 
 #include <fmt/format.h>
 
-#include <sluice/control/run_to_end.h>
-
 #include "check.h"
 
 namespace sluice::app {
@@ -68,14 +66,6 @@ int Gateway::end(int status) {
   close_small_servers();
   flush_logs();
   return status;
-}
-
-void Gateway::close_small_servers() {
-  for (const auto& server : {&admin_server_, &metrics_server_}) {
-    if (*server == nullptr) continue;
-    control::run_to_end(*ring_, (*server)->close());
-    server->reset();
-  }
 }
 
 bool Gateway::finish_journal() {
