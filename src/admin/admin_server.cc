@@ -1,8 +1,12 @@
 #include <sluice/admin/admin_server.h>
 
+#include <fmt/format.h>
+
 #include <sluice/http/headers.h>
 
-#include "command.h"
+#include "fields.h"
+#include "router.h"
+#include "store_call.h"
 
 namespace sluice::admin {
 namespace {
@@ -14,72 +18,77 @@ bool is_json(std::string_view content_type) {
   return http::equals_ignoring_case(type, "application/json");
 }
 
-const Command* find_command(std::string_view path) {
-  for (const Command& command : commands()) {
-    if (command.path == path) return &command;
-  }
-  return nullptr;
+Refusal refuse(uint16_t status, std::string_view code, std::string_view message) {
+  return {.status = status, .code = code, .message = std::string(message), .param = {}};
 }
 
-// What an answer needs to know of the path.
-struct Asked {
-  const Command* command = nullptr;
-  const UpstreamVerb* verb = nullptr;
-  std::string_view upstream;  // Of `verb`.
-  std::optional<SpendQuestion> spend;
+std::optional<Refusal> check_rights(const Route& route, const Caller& caller) {
+  if (caller.is_read_only && route.changes()) {
+    return refuse(403, "forbidden", "a key of type read_only may send GETs alone");
+  }
+  if (caller.is_scoped() && route.rights == Rights::kGateway) {
+    return refuse(403, "forbidden",
+                  "this concerns the whole gateway; use a management key without an organisation "
+                  "and a team, or the Unix socket");
+  }
+  return std::nullopt;
+}
 
-  [[nodiscard]] bool is_known() const noexcept {
-    return command != nullptr || verb != nullptr || spend;
-  }
-  [[nodiscard]] http::Method method() const noexcept {
-    if (command != nullptr) return command->method;
-    return verb != nullptr ? http::Method::kPost : http::Method::kGet;
-  }
-  [[nodiscard]] std::string_view allow() const noexcept {
-    if (command != nullptr) return command->allow;
-    return verb != nullptr ? "POST" : "GET";
-  }
-};
-
-Asked find_asked(std::string_view path) {
-  Asked asked;
-  asked.command = find_command(path);
-  asked.verb = find_upstream_verb(path, &asked.upstream);
-  asked.spend = find_spend_question(path);
-  return asked;
+metrics::AdminResult result_of(uint16_t status) noexcept {
+  if (status < 400) return metrics::AdminResult::kDone;
+  return status < 500 ? metrics::AdminResult::kRefused : metrics::AdminResult::kFailed;
 }
 
 }  // namespace
 
+control::SmallAnswer answer_of(const Refusal& refusal) {
+  return control::error_answer(refusal.status, refusal.code, refusal.message, refusal.param);
+}
+
 Task<control::SmallAnswer> AdminService::answer(const control::SmallRequest& request) {
-  const Asked asked = find_asked(request.path);
-  if (!asked.is_known()) {
-    co_return control::error_answer(404, "unknown_url",
-                                    "no such command; docs/admin.md lists them");
-  }
-  if (request.method != asked.method()) {
-    control::SmallAnswer refused = control::error_answer(
-        405, "method_not_allowed", "this command takes another method; see the allow header");
-    refused.allow = asked.allow();
-    co_return refused;
-  }
+  control::SmallAnswer answer = co_await let_in(request);
+  if (!answer.body.ends_with('\n')) answer.body += '\n';
+  parts_.registry.control().admin_requests[result_of(answer.status)].add();
+  co_return answer;
+}
+
+// From what costs least and tells least to what the call itself says.
+Task<control::SmallAnswer> AdminService::let_in(const control::SmallRequest& request) {
   // A page in a browser may be made to send a request here through some forwarded socket.
   if (request.has_origin) {
-    co_return control::error_answer(403, "foreign_origin", "requests of browsers are refused");
+    co_return answer_of(refuse(403, "foreign_origin", "requests of browsers are refused"));
   }
+  auto caller = identify(parts_, request, failures_);
+  if (!caller) co_return answer_of(caller.error());
+  Match match = find_route(request.path, request.method);
+  if (match.route == nullptr) {
+    const bool is_known = !match.allow.empty();
+    control::SmallAnswer refused = answer_of(
+        is_known ? refuse(405, "method_not_allowed",
+                          "this call takes another method; see the allow header")
+                 : refuse(404, "unknown_url", "no such call; GET /v1/openapi.json lists them"));
+    refused.allow = match.allow;
+    co_return refused;
+  }
+  const Route& route = *match.route;
+  if (auto refusal = check_rights(route, *caller)) co_return answer_of(*refusal);
   if (!request.body.empty() && !is_json(request.content_type)) {
-    co_return control::error_answer(415, "unsupported_media_type",
-                                    "send the body as application/json, or send none");
+    co_return answer_of(
+        refuse(415, "unsupported_media_type", "send the body as application/json, or send none"));
   }
-  control::SmallAnswer answer;
-  if (asked.verb != nullptr) {
-    answer = order_upstream(parts_, asked.upstream, asked.verb->order, request.body);
-  } else if (asked.spend) {
-    answer = show_spend(parts_, *asked.spend);
-  } else {
-    answer = co_await asked.command->run(parts_);
-  }
-  if (!answer.body.ends_with('\n')) answer.body += '\n';
+  auto query = read_query(route.query, request.query);
+  if (!query) co_return answer_of(query.error());
+  auto body = read_body(route.body, request.body);
+  if (!body) co_return answer_of(body.error());
+  Call call{.parts = parts_,
+            .request = request,
+            .route = route,
+            .caller = *std::move(caller),
+            .places = std::move(match.places),
+            .query = *std::move(query),
+            .body = *std::move(body)};
+  control::SmallAnswer answer = co_await route.run(call);
+  if (!route.action.empty()) co_await note(call, answer);
   co_return answer;
 }
 

@@ -1,6 +1,8 @@
+#include <array>
+
 #include <sluice/json/writer.h>
 
-#include "command.h"
+#include "rows.h"
 
 namespace sluice::admin {
 namespace {
@@ -28,10 +30,9 @@ void write_list(json::Writer& writer, std::string_view name,
   writer.end_array();
 }
 
-}  // namespace
-
-Task<control::SmallAnswer> reload(const AdminParts& parts) {
-  const control::ReloadOutcome outcome = co_await parts.operations.reload("the admin socket");
+Task<control::SmallAnswer> reload(Call& call) {
+  const control::ReloadOutcome outcome =
+      co_await call.parts.operations.reload(call.caller.actor.name);
   control::SmallAnswer answer;
   json::Writer writer(answer.body);
   writer.begin_object();
@@ -51,5 +52,23 @@ Task<control::SmallAnswer> reload(const AdminParts& parts) {
   writer.end_object();
   co_return answer;
 }
+
+constexpr std::array<Field, 2> kReloaded = {{
+    {.name = "generation", .kind = FieldKind::kInteger, .is_needed = true},
+    {.name = "warnings", .kind = FieldKind::kTexts, .is_needed = true},
+}};
+
+constexpr std::array<Route, 1> kRows = {
+    {{.method = http::Method::kPost,
+      .path = "/v1/reload",
+      .purpose = "Reads the configuration anew, as SIGHUP does.",
+      .rights = Rights::kGateway,
+      .run = reload,
+      .answer = kReloaded,
+      .action = "config.reload"}}};
+
+}  // namespace
+
+std::span<const Route> reload_rows() { return kRows; }
 
 }  // namespace sluice::admin

@@ -1,6 +1,8 @@
+#include <array>
+
 #include <sluice/json/writer.h>
 
-#include "command.h"
+#include "rows.h"
 
 namespace sluice::admin {
 namespace {
@@ -15,9 +17,8 @@ uint64_t count_requests(const metrics::Registry& registry, size_t shard) {
   return count;
 }
 
-}  // namespace
-
-Task<control::SmallAnswer> show_shards(const AdminParts& parts) {
+Task<control::SmallAnswer> show_shards(Call& call) {
+  const AdminParts& parts = call.parts;
   control::SmallAnswer answer;
   json::Writer writer(answer.body);
   writer.begin_object().key("shards").begin_array();
@@ -41,5 +42,30 @@ Task<control::SmallAnswer> show_shards(const AdminParts& parts) {
   writer.end_array().end_object();
   co_return answer;
 }
+
+constexpr std::array<Field, 10> kShard = {{
+    {.name = "shard", .kind = FieldKind::kInteger, .is_needed = true},
+    {.name = "cpu", .kind = FieldKind::kInteger, .purpose = "null when it is not bound to one."},
+    {.name = "cpu_seconds", .kind = FieldKind::kNumber, .is_needed = true},
+    {.name = "connections", .kind = FieldKind::kInteger, .is_needed = true},
+    {.name = "in_flight", .kind = FieldKind::kInteger, .is_needed = true},
+    {.name = "requests", .kind = FieldKind::kInteger, .is_needed = true},
+    {.name = "turns", .kind = FieldKind::kInteger, .is_needed = true},
+    {.name = "buffers_in_use", .kind = FieldKind::kInteger, .is_needed = true},
+    {.name = "buffers_starved", .kind = FieldKind::kInteger, .is_needed = true},
+    {.name = "cq_overflows", .kind = FieldKind::kInteger, .is_needed = true},
+}};
+constexpr std::array<Field, 1> kShards = {
+    {{.name = "shards", .kind = FieldKind::kRecords, .is_needed = true, .fields = kShard}}};
+
+constexpr std::array<Route, 1> kRows = {{{.path = "/v1/shards",
+                                          .purpose = "What each shard does.",
+                                          .rights = Rights::kGateway,
+                                          .run = show_shards,
+                                          .answer = kShards}}};
+
+}  // namespace
+
+std::span<const Route> shard_rows() { return kRows; }
 
 }  // namespace sluice::admin

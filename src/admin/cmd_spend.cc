@@ -3,12 +3,11 @@
 
 #include <sluice/json/writer.h>
 
-#include "command.h"
+#include "rows.h"
 
 namespace sluice::admin {
 namespace {
 
-constexpr std::string_view kPrefix = "/v1/spend/";
 constexpr size_t kLinesMost = 1'000;
 
 struct Window {
@@ -19,10 +18,6 @@ constexpr std::array<Window, 4> kWindows = {{{"day", config::LimitWindow::kDay},
                                              {"week", config::LimitWindow::kWeek},
                                              {"month", config::LimitWindow::kMonth},
                                              {"total", config::LimitWindow::kTotal}}};
-
-std::string_view name_of(config::LimitWindow window) noexcept {
-  return std::ranges::find(kWindows, window, &Window::window)->name;
-}
 
 void write_line(json::Writer& writer, const control::SpendLine& line) {
   writer.begin_object()
@@ -43,44 +38,57 @@ void write_line(json::Writer& writer, const control::SpendLine& line) {
       .end_object();
 }
 
-}  // namespace
-
-std::optional<SpendQuestion> find_spend_question(std::string_view path) noexcept {
-  if (!path.starts_with(kPrefix)) return std::nullopt;
-  path.remove_prefix(kPrefix.size());
-  const size_t slash = path.find('/');
-  if (slash == std::string_view::npos) return std::nullopt;
-  const auto subject = std::ranges::find(control::kSpendSubjectNames, path.substr(0, slash));
-  const auto window = std::ranges::find(kWindows, path.substr(slash + 1), &Window::name);
+Task<control::SmallAnswer> show_spend(Call& call) {
+  const auto subject = std::ranges::find(control::kSpendSubjectNames, call.places[0]);
+  const auto window = std::ranges::find(kWindows, call.places[1], &Window::name);
   if (subject == control::kSpendSubjectNames.end() || window == kWindows.end()) {
-    return std::nullopt;
+    co_return control::error_answer(404, "unknown_spend",
+                                    "ask for /v1/spend/ and key, tenant or model, then day, week, "
+                                    "month or total");
   }
-  const auto index = subject - control::kSpendSubjectNames.begin();
-  return SpendQuestion{static_cast<control::SpendSubject>(index), window->window};
-}
-
-control::SmallAnswer show_spend(const AdminParts& parts, SpendQuestion question) {
-  const control::SpendState state = parts.operations.spend_state();
+  const control::SpendState state = call.parts.operations.spend_state();
   if (state.book == nullptr) {
-    return control::error_answer(409, "no_journal",
-                                 "spend is not counted; set journal.directory in the "
-                                 "configuration and restart Sluice");
+    co_return control::error_answer(409, "no_journal",
+                                    "spend is not counted; set journal.directory in the "
+                                    "configuration and restart Sluice");
   }
+  const auto asked =
+      static_cast<control::SpendSubject>(subject - control::kSpendSubjectNames.begin());
   size_t left_out = 0;
-  const auto lines =
-      state.book->lines(question.subject, question.window, state.now, kLinesMost, &left_out);
+  const auto lines = state.book->lines(asked, window->window, state.now, kLinesMost, &left_out);
   control::SmallAnswer answer;
   json::Writer writer(answer.body);
-  writer.begin_object()
-      .key("by")
-      .string(control::kSpendSubjectNames[static_cast<size_t>(question.subject)])
-      .key("window")
-      .string(name_of(question.window))
-      .key("spend")
-      .begin_array();
+  writer.begin_object().key("by").string(*subject).key("window").string(window->name);
+  writer.key("spend").begin_array();
   for (const control::SpendLine& line : lines) write_line(writer, line);
   writer.end_array().key("left_out").unsigned_integer(left_out).end_object();
-  return answer;
+  co_return answer;
 }
+
+constexpr std::array<Field, 7> kLine = {{
+    {.name = "name", .is_needed = true},
+    {.name = "requests", .kind = FieldKind::kInteger, .is_needed = true},
+    {.name = "input_tokens", .kind = FieldKind::kInteger, .is_needed = true},
+    {.name = "output_tokens", .kind = FieldKind::kInteger, .is_needed = true},
+    {.name = "micro_dollars", .kind = FieldKind::kInteger, .is_needed = true},
+    {.name = "unpriced", .kind = FieldKind::kInteger, .is_needed = true},
+    {.name = "unknown", .kind = FieldKind::kInteger, .is_needed = true},
+}};
+constexpr std::array<Field, 4> kSpend = {{
+    {.name = "by", .is_needed = true},
+    {.name = "window", .is_needed = true},
+    {.name = "spend", .kind = FieldKind::kRecords, .is_needed = true, .fields = kLine},
+    {.name = "left_out", .kind = FieldKind::kInteger, .is_needed = true},
+}};
+
+constexpr std::array<Route, 1> kRows = {{{.path = "/v1/spend/{subject}/{window}",
+                                          .purpose = "What was spent, the most expensive first.",
+                                          .rights = Rights::kGateway,
+                                          .run = show_spend,
+                                          .answer = kSpend}}};
+
+}  // namespace
+
+std::span<const Route> spend_rows() { return kRows; }
 
 }  // namespace sluice::admin

@@ -3,7 +3,7 @@
 
 #include <sluice/json/writer.h>
 
-#include "command.h"
+#include "rows.h"
 
 namespace sluice::admin {
 namespace {
@@ -145,9 +145,8 @@ void write_upstream(json::Writer& writer, const config::Upstream& upstream, cons
   writer.end_object().end_object();
 }
 
-}  // namespace
-
-Task<control::SmallAnswer> show_upstreams(const AdminParts& parts) {
+Task<control::SmallAnswer> show_upstreams(Call& call) {
+  const AdminParts& parts = call.parts;
   control::SmallAnswer answer;
   json::Writer writer(answer.body);
   writer.begin_object().key("upstreams").begin_array();
@@ -159,5 +158,41 @@ Task<control::SmallAnswer> show_upstreams(const AdminParts& parts) {
   writer.end_array().end_object();
   co_return answer;
 }
+
+constexpr std::array<Field, 20> kUpstream = {{
+    {.name = "name", .is_needed = true},
+    {.name = "authority", .is_needed = true},
+    {.name = "weight", .kind = FieldKind::kInteger, .is_needed = true},
+    {.name = "stream_usage", .is_needed = true},
+    {.name = "in_flight", .kind = FieldKind::kInteger, .is_needed = true},
+    {.name = "connections_open", .kind = FieldKind::kInteger, .is_needed = true},
+    {.name = "connections_idle", .kind = FieldKind::kInteger, .is_needed = true},
+    {.name = "state", .is_needed = true},
+    {.name = "breaker", .is_needed = true},
+    {.name = "breaker_s", .kind = FieldKind::kNumber},
+    {.name = "cooldown_s", .kind = FieldKind::kNumber},
+    {.name = "ejected_s", .kind = FieldKind::kNumber},
+    {.name = "first_token_ms", .kind = FieldKind::kNumber},
+    {.name = "whole_ms", .kind = FieldKind::kNumber},
+    {.name = "error_ratio", .kind = FieldKind::kNumber},
+    {.name = "minute_tokens", .kind = FieldKind::kInteger, .is_needed = true},
+    {.name = "concurrency_max", .kind = FieldKind::kInteger},
+    {.name = "places_in_use", .kind = FieldKind::kInteger},
+    {.name = "tags", .kind = FieldKind::kTexts, .is_needed = true},
+    {.name = "attempts", .kind = FieldKind::kObject, .is_needed = true},
+}};
+constexpr std::array<Field, 1> kUpstreams = {
+    {{.name = "upstreams", .kind = FieldKind::kRecords, .is_needed = true, .fields = kUpstream}}};
+
+constexpr std::array<Route, 1> kRows = {{{.path = "/v1/upstreams",
+                                          .purpose = "What each upstream does, and whether it "
+                                                     "gets requests.",
+                                          .rights = Rights::kGateway,
+                                          .run = show_upstreams,
+                                          .answer = kUpstreams}}};
+
+}  // namespace
+
+std::span<const Route> upstream_rows() { return kRows; }
 
 }  // namespace sluice::admin

@@ -115,7 +115,8 @@ Gateway::Step Gateway::open_ports() {
     metrics_fd_ = *fd;
   }
   if (!config.admin_socket.empty()) {
-    const auto fd = net::open_unix_listener(config.admin_socket);
+    const auto fd = net::open_unix_listener(
+        config.admin_socket, {.mode = config.admin.mode, .group = config.admin.group});
     if (!fd) return std::unexpected(fd.error());
     admin_fd_ = *fd;
     admin_path_ = config.admin_socket;
@@ -253,10 +254,13 @@ void Gateway::open_small_servers() {
     admin_service_ =
         std::make_unique<admin::AdminService>(admin::AdminParts{.operations = *control_,
                                                                 .registry = *registry_,
+                                                                .clock = clock_,
+                                                                .log = *log_,
                                                                 .shards = shard_seats_,
                                                                 .version = version_});
-    admin_server_ =
-        std::make_unique<control::SmallServer>(*ring_, admin_fd_, "admin", *admin_service_, *log_);
+    admin_server_ = std::make_unique<control::SmallServer>(
+        *ring_, admin_fd_, "admin", *admin_service_, *log_, control::SmallServerLimits{},
+        control::SmallTransport{.is_unix = true});
   }
 }
 

@@ -66,7 +66,10 @@ Check check_limit(std::string_view field, const config::LimitRule& rule) {
   const std::string_view word = config::limit_word_of(rule);
   if (word.empty()) return fault(field, "holds a rule that no word stands for");
   const auto added = config::add_limit(made, rule.scope, "", word, config::limit_amount_of(rule));
-  return added ? Check{} : fault(field, "is wrong: " + added.error());
+  if (!added) return fault(field, "is wrong: " + added.error());
+  made[0].name = rule.name;
+  if (made[0] == rule) return {};
+  return fault(field, "has options, which limits of the configuration file alone can have");
 }
 
 Check check_limits(std::span<const config::LimitRule> limits) {

@@ -55,6 +55,8 @@ LoadOutcome load(std::string_view text, const std::string& path, const Environme
     walk.warn(*walk.plain_secret, "this file holds a secret, and every user may read it",
               fmt::format("run `chmod 600 {}`, or use env:// or file://", path));
   }
+  outcome.secrets = std::move(walk.secrets);
+  std::ranges::sort(outcome.secrets);
   sort_by_place(outcome.errors);
   sort_by_place(outcome.warnings);
   if (outcome.errors.empty()) outcome.snapshot = std::move(snapshot);
@@ -65,12 +67,14 @@ LoadOutcome load(std::string_view text, const std::string& path, const Environme
 
 LoadOutcome load_file(const std::string& path, const Environment& environment,
                       const Members& members) {
-  const auto file = environment.read(path, kFileBytesMax);
+  auto file = environment.read(path, kFileBytesMax);
   if (!file) {
     return failed(path, fmt::format("the file cannot be read: {}", file.error()),
                   "check the path and its permissions");
   }
-  return load(file->text, path, environment, members, file->others_may_read);
+  LoadOutcome outcome = load(file->text, path, environment, members, file->others_may_read);
+  outcome.text = std::move(file->text);
+  return outcome;
 }
 
 LoadOutcome load_text(std::string_view text, const std::string& path,

@@ -26,7 +26,9 @@ struct RedisDraft : RedisSettings {
 };
 
 void read_url(Walk& walk, const Node& node, RedisDraft& redis) {
-  const auto text = walk.text_or_reference(node);
+  // A password is refused there; only what is filled in, or its default, can be one.
+  const bool is_open = node.text.find("${") == std::string::npos;
+  const auto text = walk.text_or_reference(node, is_open);
   if (!text) return;
   auto url = parse_redis_url(*text);
   if (!url) return walk.error(node, url.error());

@@ -364,7 +364,8 @@ std::optional<std::string> Walk::secret(const Node& node) {
   return value;
 }
 
-std::optional<std::string> Walk::text_or_reference(const Node& node) {
+std::optional<std::string> Walk::text_or_reference(const Node& node, bool is_open) {
+  if (!is_open && node.kind == NodeKind::kScalar) secrets.push_back({node.line, node.column});
   auto value = text(node);
   if (!value) return std::nullopt;
   if (value->starts_with(kVariable)) {

@@ -99,8 +99,9 @@ class Walk {
   [[nodiscard]] std::optional<std::string> path(const Node& node, size_t bytes_max);
   // The same, beginning with '/'.
   [[nodiscard]] std::optional<std::string> full_path(const Node& node, size_t bytes_max);
-  // Text, or what `env://NAME` or `file:///path` holds.
-  [[nodiscard]] std::optional<std::string> text_or_reference(const Node& node);
+  // Text, or what `env://NAME` or `file:///path` holds. Shown to nobody, unless it `is_open`.
+  [[nodiscard]] std::optional<std::string> text_or_reference(const Node& node,
+                                                             bool is_open = false);
   // The same, for what nobody else may read.
   [[nodiscard]] std::optional<std::string> secret(const Node& node);
 
@@ -136,6 +137,7 @@ class Walk {
   bool is_on_loss_told = false;  // One warning for all limits that have it without `redis`.
   // The first secret written into the file itself; null while there is none.
   const Node* plain_secret = nullptr;
+  std::vector<TextPlace> secrets;  // Scalars that are shown to nobody, as they were read.
 
  private:
   struct Segment {

@@ -50,6 +50,7 @@ class TreeBuilder {
       : text_(text), file_(file), errors_(errors) {}
 
   std::optional<Node> build();
+  static Node node_at(const yaml_event_t& event, NodeKind kind);
 
  private:
   // False ends the reading; the reason was reported.
@@ -62,7 +63,6 @@ class TreeBuilder {
   void drop_repeated(Node& mapping);
   void report(uint32_t line, uint32_t column, std::string cause, std::string remedy);
   void report_syntax(const yaml_parser_t& parser);
-  static Node node_at(const yaml_event_t& event, NodeKind kind);
 
   std::string_view text_;
   const std::string& file_;
@@ -229,11 +229,53 @@ Node TreeBuilder::node_at(const yaml_event_t& event, NodeKind kind) {
   return node;
 }
 
+// Bytes that the first `count` characters from `at` on take; libyaml counts characters.
+size_t skip_characters(std::string_view text, size_t at, size_t count) noexcept {
+  while (at < text.size() && count > 0) {
+    ++at;
+    while (at < text.size() && (static_cast<unsigned char>(text[at]) & 0xc0) == 0x80) ++at;
+    --count;
+  }
+  return at;
+}
+
 }  // namespace
 
 std::optional<Node> read_yaml(std::string_view text, const std::string& file,
                               std::vector<Diagnostic>& errors) {
   return TreeBuilder(text, file, errors).build();
+}
+
+std::string replace_scalars(std::string_view text, std::string_view mask,
+                            const std::function<bool(const Node& scalar)>& is_meant) {
+  Parser parser(text);
+  if (!parser.is_ready) return {};
+  std::string out;
+  // A byte order mark is no character of the text.
+  size_t byte = text.starts_with("\xef\xbb\xbf") ? 3 : 0;
+  size_t character = 0;
+  size_t copied = 0;
+  for (;;) {
+    Event event;
+    if (yaml_parser_parse(&parser.raw, &event.raw) == 0) return {};
+    if (event.raw.type == YAML_STREAM_END_EVENT) break;
+    if (event.raw.type != YAML_SCALAR_EVENT) continue;
+    const auto& scalar = event.raw.data.scalar;
+    Node node = TreeBuilder::node_at(event.raw, NodeKind::kScalar);
+    node.text.assign(reinterpret_cast<const char*>(scalar.value), scalar.length);
+    if (!is_meant(node)) continue;
+    const size_t first = skip_characters(text, byte, event.raw.start_mark.index - character);
+    const size_t last =
+        skip_characters(text, first, event.raw.end_mark.index - event.raw.start_mark.index);
+    byte = last;
+    character = event.raw.end_mark.index;
+    out += text.substr(copied, first - copied);
+    out += mask;
+    // A block scalar ends behind its last line break.
+    copied = last > first && text[last - 1] == '\n' ? last - 1 : last;
+  }
+  out += text.substr(copied);
+  return out;
 }
 
 }  // namespace sluice::config

@@ -3,34 +3,71 @@
 #include <array>
 #include <string_view>
 
+#include <sluice/crypto/secret.h>
 #include <sluice/http/serializer.h>
 #include <sluice/json/writer.h>
+#include <sluice/net/tls.h>
 
 namespace sluice::control {
 namespace {
 
 constexpr std::string_view kContinue = "HTTP/1.1 100 Continue\r\n\r\n";
 
+std::string_view error_type(uint16_t status) noexcept {
+  if (status == 401) return "authentication_error";
+  if (status == 403) return "permission_error";
+  return status < 500 ? "invalid_request_error" : "server_error";
+}
+
+// All that it ever held, also what an erase() has left behind its end.
+void wipe(std::string& text) {
+  text.resize(text.capacity());
+  crypto::wipe(text.data(), text.size());
+}
+
 }  // namespace
 
-SmallAnswer error_answer(uint16_t status, std::string_view code, std::string_view message) {
+SmallAnswer error_answer(uint16_t status, std::string_view code, std::string_view message,
+                         std::string_view param) {
   SmallAnswer answer{.status = status};
   json::Writer writer(answer.body);
   writer.begin_object().key("error").begin_object();
   writer.key("message").string(message);
-  writer.key("type").string(status < 500 ? "invalid_request_error" : "server_error");
-  writer.key("param").null();
+  writer.key("type").string(error_type(status));
+  writer.key("param");
+  param.empty() ? writer.null() : writer.string(param);
   writer.key("code").string(code);
   writer.end_object().end_object();
   answer.body += '\n';
   return answer;
 }
 
-Task<void> SmallServer::Connection::serve() {
+SmallServer::Connection::~Connection() {
+  wipe(input_);
+  wipe(request_.authorization);
+  wipe(request_.body);
+}
+
+Task<void> SmallServer::Connection::serve(SmallPeer peer) {
+  const bool is_secured = co_await secure();
+  if (is_secured) co_await serve_requests(peer);
+  co_await stream_.close();
+}
+
+Task<bool> SmallServer::Connection::secure() {
+  if (tls_ == nullptr) co_return true;
+  if (!tls_->secure(stream_)) co_return false;
+  const Deadline deadline = Deadline::after(stream_.ring().now(), limits_.head);
+  const Result<void> done = co_await net::handshake(stream_, deadline, nullptr);
+  co_return done.has_value();
+}
+
+Task<void> SmallServer::Connection::serve_requests(const SmallPeer& peer) {
   while (keep_alive_) {
     Step step = co_await read_head();
     if (step == Step::kRead) step = co_await read_request();
     if (step == Step::kClosed) break;
+    request_.peer = peer;
     if (step == Step::kRefused) {
       const bool sent = co_await send_answer(refusal_, false, false);
       if (sent) co_await linger();
@@ -42,7 +79,6 @@ Task<void> SmallServer::Connection::serve() {
     const bool sent = co_await send_answer(answer, keep_alive_, is_head);
     if (!sent) break;
   }
-  co_await stream_.close();
 }
 
 SmallServer::Connection::Step SmallServer::Connection::refuse(uint16_t status,
@@ -99,7 +135,11 @@ Task<SmallServer::Connection::Step> SmallServer::Connection::read_request() {
               .path = std::string(head.path),
               .content_type = std::string(head.headers.find(http::HeaderName::kContentType)),
               .body = {},
-              .has_origin = head.headers.find("origin").data() != nullptr};
+              .has_origin = head.headers.find("origin").data() != nullptr,
+              .query = std::string(head.query),
+              .authorization = std::string(head.headers.find(http::HeaderName::kAuthorization)),
+              .idempotency_key = std::string(head.headers.find(http::HeaderName::kIdempotencyKey)),
+              .peer = {}};
   keep_alive_ = head.keep_alive;
   const http::BodyFraming framing = head.body;
   const bool expects_continue = head.expect_continue;
@@ -169,6 +209,8 @@ Task<bool> SmallServer::Connection::send_answer(const SmallAnswer& answer, bool 
   http::HeadWriter head(room);
   head.status_line(answer.status)
       .header("content-type", answer.content_type)
+      .header("cache-control", "no-store")
+      .header("x-content-type-options", "nosniff")
       .content_length(answer.body.size());
   if (!answer.allow.empty()) head.header("allow", answer.allow);
   if (!keep_alive) head.header("connection", "close");
@@ -177,6 +219,7 @@ Task<bool> SmallServer::Connection::send_answer(const SmallAnswer& answer, bool 
   std::string bytes(head.text());
   if (!is_head) bytes += answer.body;
   const bool sent = co_await send(bytes);
+  wipe(bytes);
   co_return sent;
 }
 

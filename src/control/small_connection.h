@@ -14,15 +14,23 @@ namespace sluice::control {
 
 class SmallServer::Connection : public ListLink {
  public:
-  Connection(io::Ring& ring, int fd, SmallService& service, const SmallServerLimits& limits)
+  Connection(io::Ring& ring, int fd, SmallService& service, const SmallServerLimits& limits,
+             net::TlsServer* tls)
       : stream_(ring, fd, Side::kDownstream),
         timer_(ring.ready(), ring.timers()),
         service_(service),
         limits_(limits),
+        tls_(tls),
         parser_(http::HeadLimits{}) {}
 
+  // What it held may have been a token, or a new key.
+  ~Connection();
+  Connection(const Connection&) = delete;
+  Connection& operator=(const Connection&) = delete;
+
   // Until either side closes. Suspends.
-  Task<void> serve();
+  Task<void> serve(SmallPeer peer);
+  [[nodiscard]] std::optional<Ipv6Bytes> peer_ip() const noexcept { return stream_.peer_ip(); }
   void cut() noexcept { stream_.shut_down(); }
 
  private:
@@ -35,6 +43,10 @@ class SmallServer::Connection : public ListLink {
     kRefused,  // `refusal_` is to be sent, then the connection closed.
   };
 
+  // Until either side closes.
+  Task<void> serve_requests(const SmallPeer& peer);
+  // True at once without TLS.
+  Task<bool> secure();
   // Reads on until a whole head stands at the start of `input_`.
   Task<Step> read_head();
   // Takes the head and the body behind it out of `input_`.
@@ -54,6 +66,7 @@ class SmallServer::Connection : public ListLink {
   io::Timer timer_;
   SmallService& service_;
   const SmallServerLimits& limits_;
+  net::TlsServer* tls_;
   http::RequestParser parser_;
   std::string input_;  // Received and not used yet.
   SmallRequest request_;

@@ -1,16 +1,35 @@
 #include <sluice/control/small_server.h>
 
+#include <arpa/inet.h>
+
+#include <array>
+#include <cstring>
+
 #include "small_connection.h"
 
 namespace sluice::control {
+namespace {
+
+std::string text_of(const Ipv6Bytes& address) {
+  constexpr std::array<uint8_t, 12> kMapped = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff};
+  const bool is_v4 = std::memcmp(address.data(), kMapped.data(), kMapped.size()) == 0;
+  std::array<char, INET6_ADDRSTRLEN> text{};
+  inet_ntop(is_v4 ? AF_INET : AF_INET6, address.data() + (is_v4 ? kMapped.size() : 0), text.data(),
+            text.size());
+  return text.data();
+}
+
+}  // namespace
 
 SmallServer::SmallServer(io::Ring& ring, int listen_fd, std::string_view name,
-                         SmallService& service, Logger& log, SmallServerLimits limits)
+                         SmallService& service, Logger& log, SmallServerLimits limits,
+                         SmallTransport transport)
     : ring_(ring),
       name_(name),
       service_(service),
       log_(log),
       limits_(limits),
+      transport_(transport),
       gate_(ring.ready()),
       listener_(ring, listen_fd),
       closing_(ring.ready()) {
@@ -53,10 +72,15 @@ Task<void> SmallServer::accept_connections() {
 
 Task<void> SmallServer::serve_connection(int fd) {
   const shard::Gate::Pass pass = gate_.enter();
-  Connection connection(ring_, fd, service_, limits_);
+  SmallPeer peer;
+  if (transport_.is_unix) peer = {.process = net::peer_credentials(fd), .address = "unix"};
+  Connection connection(ring_, fd, service_, limits_, transport_.tls);
+  if (!transport_.is_unix) {
+    if (const auto ip = connection.peer_ip()) peer.address = text_of(*ip);
+  }
   connections_.push_back(connection);
   ++connection_count_;
-  co_await connection.serve();
+  co_await connection.serve(std::move(peer));
   --connection_count_;
 }
 

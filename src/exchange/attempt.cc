@@ -246,6 +246,9 @@ Result<std::string_view> Attempt::write_message(const OutgoingRequest& request) 
   for (const Generation::ForwardedHeader& field : request.forwarded_headers) {
     bytes += field.value.empty() ? 0 : field.name.size() + field.value.size() + 4;
   }
+  for (const auto& [name, value] : request.script_headers) {
+    bytes += name.size() + value.size() + 4;
+  }
   const uint64_t body_bytes = request.body_bytes();
   if (body_bytes < kCopyBodyBelow) bytes += static_cast<size_t>(body_bytes);
   head_block_ = services_.blocks.take(bytes);
@@ -261,6 +264,7 @@ Result<std::string_view> Attempt::write_message(const OutgoingRequest& request) 
     const std::string_view value = sent.empty() ? field.value : sent;
     if (!value.empty()) writer.any_header(field.name, value);
   }
+  for (const auto& [name, value] : request.script_headers) writer.any_header(name, value);
   writer.end();
   if (!writer.ok() || request.fields.empty()) {
     return fail(ErrorCode::kInternal, Side::kSelf, "request head could not be written");

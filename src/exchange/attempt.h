@@ -23,6 +23,7 @@ struct OutgoingRequest {
   upstream::Pool* pool = nullptr;
   const http::RequestHead* head = nullptr;  // The client's.
   std::span<const Generation::ForwardedHeader> forwarded_headers;
+  std::span<const std::pair<std::string, std::string>> script_headers;
   std::string_view fields;  // Lines of every request there.
   std::string_view request_id;
   uint32_t priority = 0;  // Sent on when not 0.

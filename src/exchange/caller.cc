@@ -41,9 +41,9 @@ Caller::Caller(const auth::FoundKey& found, const crypto::Digest& digest, Genera
     if (owner->expires) expires_ = std::min(expires_, *owner->expires);
     if (!owner->models.empty()) globs_.push_back(owner->models);
     switch (owner->level) {
-      case auth::OwnerLevel::kUser: user_ = owner->id; break;
-      case auth::OwnerLevel::kTeam: team_ = owner->id; break;
       case auth::OwnerLevel::kOrganisation: organisation_ = owner->id; break;
+      case auth::OwnerLevel::kTeam: team_ = owner->id; break;
+      case auth::OwnerLevel::kUser: user_ = owner->id; break;
     }
   }
   find_tenant(found);

@@ -46,13 +46,13 @@ std::optional<Ipv6Bytes> Exchange::find_address(const config::Snapshot& config) 
 
 Task<void> Exchange::run() {
   GenerationPin generation(*services_.generation);
-  Settlement settlement(services_, *generation, client_,
-                        began_at_);  // Phase 7, whatever happens below.
+  // Phase 7, whatever happens below.
+  Settlement settlement(services_, *generation, head_, client_, began_at_);
 
   const Outcome<Endpoint> endpoint = read_head(head_, refused_, settlement);
   const bool is_probe = asks_for_health(endpoint);
-  const std::optional<Ipv6Bytes> address = find_address(generation->config);
-  settlement.note_client(address);
+  settlement.note_client(find_address(generation->config));
+  const std::optional<Ipv6Bytes>& address = settlement.client_address();
   if (address && !is_probe && !generation->config.ip_limits.empty()) {
     auto charged = charge_address_at_once(services_, *generation, *address, settlement);
     if (!charged) {
@@ -68,16 +68,14 @@ Task<void> Exchange::run() {
     co_await refuse(services_, client_, settlement, endpoint.error());
     co_return;
   }
-  Outcome<Identity> identity = Identity{};
-  if (!is_probe) {
-    Identification identification(services_, *generation, head_, key_memory_, settlement);
-    auto decided = identification.decide_at_once();
-    if (!decided) decided = co_await identification.decide_by_sources(client_);
-    identity = *decided;
-    if (!identity) {
-      co_await refuse(services_, client_, settlement, identity.error());
-      co_return;
-    }
+  Identification identification(services_, *generation, head_, key_memory_, settlement);
+  std::optional<Outcome<Identity>> decided = Identity{};
+  if (!is_probe) decided = identification.decide_at_once();
+  if (!decided) decided = co_await identification.decide_by_sources(client_);
+  const Outcome<Identity>& identity = *decided;
+  if (!identity) {
+    co_await refuse(services_, client_, settlement, identity.error());
+    co_return;
   }
   if (!is_forwarded(*endpoint)) {
     const Outcome<uint16_t> status =

@@ -97,13 +97,15 @@ std::vector<route::DeploymentStats*> stats_of(const std::vector<Deployment*>& de
 }  // namespace
 
 Generation::Generation(const config::Snapshot& snapshot, metrics::SnapshotCells snapshot_cells,
-                       upstream::SnapshotPlaces snapshot_places, ShardState& state, ShardId shard)
+                       upstream::SnapshotPlaces snapshot_places, ShardState& state, ShardId shard,
+                       Clock& clock)
     : config(snapshot),
       cells(std::move(snapshot_cells)),
       places(std::move(snapshot_places)),
       subjects(snapshot),
       deployments(find_deployments(snapshot, cells, state)),
       auth(auth::KeyTable(snapshot), snapshot.auth),
+      scripts(Scripts::make(snapshot, clock)),
       router(shard, snapshot.models, snapshot.upstreams, stats_of(deployments)) {
   for (uint32_t i = 0; i < snapshot.models.size(); ++i) {
     const config::Model& model = snapshot.models[i];
@@ -119,7 +121,7 @@ Generation::Generation(const config::Snapshot& snapshot, metrics::SnapshotCells 
   };
   if (auth.has_more_sources()) index_names();
   wants_client_address = !snapshot.ip_limits.empty() || snapshot.access_log.enabled ||
-                         auth.has_more_sources() ||
+                         auth.has_more_sources() || scripts != nullptr ||
                          std::ranges::any_of(snapshot.models, goes_by_address);
   for (const config::Upstream& upstream : snapshot.upstreams) {
     request_fields.push_back(write_request_fields(upstream));

@@ -85,6 +85,7 @@ bool prepare_request(Search& search, Answer& answer, OutgoingRequest& out) noexc
   out.fields = generation.request_fields[upstream.value];
   out.request_id = search.settlement().request_id();
   out.priority = admission.priority;
+  out.script_headers = admission.wishes.headers;
   out.body = json::plan_body(admission.body, admission.envelope, edit);
   out.continued = search.plan_continuation(edit);
   // The whole answer once more would be taken for the rest (D23).

@@ -70,7 +70,7 @@ Outcome<void> admit_body(const Services& services, const http::RequestHead& head
 
 Outcome<Admission> admit(Services& services, Generation& generation, const http::RequestHead& head,
                          const Result<std::string_view>& body, const Identity& identity,
-                         Settlement& settlement) noexcept {
+                         Settlement& settlement) {
   const config::Snapshot& config = generation.config;
   if (!body) {
     return std::unexpected(Refusal{body.error(), {.limit = config.limits.body_bytes_max}});
@@ -108,6 +108,13 @@ Outcome<Admission> admit(Services& services, Generation& generation, const http:
   admission->prompt_tokens = body->size() / kBytesPerToken;
   admission->expected_tokens =
       admission->prompt_tokens + envelope.output_tokens_max().value_or(kUsualAnswerTokens);
+  admission->priority = read_priority(head, identity);
+  settlement.note_priority(admission->priority);
+  const Scripts* const scripts = generation.scripts.get();
+  if (scripts != nullptr && scripts->has(script::HookKind::kOnRequest)) {
+    const Outcome<void> asked = ask_on_request(services, generation, head, *admission, settlement);
+    if (!asked) return std::unexpected(asked.error());
+  }
   if (has_limits(generation, identity) || services.spend != nullptr) {
     admission->prompt_estimate = usage::estimate_prompt(*body);
     admission->prompt_tokens =
@@ -115,8 +122,6 @@ Outcome<Admission> admit(Services& services, Generation& generation, const http:
     admission->demand = demand_of(generation, *admission);
     settlement.note_demand(admission->demand, admission->prompt_estimate);
   }
-  admission->priority = read_priority(head, identity);
-  settlement.note_priority(admission->priority);
   return admission;
 }
 

@@ -1,5 +1,6 @@
 #include <sluice/io/timer.h>
 
+#include "phase_scripts.h"
 #include "phases.h"
 
 namespace sluice::exchange {
@@ -15,26 +16,11 @@ Outcome<Identity> refuse(const Error& error) noexcept {
   return std::unexpected(Refusal{error, {}});
 }
 
-Outcome<Identity> accept(const auth::Principal& principal, Services& services,
-                         Settlement& settlement, metrics::KeyAnswer from) noexcept {
-  services.cells.key_answers[from].add();
-  Identity identity{.principal = principal};
-  settlement.note_identity(identity);
-  return identity;
-}
-
-Outcome<Identity> accept(Caller& caller, Services& services, Settlement& settlement,
-                         metrics::KeyAnswer from) noexcept {
-  services.cells.key_answers[from].add();
-  Identity identity{.principal = {.tenant = caller.tenant(),
-                                  .weight = caller.weight(),
-                                  .priority_max = caller.priority_max()},
-                    .caller = &caller};
-  // Also a refused one is named in the log.
-  settlement.note_identity(identity);
-  const Result<void> checked = caller.check(services.ring.wall(), settlement.client_address());
-  if (!checked) return refuse(checked.error());
-  return identity;
+Identity identity_of(Caller& caller) noexcept {
+  return {.principal = {.tenant = caller.tenant(),
+                        .weight = caller.weight(),
+                        .priority_max = caller.priority_max()},
+          .caller = &caller};
 }
 
 }  // namespace
@@ -61,11 +47,29 @@ Identification::Identification(Services& services, Generation& generation,
                                Settlement& settlement) noexcept
     : services_(services),
       generation_(generation),
+      head_(head),
       memory_(memory),
       settlement_(settlement),
       credentials_{.authorization = head.headers.find(http::HeaderName::kAuthorization),
                    .x_api_key = head.headers.find(http::HeaderName::kXApiKey),
                    .api_key = head.headers.find(http::HeaderName::kApiKey)} {}
+
+Outcome<Identity> Identification::accept(const Identity& identity, metrics::KeyAnswer from) {
+  services_.cells.key_answers[from].add();
+  // Also one that is refused is named in the log.
+  settlement_.note_identity(identity);
+  if (identity.caller != nullptr) {
+    const Result<void> checked =
+        identity.caller->check(services_.ring.wall(), settlement_.client_address());
+    if (!checked) return refuse(checked.error());
+  }
+  const Scripts* const scripts = generation_.scripts.get();
+  if (scripts != nullptr && scripts->has(script::HookKind::kOnAuth)) {
+    const Outcome<void> asked = ask_on_auth(services_, generation_, head_, identity, settlement_);
+    if (!asked) return std::unexpected(asked.error());
+  }
+  return identity;
+}
 
 std::optional<Outcome<Identity>> Identification::decide_at_once() {
   const Result<auth::Claim> claim =
@@ -73,13 +77,13 @@ std::optional<Outcome<Identity>> Identification::decide_at_once() {
   if (!claim) return refuse(claim.error());
   using metrics::KeyAnswer;
   if (claim->principal) {
-    return accept(*claim->principal, services_, settlement_, KeyAnswer::kFile);
+    return accept({.principal = *claim->principal}, KeyAnswer::kFile);
   }
   claim_ = *claim;
   const auth::Answer file = generation_.auth.ask_file(claim_.digest, services_.ring.wall());
   if (file.verdict == auth::Verdict::kAllow) {
     remember();
-    return accept(file.principal, services_, settlement_, KeyAnswer::kFile);
+    return accept({.principal = file.principal}, KeyAnswer::kFile);
   }
   if (file.verdict == auth::Verdict::kDeny) {
     services_.cells.key_answers[KeyAnswer::kNobody].add();
@@ -93,10 +97,12 @@ std::optional<Outcome<Identity>> Identification::walk_chain(bool has_waited) {
   const MonoTime now = services_.ring.now();
   if (Caller* known = keys.find_caller(claim_.digest, generation_, now)) {
     remember();
-    return accept(*known, services_, settlement_, known->from());
+    return accept(identity_of(*known), known->from());
   }
+  ScriptDecider decider(services_, generation_, head_, secret(), settlement_);
+  const bool decides = generation_.scripts != nullptr && generation_.scripts->decides();
   const Result<Identified> identified = keys.identify(
-      generation_.auth, claim_.digest, services_.ring.wall(), now, generation_.decider);
+      generation_.auth, claim_.digest, services_.ring.wall(), now, decides ? &decider : nullptr);
   if (!identified) {
     services_.cells.key_answers[metrics::KeyAnswer::kNobody].add();
     return refuse(identified.error());
@@ -108,28 +114,28 @@ std::optional<Outcome<Identity>> Identification::walk_chain(bool has_waited) {
   const metrics::KeyAnswer from = has_waited ? metrics::KeyAnswer::kAsked : identified->from;
   remember();
   if (identified->by == Identified::By::kFile) {
-    return accept(identified->principal, services_, settlement_, from);
+    return accept({.principal = identified->principal}, from);
   }
   // Before asking, since that may change what `found` refers to.
   Caller& caller = keys.add_caller(
       std::make_unique<Caller>(identified->found, claim_.digest, generation_, identified->from),
       identified->holds_until);
   if (identified->is_refresh_due) (void)ask(identified->sources_end);
-  return accept(caller, services_, settlement_, from);
+  return accept(identity_of(caller), from);
 }
 
 void Identification::remember() noexcept {
   if (!claim_.secret.empty()) memory_.remember(credentials_, claim_.digest);
 }
 
+std::string_view Identification::secret() const noexcept {
+  if (!claim_.secret.empty()) return claim_.secret;
+  // It was remembered, so it can be read.
+  return auth::extract_secret(credentials_).value_or(std::string_view());
+}
+
 bool Identification::ask(uint32_t sources_end) {
-  std::string_view secret = claim_.secret;
-  if (secret.empty()) {
-    // It was remembered, so it can be read.
-    const Result<std::string_view> again = auth::extract_secret(credentials_);
-    if (again) secret = *again;
-  }
-  return services_.keys.ask(secret, claim_.digest, sources_end, settlement_.client_address(),
+  return services_.keys.ask(secret(), claim_.digest, sources_end, settlement_.client_address(),
                             services_.ring.now());
 }
 

@@ -64,17 +64,31 @@ class Identification {
 
  private:
   [[nodiscard]] std::optional<Outcome<Identity>> walk_chain(bool has_waited);
+  [[nodiscard]] std::string_view secret() const noexcept;
   [[nodiscard]] bool ask(uint32_t sources_end);
   void remember() noexcept;
 
+  [[nodiscard]] Outcome<Identity> accept(const Identity& identity, metrics::KeyAnswer from);
+
   Services& services_;
   Generation& generation_;
+  const http::RequestHead& head_;
   auth::KeyMemory& memory_;
   Settlement& settlement_;
   auth::Credentials credentials_;
   auth::Claim claim_;
   uint32_t sources_end_ = 0;
 };
+
+// The scripts of the operator, where the configuration has them. What refuses, refuses here.
+[[nodiscard]] Outcome<void> ask_on_auth(Services& services, Generation& generation,
+                                        const http::RequestHead& head, const Identity& identity,
+                                        Settlement& settlement);
+struct Admission;
+// May change the admission: its priority, its model, what goes upstream with it.
+[[nodiscard]] Outcome<void> ask_on_request(Services& services, Generation& generation,
+                                           const http::RequestHead& head, Admission& admission,
+                                           Settlement& settlement);
 
 // 3. admit: the body, and the model it names, allowed for this principal. Whether a body may come
 // at all is known from the head; the body is then taken, or read where it did not come with it.
@@ -86,6 +100,7 @@ struct Admission {
   ModelId model;
   std::string_view wild;  // What the `*` of the model's name stands for; a part of the body.
   Identity identity;
+  ScriptWishes wishes;
   uint32_t priority = 0;
   uint64_t prompt_estimate = 0;  // By scripts; 0 where nothing asks for it.
   uint64_t prompt_tokens = 0;    // What the model has made of such estimates; else by thumb.
@@ -96,7 +111,7 @@ struct Admission {
 [[nodiscard]] Outcome<Admission> admit(Services& services, Generation& generation,
                                        const http::RequestHead& head,
                                        const Result<std::string_view>& body,
-                                       const Identity& identity, Settlement& settlement) noexcept;
+                                       const Identity& identity, Settlement& settlement);
 
 // Charges the limits that match; nothing is charged when one of them refuses. Empty when the ledger
 // has to be asked first.

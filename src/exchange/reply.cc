@@ -171,7 +171,7 @@ void write_message(MessageText& text, ErrorCode code, const ErrorAnswer& answer,
       if (details.rule != nullptr) return write_limit_message(text, details);
       text.add("All servers of the model have reached their limits. Try again in a moment.");
       return;
-    default: text.add(answer.message);
+    default: text.add(details.message.empty() ? answer.message : details.message);
   }
 }
 

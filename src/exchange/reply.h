@@ -26,11 +26,12 @@ struct ErrorAnswer {
 
 // What makes an error answer more exact than its table row. Views must live until the reply ends.
 struct ErrorDetails {
-  uint16_t status = 0;     // Replaces the row's when not 0 (HTTP parse errors).
-  std::string_view param;  // The request's field; empty prints as null.
-  std::string_view model;  // Put into the message of model errors.
-  uint64_t limit = 0;      // Put into the message of size errors, in bytes.
-  std::string_view allow;  // The allow header of a 405.
+  uint16_t status = 0;       // Replaces the row's when not 0 (HTTP parse errors).
+  std::string_view param;    // The request's field; empty prints as null.
+  std::string_view model;    // Put into the message of model errors.
+  uint64_t limit = 0;        // Put into the message of size errors, in bytes.
+  std::string_view allow;    // The allow header of a 405.
+  std::string_view message;  // Of a script, in place of the usual one.
   // When trying again makes sense; zero is the usual second of a 503.
   Duration retry_after{};
   // The limit that refused, and what it says.

@@ -63,8 +63,10 @@ void Search::begin_round() noexcept {
   round_began_with_ = retries.attempts_made;
   open_ = generation_.fit(model_, endpoint_);
   if (generation_.router.has_tags(model_)) {
+    const std::string& wished = admission_.wishes.tags;
     open_ = open_ & generation_.router.routes_for_tags(
-                        model_, head_.headers.find(http::HeaderName::kXSluiceTags));
+                        model_, wished.empty() ? head_.headers.find(http::HeaderName::kXSluiceTags)
+                                               : std::string_view(wished));
   }
 }
 

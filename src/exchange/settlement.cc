@@ -6,6 +6,8 @@
 
 #include <sluice/usage/price.h>
 
+#include "phase_scripts.h"
+
 namespace sluice::exchange {
 namespace {
 
@@ -86,9 +88,13 @@ std::optional<Error> error_of(relay::RelayEnd end) noexcept {
   return std::nullopt;
 }
 
-Settlement::Settlement(Services& services, Generation& generation, http::ResponseSink& client,
-                       MonoTime began_at) noexcept
-    : services_(services), generation_(generation), client_(client), began_at_(began_at) {
+Settlement::Settlement(Services& services, Generation& generation, const http::RequestHead& head,
+                       http::ResponseSink& client, MonoTime began_at) noexcept
+    : services_(services),
+      generation_(generation),
+      head_(head),
+      client_(client),
+      began_at_(began_at) {
   services_.cells.requests_in_flight.add();
   record_.at = services_.ring.wall();
 }
@@ -362,6 +368,25 @@ void Settlement::settle_metrics(Duration duration) noexcept {
   shard.requests_in_flight.sub();
 }
 
+// Of requests for a model; the others never came to where scripts are asked.
+void Settlement::ask_on_response(Duration duration) {
+  const bool is_due = model_.is_valid() && generation_.scripts->has(script::HookKind::kOnResponse);
+  if (!is_due) return;
+  const auto number = [](const std::optional<uint64_t>& value) {
+    return value ? static_cast<int64_t>(*value) : int64_t{-1};
+  };
+  const script::ResponseView response{
+      .status = record_.status,
+      .latency_ms = std::chrono::duration_cast<milliseconds>(duration).count(),
+      .upstream = record_.upstream.view(),
+      .model = generation_.config.model(model_).name,
+      .input_tokens = number(record_.input_tokens),
+      .output_tokens = number(record_.output_tokens)};
+  const std::string fields = tell_on_response(services_, generation_, head_, *this, response);
+  // Whole or not at all: a cut object would be no JSON.
+  if (fields.size() <= record_.script_fields.kBytesMax) record_.script_fields.assign(fields);
+}
+
 Settlement::~Settlement() {
   const MonoTime now = services_.ring.now();
   const Duration duration = now - began_at_;
@@ -377,6 +402,7 @@ Settlement::~Settlement() {
   if (spend_exchange_ != 0) record_spend(usage::SpendKind::kSettled);
   settle_metrics(duration);
   if (!generation_.config.access_log.enabled) return;
+  if (generation_.scripts != nullptr) ask_on_response(duration);
   record_.duration_us = us(duration);
   if (record_.is_stream && first_byte_at_ != MonoTime::max())
     record_.ttft_us = us(first_byte_at_ - began_at_);

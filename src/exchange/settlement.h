@@ -23,8 +23,9 @@ namespace sluice::exchange {
 // Lives in the frame of Exchange::run(), so no path out of it can miss it or take it twice.
 class Settlement {
  public:
-  Settlement(Services& services, Generation& generation, http::ResponseSink& client,
-             MonoTime began_at) noexcept;
+  // `head` lives as long.
+  Settlement(Services& services, Generation& generation, const http::RequestHead& head,
+             http::ResponseSink& client, MonoTime began_at) noexcept;
   ~Settlement();
   Settlement(const Settlement&) = delete;
   Settlement& operator=(const Settlement&) = delete;
@@ -75,6 +76,11 @@ class Settlement {
   // Anywhere.
   void note_error(const Error& error) noexcept { error_ = error; }
   void note_status(uint16_t status) noexcept { record_.status = status; }
+  // Keeps what a script says to the client until it is said.
+  [[nodiscard]] std::string_view keep_message(std::string message) noexcept {
+    message_ = std::move(message);
+    return message_;
+  }
 
   // Known after note_request(); lives as long as this object.
   [[nodiscard]] std::string_view request_id() const noexcept { return record_.request_id.view(); }
@@ -89,12 +95,14 @@ class Settlement {
   [[nodiscard]] usage::SpendRecord begin_spend(usage::SpendKind kind) const noexcept;
   void fill_spend(usage::SpendRecord& record) const noexcept;
   void learn() noexcept;
+  void ask_on_response(Duration duration);
   [[nodiscard]] limit::Use used() const noexcept;
   void settle_metrics(Duration duration) noexcept;
   [[nodiscard]] bool client_has_left() const noexcept;
 
   Services& services_;
   Generation& generation_;
+  const http::RequestHead& head_;
   http::ResponseSink& client_;
   MonoTime began_at_;
   MonoTime body_read_at_;
@@ -104,6 +112,7 @@ class Settlement {
   std::optional<Error> error_;
   usage::Usage usage_;
   ModelId model_;
+  std::string message_;
   TenantId share_;    // Of whose places it took one.
   CallerPin caller_;  // What was charged refers to it, so it stands before the reservations.
   limit::Reservation address_reservation_;

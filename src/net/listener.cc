@@ -1,11 +1,13 @@
 #include <sluice/net/listener.h>
 
+#include <grp.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 
@@ -27,6 +29,36 @@ std::string explain_listen_failure(const std::string& where, int error) {
              ": no interface has this address; `ip address` lists those that exist";
     default: return "cannot listen on " + where + ": " + std::strerror(error);
   }
+}
+
+// Empty for a group that does not exist.
+std::optional<gid_t> find_group(const std::string& group) {
+  const bool is_number = std::ranges::all_of(group, [](char c) { return c >= '0' && c <= '9'; });
+  if (is_number && group.size() < 10) return static_cast<gid_t>(std::stoul(group));
+  const struct group* found = ::getgrnam(group.c_str());
+  if (found == nullptr) return std::nullopt;
+  return found->gr_gid;
+}
+
+// The group before the mode, so that nobody of the process's own group may connect in between. The
+// error is a sentence.
+std::expected<void, std::string> give_access(const std::string& path, const UnixAccess& access) {
+  if (!access.group.empty()) {
+    const std::optional<gid_t> group = find_group(access.group);
+    if (!group) {
+      return std::unexpected("admin.group: there is no group `" + access.group +
+                             "`; make it, or name another one");
+    }
+    if (::chown(path.c_str(), static_cast<uid_t>(-1), *group) != 0) {
+      return std::unexpected("admin.group: cannot give " + path + " to the group `" + access.group +
+                             "`: " + std::strerror(errno) +
+                             "; let the user of Sluice be a member of it");
+    }
+  }
+  if (access.mode == 0600) return {};
+  if (::chmod(path.c_str(), static_cast<mode_t>(access.mode)) == 0) return {};
+  return std::unexpected("cannot set the mode of " + path + ": " + std::strerror(errno) +
+                         "; put the socket on a file system that has modes");
 }
 
 }  // namespace
@@ -52,7 +84,8 @@ std::expected<int, std::string> open_listener(io::Syscalls& syscalls, const Addr
   return *fd;
 }
 
-std::expected<int, std::string> open_unix_listener(const std::string& path) {
+std::expected<int, std::string> open_unix_listener(const std::string& path,
+                                                   const UnixAccess& access) {
   sockaddr_un address{};
   address.sun_family = AF_UNIX;
   if (path.size() >= sizeof address.sun_path) {
@@ -86,7 +119,20 @@ std::expected<int, std::string> open_unix_listener(const std::string& path) {
     ::close(fd);
     return std::unexpected(explain_listen_failure(path, bound != 0 ? error : errno));
   }
+  if (auto given = give_access(path, access); !given) {
+    ::close(fd);
+    ::unlink(path.c_str());
+    return std::unexpected(std::move(given.error()));
+  }
   return fd;
+}
+
+std::optional<PeerCredentials> peer_credentials(int fd) noexcept {
+  ucred found{};
+  socklen_t length = sizeof found;
+  if (::getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &found, &length) != 0) return std::nullopt;
+  if (found.pid == 0) return std::nullopt;  // The kernel's answer for what is no Unix socket.
+  return PeerCredentials{.uid = found.uid, .gid = found.gid, .pid = found.pid};
 }
 
 Listener::Listener(io::Ring& ring, int fd) : ring_(ring), fd_(fd), accept_(ring) {

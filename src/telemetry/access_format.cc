@@ -6,16 +6,15 @@
 #include <span>
 
 #include <sluice/json/writer.h>
+#include <sluice/telemetry/ip_text.h>
 #include <sluice/telemetry/time_text.h>
-
-#include "ip_text.h"
 
 namespace sluice::telemetry {
 namespace {
 
 // An escaped byte takes at most six; names and numbers of all fields take less than 1 KiB, and the
 // detail of an error is cut.
-constexpr size_t kTextBytes = 128 + 40 + 32 + 80 + 40 + 40 + 80 + 45;
+constexpr size_t kTextBytes = 128 + 40 + 32 + 80 + 40 + 40 + 80 + 45 + 256;
 constexpr size_t kDetailBytesMax = 200;
 constexpr size_t kLineBytesMax = 6 * kTextBytes + kDetailBytesMax + 1024;
 
@@ -131,6 +130,10 @@ void append_access_line(const AccessRecord& record, std::string& out) {
   if (record.queue_us > 0) line.number(",\"queue_us\":", record.queue_us);
   line.number(",\"duration_us\":", record.duration_us);
   line.number(",\"overhead_us\":", record.overhead_us);
+  if (!record.script_fields.empty()) {
+    line.name(",\"script\":");
+    line.name(record.script_fields.view());  // JSON already.
+  }
   line.name("}\n");
   out.append(buffer.data(), line.end());
 }

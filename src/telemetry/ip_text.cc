@@ -1,4 +1,4 @@
-#include "ip_text.h"
+#include <sluice/telemetry/ip_text.h>
 
 #include <algorithm>
 #include <charconv>

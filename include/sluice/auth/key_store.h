@@ -13,13 +13,17 @@
 #include <sluice/auth/key_record.h>
 #include <sluice/base/clock.h>
 
+namespace sluice::store {
+class SqliteWatcher;
+}
+
 namespace sluice::auth {
 
 enum class StoreFault : uint8_t {
   kNotFound,  // No such key or owner, or none that `scope` may see (D4).
   kConflict,  // It exists already, or what is to be deleted is still in use.
   kInvalid,   // A reference to an owner that does not exist; nonsense in the record.
-  kBusy,      // Another process holds the file's lock.
+  kBusy,      // Another program, as a sqlite3 shell, holds the file for long.
   kBroken,    // The disk is full, the file is damaged, ...
 };
 
@@ -105,17 +109,26 @@ struct RememberedAnswer {
   std::string body;
 };
 
+struct KeyStoreOptions {
+  bool checks_pages = true;  // Looks at every page at the start: damage is found before it serves.
+  uint64_t bytes_max = 0;    // Of the file; 0 is no bound.
+  store::SqliteWatcher* watcher = nullptr;  // For tests.
+};
+
 // Each changing call is one transaction with its entry in the audit log, in the file (synced) when
 // it returns; on an error nothing has changed. One process at a time holds the file (a lock beside
 // it); a second one is refused. Blocks: for a lane, one thread.
 class KeyStore {
  public:
   static constexpr Duration kRememberAnswers = seconds(24 * 3600);
+  static constexpr uint64_t kAnswersMost = 100'000;  // The oldest go first.
+  static constexpr size_t kAnswerKeyBytesMax = 255;
+  static constexpr uint32_t kPageMost = 1'000;
 
   // Opens or makes the file (0600), and brings its schema up to date, step by numbered step, each
   // in a transaction of its own. The error is a sentence with cause and remedy.
   [[nodiscard]] static std::expected<std::unique_ptr<KeyStore>, std::string> open(
-      const std::string& path, Clock& clock);
+      const std::string& path, Clock& clock, const KeyStoreOptions& options = {});
   ~KeyStore();
   KeyStore(const KeyStore&) = delete;
   KeyStore& operator=(const KeyStore&) = delete;
@@ -172,8 +185,8 @@ class KeyStore {
 
   // --- idempotency keys
   // --------------------------------------------------------------------------- By the actor's name
-  // and the key that it chose. Answers hold secrets of keys that were just made, so only the
-  // answer's shape is kept: the caller stores what it may say again.
+  // and the key that it chose, for kRememberAnswers. Answers hold secrets of keys that were just
+  // made, so only the answer's shape is kept: the caller stores what it may say again.
   [[nodiscard]] StoreResult<std::optional<RememberedAnswer>> recall(const Actor& actor,
                                                                     std::string_view key);
   [[nodiscard]] StoreResult<void> remember(const Actor& actor, std::string_view key,

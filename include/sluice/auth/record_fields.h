@@ -2,10 +2,9 @@
 #pragma once
 
 #include <expected>
+#include <optional>
 #include <string>
 #include <string_view>
-#include <utility>
-#include <vector>
 
 #include <sluice/auth/key_record.h>
 #include <sluice/json/value.h>
@@ -30,12 +29,24 @@ class RecordFields {
   // All members of an object.
   [[nodiscard]] std::expected<void, std::string> set_all(const json::Value& object);
 
-  // What was read; status, quota and balance have become `is_blocked`, dates and budgets.
+  // Whether a field was read that says more than a name, so that this is about a key at all.
+  [[nodiscard]] bool has_any() const noexcept { return has_any_; }
+
+  // What was read; status, quota and balance have become `is_blocked` and dates.
   [[nodiscard]] std::expected<KeyRecord, std::string> finish();
 
  private:
+  struct Rules;  // How each field is read.
+
   KeyRecord record_;
-  bool is_spent_ = false;
+  std::string source_;
+  bool has_any_ = false;
+  std::string own_id_;       // "" until the source has said one.
+  bool is_refused_ = false;  // By its status or balance.
+  std::optional<double> quota_;
+  std::optional<double> used_;
+  std::string quota_period_;  // When what was used is forgotten: "day", "week", "month"; "" never.
+  std::optional<WallTime> quota_reset_;  // When that was done last.
 };
 
 }  // namespace sluice::auth

@@ -18,6 +18,8 @@ class BoundedText {
   using Length = std::conditional_t<kMax <= UINT8_MAX, uint8_t, uint16_t>;
 
  public:
+  static constexpr size_t kBytesMax = kMax;
+
   // Cuts what is too long. A cut UTF-8 character is mended when the record is printed.
   void assign(std::string_view text) noexcept {
     length_ = static_cast<Length>(std::min(text.size(), kMax));

@@ -11,6 +11,7 @@
 #include <sluice/config/environment.h>
 #include <sluice/config/members.h>
 #include <sluice/config/snapshot.h>
+#include <sluice/config/yaml_tree.h>
 
 namespace sluice::config {
 
@@ -21,6 +22,8 @@ struct LoadOutcome {
   std::unique_ptr<Snapshot> snapshot;
   std::vector<Diagnostic> errors;    // In the order of the file.
   std::vector<Diagnostic> warnings;  // To be logged; they do not prevent the start.
+  std::string text;                  // Of the file, when it could be read; load_file() only.
+  std::vector<TextPlace> secrets;  // Where secrets stand in it, in order; differences() hides them.
 };
 
 // Reads `path` through `environment` and loads it; `path` is also the name in diagnostics. Groups

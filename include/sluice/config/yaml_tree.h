@@ -1,7 +1,9 @@
 // YAML text as a tree with places. The only file pair that sees libyaml.
 #pragma once
 
+#include <compare>
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -27,10 +29,22 @@ struct Node {
   std::vector<Node> children;  // Items of a sequence; name, value, name, value ... of a mapping.
 };
 
+// Where a scalar begins, as Node has it.
+struct TextPlace {
+  uint32_t line = 0;
+  uint32_t column = 0;
+  auto operator<=>(const TextPlace&) const = default;
+};
+
 // Anchors, aliases, tags, further documents, repeated keys and keys that are not scalars are
 // reported and left out. Empty when the text is not YAML, holds no document, or passes a bound;
 // then something was reported too.
 [[nodiscard]] std::optional<Node> read_yaml(std::string_view text, const std::string& file,
                                             std::vector<Diagnostic>& errors);
+
+// The text with `mask` in place of each scalar that `is_meant`, quotes included. "" for a text that
+// is not YAML.
+[[nodiscard]] std::string replace_scalars(std::string_view text, std::string_view mask,
+                                          const std::function<bool(const Node& scalar)>& is_meant);
 
 }  // namespace sluice::config

@@ -1,8 +1,9 @@
-// A small HTTP/1.1 server for the few who operate the gateway: metrics and the admin socket.
+// A small HTTP/1.1 server for the few who operate the gateway: metrics and admin calls.
 #pragma once
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -14,17 +15,28 @@
 #include <sluice/io/task.h>
 #include <sluice/io/timer.h>
 #include <sluice/net/listener.h>
+#include <sluice/net/tls.h>
 #include <sluice/shard/gate.h>
 
 namespace sluice::control {
+
+// Who is at the other end, by the kernel.
+struct SmallPeer {
+  std::optional<net::PeerCredentials> process;  // Only on a Unix socket, and always there.
+  std::string address;  // "127.0.0.1"; on a Unix socket "unix", and "" once the peer has gone.
+};
 
 // A whole request. Owns its texts, because an answer may take its time.
 struct SmallRequest {
   http::Method method = http::Method::kOther;
   std::string path;
-  std::string content_type;  // As sent; "" when absent.
+  std::string content_type;  // As sent, like the others; "" when absent.
   std::string body;
   bool has_origin = false;  // A browser sent it on behalf of some page.
+  std::string query;        // Without the '?'.
+  std::string authorization;
+  std::string idempotency_key;
+  SmallPeer peer;
 };
 
 struct SmallAnswer {
@@ -34,9 +46,10 @@ struct SmallAnswer {
   std::string_view allow = {};  // The allow header of a 405; static storage.
 };
 
-// An error in the shape that OpenAI's clients read; `message` has cause and remedy.
+// An error in the shape that OpenAI's clients read; `message` has cause and remedy, `param` names
+// the field that is wrong ("" is null).
 [[nodiscard]] SmallAnswer error_answer(uint16_t status, std::string_view code,
-                                       std::string_view message);
+                                       std::string_view message, std::string_view param = {});
 
 // What a server answers with; outlives it.
 class SmallService {
@@ -56,12 +69,18 @@ struct SmallServerLimits {
   Duration keep_alive = seconds(60);
 };
 
+// How requests come. The Unix socket's peers are known by their process.
+struct SmallTransport {
+  bool is_unix = false;
+  net::TlsServer* tls = nullptr;  // Null is plain. Outlives the server.
+};
+
 // Control thread only: allocates. Await close() before it dies.
 class SmallServer {
  public:
   // Takes over `listen_fd`. `name` is a word for the log, static storage.
   SmallServer(io::Ring& ring, int listen_fd, std::string_view name, SmallService& service,
-              Logger& log, SmallServerLimits limits = {});
+              Logger& log, SmallServerLimits limits = {}, SmallTransport transport = {});
   ~SmallServer();
   SmallServer(const SmallServer&) = delete;
   SmallServer& operator=(const SmallServer&) = delete;
@@ -83,6 +102,7 @@ class SmallServer {
   SmallService& service_;
   Logger& log_;
   SmallServerLimits limits_;
+  SmallTransport transport_;
   shard::Gate gate_;
   net::Listener listener_;
   io::Event closing_;

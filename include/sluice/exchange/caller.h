@@ -42,10 +42,10 @@ class Caller : public ListLink {
   [[nodiscard]] std::string_view name() const noexcept { return name_; }
   // The nearest of team, organisation and user, by id; else "default".
   [[nodiscard]] std::string_view tenant_name() const noexcept { return tenant_name_; }
-  // Ids of its owners, "" where there is none.
-  [[nodiscard]] std::string_view user() const noexcept { return user_; }
-  [[nodiscard]] std::string_view team() const noexcept { return team_; }
+  // Ids; "" where there is none.
   [[nodiscard]] std::string_view organisation() const noexcept { return organisation_; }
+  [[nodiscard]] std::string_view team() const noexcept { return team_; }
+  [[nodiscard]] std::string_view user() const noexcept { return user_; }
   [[nodiscard]] std::string_view metadata() const noexcept { return metadata_; }
   // Of the configuration, with the same name or id as one of the owners; invalid without.
   [[nodiscard]] TenantId tenant() const noexcept { return tenant_; }
@@ -70,9 +70,9 @@ class Caller : public ListLink {
   metrics::KeyAnswer from_;
   std::string id_;
   std::string name_;
-  std::string user_;
-  std::string team_;
   std::string organisation_;
+  std::string team_;
+  std::string user_;
   std::string tenant_name_;
   std::string metadata_;
   auth::KeyKind kind_;

@@ -10,6 +10,7 @@
 #include <sluice/auth/chain.h>
 #include <sluice/config/snapshot.h>
 #include <sluice/exchange/endpoint.h>
+#include <sluice/exchange/scripts.h>
 #include <sluice/exchange/shard_state.h>
 #include <sluice/http/headers.h>
 #include <sluice/limit/subjects.h>
@@ -26,7 +27,7 @@ namespace sluice::exchange {
 struct Generation {
   // Everything given outlives it.
   Generation(const config::Snapshot& snapshot, metrics::SnapshotCells cells,
-             upstream::SnapshotPlaces places, ShardState& state, ShardId shard);
+             upstream::SnapshotPlaces places, ShardState& state, ShardId shard, Clock& clock);
 
   // The routes of a model whose upstreams serve `endpoint`, which is a forwarded one.
   [[nodiscard]] const route::RouteSet& fit(ModelId model, Endpoint endpoint) const noexcept {
@@ -61,7 +62,7 @@ struct Generation {
   std::vector<Deployment*> deployments;  // By UpstreamId.
   std::vector<ModelFlow*> flows;         // By ModelId.
   auth::Chain auth;
-  auth::Decider* decider = nullptr;  // Of scripts in the chain; null without.
+  std::unique_ptr<Scripts> scripts;  // Null without any.
   route::Router router;
   // By ModelId and forwarded endpoint.
   std::vector<std::array<route::RouteSet, kForwardedEndpoints>> fits;

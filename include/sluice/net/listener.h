@@ -1,7 +1,9 @@
 // A listening socket of one shard.
 #pragma once
 
+#include <cstdint>
 #include <expected>
+#include <optional>
 #include <string>
 
 #include <sluice/io/op.h>
@@ -24,9 +26,26 @@ struct ListenOptions {
                                                             const Address& address,
                                                             const ListenOptions& options);
 
-// A Unix socket for the admin interface: replaces a dead socket file, refuses a living one.
-// Mode 0600 from the first instant. Blocking; start-up and reload only.
-[[nodiscard]] std::expected<int, std::string> open_unix_listener(const std::string& path);
+// Who may open a Unix socket.
+struct UnixAccess {
+  uint32_t mode = 0600;
+  std::string group;  // A name or a number; "" is the process's own.
+};
+
+// A Unix socket for the admin interface: replaces a dead socket file, refuses a living one. Mode
+// 0600 from the first instant until `access` holds. Blocking; start-up only.
+[[nodiscard]] std::expected<int, std::string> open_unix_listener(const std::string& path,
+                                                                 const UnixAccess& access = {});
+
+// The process at the other end of a Unix socket, as it was when it connected.
+struct PeerCredentials {
+  uint32_t uid = 0;
+  uint32_t gid = 0;
+  int32_t pid = 0;
+  bool operator==(const PeerCredentials&) const = default;
+};
+// Empty for any other kind of socket. Returns at once.
+[[nodiscard]] std::optional<PeerCredentials> peer_credentials(int fd) noexcept;
 
 // Accepts connections on `fd`, which it takes over.
 class Listener {
@@ -45,6 +64,8 @@ class Listener {
   // Accepts no more and gives the port up; connections already accepted can still be taken.
   void close() noexcept;
   [[nodiscard]] bool is_open() const noexcept { return fd_ >= 0; }
+  // After close(): no connection will come any more.
+  [[nodiscard]] bool has_ended() const noexcept { return fd_ < 0 && !accept_.is_in_flight(); }
 
  private:
   io::Ring& ring_;

@@ -27,6 +27,7 @@ struct AccessRecord {
   BoundedText<40> served_model;  // When another model answered, by fallback; else empty.
   std::optional<Ipv6Bytes> client;  // Its address, IPv4 as ::ffff:a.b.c.d; absent when not known.
   BoundedText<80> limit;            // That refused, or would have; else empty.
+  BoundedText<256> script_fields;   // A JSON object of on_response, or empty.
 
   metrics::Endpoint endpoint = metrics::Endpoint::kOther;
   uint16_t status = 0;  // 499 stands for a client that left before its answer began.
@@ -56,6 +57,6 @@ struct AccessRecord {
   uint64_t overhead_us = 0;
 };
 static_assert(std::is_trivially_copyable_v<AccessRecord>);
-static_assert(sizeof(AccessRecord) <= 656);
+static_assert(sizeof(AccessRecord) <= 920);
 
 }  // namespace sluice::telemetry

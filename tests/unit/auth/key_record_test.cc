@@ -66,6 +66,7 @@ TEST(KeyRecord, what_is_not_is_refused_with_its_field) {
       {"limits", [](KeyRecord& r) { r.limits.push_back(r.limits[0]); }},
       {"limits", [](KeyRecord& r) { r.limits[0].most = 0; }},
       {"limits", [](KeyRecord& r) { r.limits[0].length = seconds(7); }},
+      {"limits", [](KeyRecord& r) { r.limits[0].burst = 3; }},
       {"limits", [](KeyRecord& r) { r.limits.resize(7); }},
       {"model_limits", [](KeyRecord& r) { r.model_limits[1].models = "gpt-4*"; }},
       {"model_limits", [](KeyRecord& r) { r.model_limits[1].models = ""; }},

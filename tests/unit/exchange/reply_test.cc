@@ -115,7 +115,7 @@ class ReplyTest : public testing::Test {
   GrantRoom grants_;
   KeyRoom keys_{nullptr, nullptr};
   NullLogger log_;
-  Generation generation_{snapshot_, {}, {}, state_, ShardId{0}};
+  Generation generation_{snapshot_, {}, {}, state_, ShardId{0}, world_.clock()};
   Services services_{.ring = ring_,
                      .blocks = blocks_,
                      .budget = budget_,
