@@ -15,14 +15,14 @@ struct Name {
   std::string_view ours;
 };
 constexpr std::array<Name, 9> kNames = {{{"key_alias", "name"},
-                                          {"team_alias", "name"},
-                                          {"team_id", "team"},
-                                          {"user_id", "user"},
-                                          {"organization_id", "organisation"},
-                                          {"models", "models"},
-                                          {"metadata", "metadata"},
-                                          {"blocked", "blocked"},
-                                          {"tags", "tags"}}};
+                                         {"team_alias", "name"},
+                                         {"team_id", "team"},
+                                         {"user_id", "user"},
+                                         {"organization_id", "organisation"},
+                                         {"models", "models"},
+                                         {"metadata", "metadata"},
+                                         {"blocked", "blocked"},
+                                         {"tags", "tags"}}};
 constexpr std::array<Name, 3> kLimits = {{{"rpm_limit", "requests_per_minute"},
                                           {"tpm_limit", "tokens_per_minute"},
                                           {"max_parallel_requests", "concurrency"}}};
@@ -60,7 +60,8 @@ std::optional<Refusal> put_budget(const json::Value& body, json::Object& limits)
   }
   const auto word = std::ranges::find(kBudgets, duration, &Name::theirs);
   if (word == kBudgets.end()) {
-    return Refusal{.message = "`budget_duration` must be 1d, 7d or 30d", .param = "budget_duration"};
+    return Refusal{.message = "`budget_duration` must be 1d, 7d or 30d",
+                   .param = "budget_duration"};
   }
   std::erase_if(limits, [](const json::Member& member) { return is_budget(member.name); });
   put(limits, word->ours, copy_of(*most));
@@ -70,8 +71,8 @@ std::optional<Refusal> put_budget(const json::Value& body, json::Object& limits)
 // {"rpm": {"gpt-4": 10}} as model_limits.
 json::Array read_model_limits(const json::Value& body) {
   json::Array rules;
-  constexpr std::array<Name, 2> kMaps = {{{"model_rpm_limit", "requests_per_minute"},
-                                          {"model_tpm_limit", "tokens_per_minute"}}};
+  constexpr std::array<Name, 2> kMaps = {
+      {{"model_rpm_limit", "requests_per_minute"}, {"model_tpm_limit", "tokens_per_minute"}}};
   for (const Name& map : kMaps) {
     const json::Value* value = member_of(body, map.theirs);
     if (value == nullptr) continue;
@@ -111,8 +112,7 @@ std::expected<json::Value, Refusal> translate(const json::Value& body,
       return std::unexpected(
           Refusal{.message = "`duration` must be such as \"30d\" or \"12h\"", .param = "duration"});
     }
-    put(ours, "expires",
-        json::Value(time_text({now.unix_us + *length / microseconds(1)})));
+    put(ours, "expires", json::Value(time_text({now.unix_us + *length / microseconds(1)})));
   }
   json::Object limits;
   for (const config::LimitRule& rule : present) {

@@ -14,7 +14,8 @@ namespace sluice::admin::litellm {
 inline constexpr std::array<Field, 8> kSharedFields = {{
     {.name = "models", .kind = FieldKind::kTexts},
     {.name = "max_budget", .kind = FieldKind::kNumber, .purpose = "Dollars."},
-    {.name = "budget_duration", .purpose = "1d, 7d or 30d: of a day, week or month; none is total."},
+    {.name = "budget_duration",
+     .purpose = "1d, 7d or 30d: of a day, week or month; none is total."},
     {.name = "rpm_limit", .kind = FieldKind::kInteger},
     {.name = "tpm_limit", .kind = FieldKind::kInteger},
     {.name = "max_parallel_requests", .kind = FieldKind::kInteger},

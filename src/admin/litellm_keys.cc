@@ -93,8 +93,8 @@ StoreAnswer regenerate(auth::KeyStore& store, Call& call) {
   const auto key = find(store, actor, text_of(call.body, "key"));
   if (!key) return {answer_of(key.error())};
   const NewSecret secret = make_secret();
-  return answer_secret(
-      store.rotate_key(actor, key->id, secret.digest, secret.prefix, std::nullopt), secret);
+  return answer_secret(store.rotate_key(actor, key->id, secret.digest, secret.prefix, std::nullopt),
+                       secret);
 }
 
 template <bool kIsBlocked>
@@ -110,7 +110,8 @@ StoreAnswer remove(auth::KeyStore& store, Call& call) {
   const auth::Actor& actor = call.caller.actor;
   const std::vector<std::string> keys = texts_of(call.body, "keys");
   if (keys.empty() || keys.size() > kDeletedMost) {
-    return {control::error_answer(400, "invalid_request", "`keys` must name 1 to 100 keys", "keys")};
+    return {
+        control::error_answer(400, "invalid_request", "`keys` must name 1 to 100 keys", "keys")};
   }
   std::vector<std::string> ids;
   for (const std::string& key : keys) {
@@ -147,8 +148,8 @@ StoreAnswer list(auth::KeyStore& store, Call& call) {
   if (!page) return {answer_of(page.error())};
   auto left = static_cast<size_t>(integer_of(call.query, "offset").value_or(0));
   if (left > kOffsetMost) {
-    return {control::error_answer(400, "invalid_request", "`offset` must be at most 100000",
-                                  "offset")};
+    return {
+        control::error_answer(400, "invalid_request", "`offset` must be at most 100000", "offset")};
   }
   const auth::KeyFilter filter{.organisation = text_of(call.query, "organization_id"),
                                .team = text_of(call.query, "team_id"),

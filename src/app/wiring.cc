@@ -138,6 +138,7 @@ Gateway::Step Gateway::open_control() {
     seats_.push_back(std::make_unique<Seat>(clock_, registry_->shard(ShardId{i})));
     Seat& seat = *seats_.back();
     ports_.emplace_back(ShardId{i}, seat.link.commands, seat.link.reports);
+    key_ports_.emplace_back(ShardId{i}, seat.link.key_commands, seat.link.key_reports);
     sources.push_back({&seat.records, &seat.lines});
   }
   record_logs_ = std::make_unique<control::RecordLogs>(
@@ -153,6 +154,7 @@ Gateway::Step Gateway::open_control() {
   config_lane_ = std::make_unique<io::Lane>();
   resolver_ = std::make_unique<net::SystemResolver>(*ring_);
   if (Step opened = open_journal(); !opened) return opened;
+  if (Step opened = open_keys(); !opened) return opened;
   control_ =
       std::make_unique<control::ControlThread>(control::ControlParts{.ring = *ring_,
                                                                      .returns = *returns_,
@@ -167,6 +169,7 @@ Gateway::Step Gateway::open_control() {
                                                                      .ports = ports_,
                                                                      .banks = banks_.get(),
                                                                      .spend = spend_journal_.get(),
+                                                                     .keys = keys_.get(),
                                                                      .signal_fd = signal_fd_});
   return {};
 }
@@ -190,6 +193,20 @@ Gateway::Step Gateway::open_journal() {
   if (!opened) return std::unexpected(std::move(opened.error()));
   spend_journal_ = std::move(*opened);
   return {};
+}
+
+// Like the journal before anyone is served: a key that is in the store is good from the first
+// request on.
+Gateway::Step Gateway::open_keys() {
+  keys_ = std::make_unique<control::KeyService>(
+      control::KeyService::Parts{.ring = *ring_,
+                                 .returns = *returns_,
+                                 .registry = *registry_,
+                                 .log = *log_,
+                                 .ports = key_ports_,
+                                 .resolver = resolver_.get()});
+  const auto& store = loaded_.snapshot->store;
+  return store ? keys_->desk().open(store->path, clock_) : Step();
 }
 
 Gateway::Step Gateway::start_shards() {
@@ -218,6 +235,7 @@ Gateway::Step Gateway::start_shards() {
         });
     if (!shard) return std::unexpected(std::move(shard.error()));
     ports_[i].connect((*shard)->ring());
+    key_ports_[i].connect((*shard)->ring());
     shard_seats_.push_back({cpu, shard->get()});
     shards_.push_back(std::move(*shard));
   }
@@ -232,13 +250,15 @@ void Gateway::open_small_servers() {
                                                              *metrics_service_, *log_);
   }
   if (admin_fd_ >= 0) {
+    key_work_ = std::make_unique<admin::DeskWork>(keys_->desk());
     admin_service_ =
         std::make_unique<admin::AdminService>(admin::AdminParts{.operations = *control_,
                                                                 .registry = *registry_,
                                                                 .clock = clock_,
                                                                 .log = *log_,
                                                                 .shards = shard_seats_,
-                                                                .version = version_});
+                                                                .version = version_,
+                                                                .keys = key_work_.get()});
     admin_server_ = std::make_unique<control::SmallServer>(
         *ring_, admin_fd_, "admin", *admin_service_, *log_, control::SmallServerLimits{},
         control::SmallTransport{.is_unix = true});

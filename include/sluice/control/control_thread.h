@@ -17,6 +17,7 @@
 #include <sluice/control/discovery.h>
 #include <sluice/control/drain.h>
 #include <sluice/control/health_watch.h>
+#include <sluice/control/key_service.h>
 #include <sluice/control/limit_reconciler.h>
 #include <sluice/control/log_work.h>
 #include <sluice/control/operations.h>
@@ -52,6 +53,7 @@ struct ControlParts {
   std::span<ShardPort> ports;
   limit::BankTable* banks = nullptr;  // Null in tests without limits.
   SpendJournal* spend = nullptr;      // Null without a journal.
+  KeyService* keys = nullptr;         // Null in tests without keys of a store or a source.
   int signal_fd = -1;                 // A signalfd, not taken over; negative in tests.
 };
 
@@ -77,7 +79,9 @@ class ControlThread final : public Operations, public io::TurnHook {
   [[nodiscard]] int serve();
 
   // Whether a call to the outside hangs on a lane, which then cannot be joined soon.
-  [[nodiscard]] bool has_hanging_lane() const noexcept { return is_reloading_; }
+  [[nodiscard]] bool has_hanging_lane() const noexcept {
+    return is_reloading_ || (parts_.keys != nullptr && parts_.keys->is_busy());
+  }
 
   // Operations.
   Task<ReloadOutcome> reload(std::string_view asked_by) override;
