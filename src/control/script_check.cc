@@ -2,7 +2,10 @@
 
 #include <algorithm>
 #include <charconv>
+#include <optional>
+#include <string>
 #include <string_view>
+#include <utility>
 
 #include <sluice/base/clock.h>
 #include <sluice/script/hook.h>

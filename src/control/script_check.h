@@ -3,6 +3,7 @@
 
 #include <vector>
 
+#include <sluice/config/diagnostic.h>
 #include <sluice/config/snapshot.h>
 
 namespace sluice::control {
