@@ -42,7 +42,7 @@ Task<control::SmallAnswer> show_spend(Call& call) {
   const auto subject = std::ranges::find(control::kSpendSubjectNames, call.places[0]);
   const auto window = std::ranges::find(kWindows, call.places[1], &Window::name);
   if (subject == control::kSpendSubjectNames.end() || window == kWindows.end()) {
-    co_return control::error_answer(404, "unknown_url",
+    co_return control::error_answer(404, "unknown_spend",
                                     "ask for /v1/spend/ and key, tenant or model, then day, week, "
                                     "month or total");
   }

@@ -79,7 +79,13 @@ void Gateway::close_small_servers() {
 }
 
 bool Gateway::finish_journal() {
-  return spend_journal_ == nullptr || spend_journal_->finish() || !spend_journal_->is_hanging();
+  if (spend_journal_ == nullptr) return true;
+  bool hangs = !spend_journal_->finish() && spend_journal_->is_hanging();
+  if (usage_log_ != nullptr) {
+    (void)usage_log_->finish();  // What it has not written is in the journal.
+    hangs = hangs || usage_log_->is_hanging();
+  }
+  return !hangs;
 }
 
 // After the shards, so that what they recorded last is not lost.

@@ -18,6 +18,7 @@
 #include <sluice/control/small_server.h>
 #include <sluice/control/spend_journal.h>
 #include <sluice/control/tls_files.h>
+#include <sluice/control/usage_log.h>
 #include <sluice/io/offload.h>
 #include <sluice/io/ring.h>
 #include <sluice/limit/bank_table.h>
@@ -60,6 +61,7 @@ class Gateway {
   [[nodiscard]] Step check_machine();
   [[nodiscard]] Step open_logs();
   [[nodiscard]] Step open_control();
+  [[nodiscard]] Step open_usage_log();
   [[nodiscard]] Step open_journal();
   [[nodiscard]] Step open_ports();
   [[nodiscard]] Step start_shards();
@@ -69,7 +71,7 @@ class Gateway {
   [[nodiscard]] int serve();
   [[nodiscard]] int end(int status);
   void close_small_servers();
-  // False when the journal's disk hangs, so that the process can only be ended by force.
+  // And the usage log. False when a disk hangs, so that the process can only be ended by force.
   [[nodiscard]] bool finish_journal();
   void flush_logs();
   void log(LogLevel level, std::string_view message);
@@ -109,7 +111,8 @@ class Gateway {
   std::unique_ptr<io::Lane> config_lane_;
   std::unique_ptr<net::SystemResolver> resolver_;
   store::SystemFileCalls file_calls_;
-  std::unique_ptr<control::SpendJournal> spend_journal_;  // Null when none is configured.
+  std::unique_ptr<control::UsageLog> usage_log_;          // These two are null when they are
+  std::unique_ptr<control::SpendJournal> spend_journal_;  // not configured.
   std::unique_ptr<control::ControlThread> control_;
 
   std::vector<std::unique_ptr<shard::Shard>> shards_;

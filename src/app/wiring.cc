@@ -167,13 +167,31 @@ Gateway::Step Gateway::open_control() {
                                                                      .ports = ports_,
                                                                      .banks = banks_.get(),
                                                                      .spend = spend_journal_.get(),
+                                                                     .usage = usage_log_.get(),
                                                                      .signal_fd = signal_fd_});
+  return {};
+}
+
+Gateway::Step Gateway::open_usage_log() {
+  const auto& settings = loaded_.snapshot->usage_log;
+  if (!settings) return {};
+  auto opened = control::UsageLog::open({.settings = *settings,
+                                         .ring = *ring_,
+                                         .returns = *returns_,
+                                         .resolver = *resolver_,
+                                         .clock = clock_,
+                                         .cells = registry_->control(),
+                                         .log = *log_});
+  if (!opened) return std::unexpected(std::move(opened.error()));
+  usage_log_ = std::move(*opened);
   return {};
 }
 
 Gateway::Step Gateway::open_journal() {
   const auto& settings = loaded_.snapshot->journal;
   if (!settings) return {};
+  // What the journal shows goes there.
+  if (auto opened = open_usage_log(); !opened) return opened;
   std::vector<control::SpendRing*> rings;
   for (uint32_t i = 0; i < shard_count_; ++i) {
     seats_[i]->spend =
@@ -186,7 +204,8 @@ Gateway::Step Gateway::open_journal() {
                                              .calls = file_calls_,
                                              .clock = clock_,
                                              .cells = registry_->control(),
-                                             .log = *log_});
+                                             .log = *log_,
+                                             .usage = usage_log_.get()});
   if (!opened) return std::unexpected(std::move(opened.error()));
   spend_journal_ = std::move(*opened);
   return {};

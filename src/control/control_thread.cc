@@ -113,6 +113,7 @@ Task<void> ControlThread::prepare_first(std::unique_ptr<config::Snapshot> snapsh
 int ControlThread::serve() {
   next_certificate_look_ = Deadline{parts_.ring.now() + kCertificatePeriod};
   io::start_detached(tick());
+  if (parts_.usage != nullptr) parts_.usage->start();
   if (parts_.signal_fd >= 0) io::start_detached(watch_signals());
   parts_.ring.run();
   if (ending_signal_ != 0) return 128 + ending_signal_;
@@ -131,6 +132,7 @@ Task<void> ControlThread::end_own_tasks() {
   co_await addresses_.end();
   co_await discovery_.end();
   co_await end_limits();
+  if (parts_.usage != nullptr) co_await parts_.usage->end();
   io::Timer patience(parts_.ring.ready(), parts_.ring.timers());
   patience.set(Deadline{parts_.ring.now() + kEndTime});
   while (gate_.inside() > 0 && !patience.is_ready()) {
@@ -234,6 +236,7 @@ void ControlThread::collect_records() {
   collected_at_ = parts_.ring.now();
   if (parts_.log_work.collect()) quiet_ticks_ = 0;
   if (parts_.spend != nullptr && parts_.spend->collect(collected_at_)) quiet_ticks_ = 0;
+  if (parts_.usage != nullptr) parts_.usage->advance(collected_at_);
 }
 
 void ControlThread::advance_drain() {
@@ -267,6 +270,7 @@ void ControlThread::watch_deployments() {
   health_.tick();
   outliers_.tick(snapshot(), parts_.ring.now());
   discovery_.tick();
+  watch_files();
   if (discovery_.is_load_due() && !is_reloading_ && publisher_.has_room()) {
     io::start_detached(reload_found());
   }
@@ -401,106 +405,12 @@ Task<void> ControlThread::reload_found() {
   co_await reload("discovery");
 }
 
-Task<ReloadOutcome> ControlThread::reload(std::string_view asked_by) {
-  const shard::Gate::Pass pass = gate_.enter();
-  ReloadOutcome outcome{.result = ReloadResult::kBusy};
-  if (is_reloading_) {
-    outcome.problems = {"another reload is running; try again when it has ended"};
-  } else {
-    is_reloading_ = true;
-    outcome = co_await load_and_publish();
-    is_reloading_ = false;
-  }
-  outcome.generation = snapshot().generation;
-  report(outcome, asked_by);
-  co_return outcome;
-}
-
-namespace {
-
-// Blocks on the disk; runs on the config lane.
-struct LoadJob {
-  const std::string* path;
-  const config::Environment* environment;
-  WallTime now;
-  size_t shards;
-  net::SystemAuthorities* authorities;
-  config::Members members;
-
-  LoadedWithTls operator()() const {
-    return load_with_tls(*path, *environment, now, shards, *authorities, members);
-  }
-};
-
-ReloadOutcome refuse(ReloadResult result, std::string problem) {
-  ReloadOutcome outcome{.result = result};
-  outcome.problems.push_back(std::move(problem));
-  return outcome;
-}
-
-ReloadOutcome refuse_restart(const std::string& path, const std::vector<std::string>& keys) {
-  std::string names;
-  for (const std::string& key : keys) names += (names.empty() ? "" : ", ") + key;
-  return refuse(ReloadResult::kNeedsRestart,
-                fmt::format("{}: {} cannot change while Sluice runs; restart it, or put the old "
-                            "value back to reload the rest",
-                            path, names));
-}
-
-}  // namespace
-
-Task<ReloadOutcome> ControlThread::load_and_publish() {
-  if (drain_.has_begun()) {
-    co_return refuse(ReloadResult::kBusy, "Sluice is draining; start it anew instead");
-  }
-  if (!publisher_.has_room()) {
-    co_return refuse(ReloadResult::kBusy,
-                     fmt::format("open streams still use {} configurations; reload when some "
-                                 "have ended",
-                                 publisher_.live_count()));
-  }
-  std::optional<LoadedWithTls> loaded =
-      co_await io::offload(parts_.config_lane, parts_.returns,
-                           LoadJob{.path = &parts_.config_path,
-                                   .environment = &parts_.environment,
-                                   .now = parts_.ring.clock().wall(),
-                                   .shards = parts_.ports.size() + 1,
-                                   .authorities = &authorities_,
-                                   .members = discovery_.begin_load()});
-  if (!loaded) co_return refuse(ReloadResult::kBusy, "reading files is behind; try again");
-
-  ReloadOutcome outcome;
-  config::LoadOutcome& config = loaded->config;
-  for (const config::Diagnostic& warning : config.warnings) {
-    outcome.warnings.push_back(config::to_string(warning));
-  }
-  if (config.snapshot == nullptr) {
-    outcome.result = ReloadResult::kBadFile;
-    for (const config::Diagnostic& error : config.errors) {
-      outcome.problems.push_back(config::to_string(error));
-    }
-    co_return outcome;
-  }
-  const std::vector<std::string> keys = config::needs_restart(snapshot(), *config.snapshot);
-  if (!keys.empty()) co_return refuse_restart(parts_.config_path, keys);
-
-  const std::vector<AddressBook::Addresses> addresses =
-      co_await addresses_.find(*config.snapshot, Deadline{parts_.ring.now() + kResolveTime});
-  if (drain_.has_begun()) {
-    co_return refuse(ReloadResult::kBusy, "Sluice is draining; start it anew instead");
-  }
-  std::vector<upstream::AdoptSnapshot> adoptions;
-  put_in_force(std::move(config.snapshot), std::move(loaded->tls), &adoptions, addresses);
-  for (size_t i = 0; i < adoptions.size(); ++i) parts_.ports[i].send(std::move(adoptions[i]));
-  // A limit may have been raised.
-  send_to_all(upstream::LookForPlaces{});
-  co_return outcome;
-}
-
 void ControlThread::put_in_force(std::unique_ptr<config::Snapshot> snapshot, PreparedTls tls,
                                  std::vector<upstream::AdoptSnapshot>* adoptions,
                                  const std::vector<AddressBook::Addresses>& addresses) {
   certificates_.replace(tls.lives, parts_.ring.clock().wall());
+  const bool is_first = publisher_.live_count() == 0;
+  if (!is_first && publisher_.present().log.level != snapshot->log.level) log_level_.reset();
   *adoptions = publisher_.publish(std::move(snapshot), addresses);
   const upstream::SnapshotPlaces places = places_.follow(publisher_.present());
   upstream_places_ = places.upstreams;
@@ -515,6 +425,7 @@ void ControlThread::put_in_force(std::unique_ptr<config::Snapshot> snapshot, Pre
   }
   const config::Snapshot& present = publisher_.present();
   if (limits_ != nullptr) limits_->follow(present);
+  if (parts_.usage != nullptr && present.usage_log) parts_.usage->follow(*present.usage_log);
   if (parts_.spend != nullptr) {
     parts_.spend->book().follow(present.tenants);
     if (parts_.banks != nullptr) {
@@ -523,27 +434,15 @@ void ControlThread::put_in_force(std::unique_ptr<config::Snapshot> snapshot, Pre
     }
   }
   parts_.budget.set_ceiling(present.limits.byte_budget);
-  parts_.log_work.apply(present.log, present.access_log);
+  config::LogSettings log = present.log;
+  log.level = log_level();
+  parts_.log_work.apply(log, present.access_log);
+  std::vector<std::string> watched;
+  if (present.admin.watch_config) watched.push_back(parts_.config_path);
+  if (!present.auth.key_file.empty()) watched.push_back(present.auth.key_file);
+  files_.follow(std::move(watched), parts_.ring.now());
   const int64_t wall_s = parts_.ring.clock().wall().unix_us / 1'000'000;
   parts_.registry.control().config_last_reload_success_s.set(wall_s);
-}
-
-void ControlThread::report(const ReloadOutcome& outcome, std::string_view asked_by) {
-  const bool is_applied = outcome.result == ReloadResult::kApplied;
-  parts_.registry.control()
-      .config_reloads[is_applied ? metrics::ReloadResult::kSuccess
-                                 : metrics::ReloadResult::kFailure]
-      .add();
-  for (const std::string& warning : outcome.warnings) {
-    parts_.log.write(LogLevel::kWarn, "config", warning);
-  }
-  for (const std::string& problem : outcome.problems) {
-    parts_.log.write(LogLevel::kError, "config", problem);
-  }
-  parts_.log.write(
-      is_applied ? LogLevel::kInfo : LogLevel::kError, "config",
-      fmt::format("reload asked by {}: {}; generation {} is in force", asked_by,
-                  is_applied ? "applied" : "refused, nothing has changed", outcome.generation));
 }
 
 }  // namespace sluice::control

@@ -222,6 +222,10 @@ bool Discovery::is_load_due() const noexcept {
 config::Members Discovery::begin_load() {
   has_changed_ = false;
   loaded_at_ = ring_.now();
+  return members();
+}
+
+config::Members Discovery::members() const {
   config::Members members;
   for (const auto& [group, source] : sources_) members.push_back({group, source.members});
   return members;

@@ -42,6 +42,7 @@ State& State::of(lua_State* lua) noexcept {
 void State::begin_call() {
   patterns_.begin_call();
   instructions_ = 0;
+  nesting_ = 0;
   stop_ = Stop::kNone;
   stop_line_ = 0;
   collect_above_ = limits_.memory_max / 2;
@@ -61,6 +62,26 @@ void State::charge(lua_State* lua, uint64_t instructions) {
   if (period_ != 0) check(lua, nullptr);
 }
 
+void State::nest(lua_State* lua) {
+  if (nesting_ >= kNestingMax) luaL_error(lua, "too many calls within each other");
+  ++nesting_;
+}
+
+// An error leaves nesting_ as it is; whoever catches it puts it back.
+void State::call_back(lua_State* lua, int arguments, int results) {
+  nest(lua);
+  lua_call(lua, arguments, results);
+  --nesting_;
+}
+
+int State::call_back_protected(lua_State* lua, int arguments, int results) {
+  const uint32_t nesting = nesting_;
+  nest(lua);
+  const int status = lua_pcall(lua, arguments, results, 0);
+  nesting_ = nesting;
+  return status;
+}
+
 void* State::allocate(void* self, void* block, size_t old_size, size_t new_size) {
   auto& state = *static_cast<State*>(self);
   if (new_size == 0) {
@@ -76,6 +97,8 @@ void* State::allocate(void* self, void* block, size_t old_size, size_t new_size)
 }
 
 bool State::may_grow(size_t old_size, size_t new_size) noexcept {
+  // LuaJIT crashes when an allocation fails within lua_newstate(), which takes a fixed 10 KB.
+  if (lua_ == nullptr) return true;
   if (new_size > kBlockBytesMax || bytes_ + (new_size - old_size) > limits_.memory_max) {
     note_stop(Stop::kMemory);
     return false;

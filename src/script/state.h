@@ -22,6 +22,13 @@ namespace sluice::script {
 inline constexpr size_t kBlockBytesMax = 1 << 20;
 inline constexpr size_t kStringBytesMax = kBlockBytesMax / 2;  // Of what a library call makes.
 
+// What a caught error counts as, in instructions: some microseconds of unwinding.
+inline constexpr uint64_t kThrowCost = 500;
+
+// Calls from a library function back into Lua, within each other. LuaJIT bounds its own stack and
+// not the C stack that these take, up to 10 KB each.
+inline constexpr uint32_t kNestingMax = 64;
+
 enum class Stop : uint8_t { kNone, kInstructions, kTime, kMemory };
 
 // What one call of a hook sees and gives.
@@ -67,6 +74,10 @@ class State {
   // limit is reached; nothing that has a destructor may stand in the caller's frame.
   void charge(lua_State* lua, uint64_t instructions);
 
+  // lua_call() and lua_pcall() within kNestingMax; what throws Lua's errors otherwise.
+  void call_back(lua_State* lua, int arguments, int results);
+  [[nodiscard]] int call_back_protected(lua_State* lua, int arguments, int results);
+
   Call call;
   References references;
   // Of the JSON that is being made a table: here, since a thrown error skips destructors.
@@ -79,6 +90,7 @@ class State {
   void arm(uint32_t period) noexcept;
   void note_stop(Stop reason) noexcept;
   bool may_grow(size_t old_size, size_t new_size) noexcept;
+  void nest(lua_State* lua);
   void check(lua_State* lua, lua_Debug* where);
   void collect_when_full(lua_State* lua);
 
@@ -91,6 +103,7 @@ class State {
   uint64_t instructions_ = 0;
   MonoTime deadline_;
   uint32_t period_ = 0;  // 0 outside of a call.
+  uint32_t nesting_ = 0;
   Stop stop_ = Stop::kNone;
   int stop_line_ = 0;
 };

@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <cstring>
 #include <string_view>
 
@@ -170,6 +171,11 @@ void add_template(lua_State* lua, luaL_Buffer& out, std::string_view template_te
   }
 }
 
+int index_table(lua_State* lua) {
+  lua_gettable(lua, 1);
+  return 1;
+}
+
 // Appends what stands for one match: argument 3 is a string, a table or a function.
 void add_replacement(lua_State* lua, luaL_Buffer& out, const Pattern& pattern, const Spans& spans,
                      std::string_view text) {
@@ -185,11 +191,16 @@ void add_replacement(lua_State* lua, luaL_Buffer& out, const Pattern& pattern, c
     } else {
       push_capture(lua, pattern, spans, 0, text);
     }
-    lua_gettable(lua, 3);
+    // __index may be a function of the script's.
+    lua_pushvalue(lua, 3);
+    lua_insert(lua, -2);
+    lua_pushcfunction(lua, index_table);
+    lua_insert(lua, -3);
+    State::of(lua).call_back(lua, 2, 1);
   } else {
     lua_pushvalue(lua, 3);
     const int captures = push_captures(lua, pattern, spans, text, true);
-    lua_call(lua, captures, 1);
+    State::of(lua).call_back(lua, captures, 1);
   }
   if (lua_toboolean(lua, -1) == 0) {
     lua_pop(lua, 1);
@@ -247,15 +258,34 @@ int repeat(lua_State* lua) {
   if (static_cast<uint64_t>(times) > kStringBytesMax / (text.size() + separator.size())) {
     luaL_error(lua, "the result of string.rep is too long (at most 512 KiB)");
   }
-  State::of(lua).charge(lua, static_cast<uint64_t>(times));
-  luaL_Buffer out;
-  luaL_buffinit(lua, &out);
-  for (lua_Integer i = 0; i < times; ++i) {
-    if (i > 0) luaL_addlstring(&out, separator.data(), separator.size());
-    luaL_addlstring(&out, text.data(), text.size());
+  const size_t piece = text.size() + separator.size();
+  const size_t size = piece * static_cast<size_t>(times) - separator.size();
+  State::of(lua).charge(lua, size / 64);
+  auto* const out = static_cast<char*>(lua_newuserdata(lua, size + separator.size()));
+  text.copy(out, text.size());
+  separator.copy(out + text.size(), separator.size());
+  for (size_t filled = piece; filled < size; filled *= 2) {
+    std::memcpy(out + filled, out, std::min(filled, piece * static_cast<size_t>(times) - filled));
   }
-  luaL_pushresult(&out);
+  lua_pushlstring(lua, out, size);
   return 1;
+}
+
+// Upvalue: Lua's own, which calls __tostring.
+int format(lua_State* lua) {
+  const int arguments = lua_gettop(lua);
+  lua_pushvalue(lua, lua_upvalueindex(1));
+  lua_insert(lua, 1);
+  State& state = State::of(lua);
+  if (state.call_back_protected(lua, arguments, 1) == 0) return 1;
+  state.charge(lua, kThrowCost);
+  if (lua_type(lua, -1) != LUA_TSTRING) return lua_error(lua);
+  // Called by us, it knows neither its name nor the script's line.
+  luaL_where(lua, 1);
+  lua_pushliteral(lua, "string.format: ");
+  lua_pushvalue(lua, -3);
+  lua_concat(lua, 3);
+  return lua_error(lua);
 }
 
 // The text of argument 1 with each byte put through `change`, from the end when `is_reversed`.
@@ -290,6 +320,9 @@ int reverse(lua_State* lua) {
 }  // namespace
 
 void add_string_functions(lua_State* lua) {
+  lua_getfield(lua, -1, "format");
+  lua_pushcclosure(lua, format, 1);
+  lua_setfield(lua, -2, "format");
   constexpr luaL_Reg kFunctions[] = {
       {"find", find},  {"match", match_once}, {"gmatch", match_each}, {"gsub", replace_all},
       {"rep", repeat}, {"lower", to_lower},   {"upper", to_upper},    {"reverse", reverse},

@@ -78,11 +78,12 @@ int sort(lua_State* lua) {
   luaL_checktype(lua, 1, LUA_TTABLE);
   const size_t size = lua_objlen(lua, 1);
   luaL_argcheck(lua, size <= kSortedMax, 1, "too many elements to sort (at most 10000)");
-  State::of(lua).charge(lua, size * static_cast<uint64_t>(std::bit_width(size)));
+  State& state = State::of(lua);
+  state.charge(lua, size * static_cast<uint64_t>(std::bit_width(size)));
   lua_settop(lua, 2);
   lua_pushvalue(lua, lua_upvalueindex(1));
   lua_insert(lua, 1);
-  lua_call(lua, 2, 0);
+  state.call_back(lua, 2, 0);
   return 0;
 }
 

@@ -24,6 +24,10 @@ constexpr std::string_view kRefusal =
 // Connections being refused at one time; beyond it they are closed without a word.
 constexpr uint32_t kRefusalsMax = 64;
 
+// How long a listener that is closed is waited for, and how often it is looked at.
+constexpr int kClosingLooks = 100;
+constexpr Duration kClosingPause = milliseconds(1);
+
 }  // namespace
 
 Worker::Worker(io::Ring& ring, WorkerParts parts)
@@ -52,11 +56,9 @@ Worker::Worker(io::Ring& ring, WorkerParts parts)
                 .control_ring = parts_.control_ring},
       sweep_timer_(ring.ready(), ring.timers()),
       gate_(ring.ready()),
-      listener_(ring, parts_.listen_fd),
-      handshakes_(1, 0),
-      accept_stopped_(ring.ready()) {
+      handshakes_(1, 0) {
   adopt(std::move(parts_.first));
-  io::start_detached(accept_connections());
+  listen_on(parts_.listen_fd);
 }
 
 Worker::~Worker() { SLUICE_ASSERT(gate_.inside() == 0 && pools_.empty()); }
@@ -66,34 +68,51 @@ http::HeadLimits Worker::head_limits() const noexcept {
   return {.head_bytes_max = limits.head_bytes_max, .header_count_max = limits.header_count_max};
 }
 
-Task<void> Worker::accept_connections() {
+void Worker::listen_on(int fd) {
+  auto ear = std::make_unique<Ear>(ring_, fd);
+  if (Ear* before = std::exchange(ear_, ear.get())) before->stopped.trigger();
+  io::start_detached(accept_connections(std::move(ear)));
+}
+
+void Worker::welcome(int fd) {
+  parts_.cells->connections_accepted.add();
+  const uint32_t connections_max = snapshot().limits.connections_max / parts_.shards;
+  if (connection_count_ < std::max(1u, connections_max)) {
+    io::start_detached(serve_connection(fd));
+  } else if (refusals_ < kRefusalsMax) {
+    io::start_detached(refuse_connection(fd));
+  } else {
+    parts_.cells->connections_refused.add();
+    ring_.close(fd);
+  }
+}
+
+Task<void> Worker::accept_connections(std::unique_ptr<Ear> ear) {
   const shard::Gate::Pass pass = gate_.enter();
   io::Timer pause(ring_.ready(), ring_.timers());
-  while (!is_draining_) {
-    co_await io::first_of(&listener_.event(), &accept_stopped_);
-    while (const int fd = listener_.take()) {
-      if (fd < 0) {
-        // No descriptor or no memory: what is open goes on, new ones wait in the backlog.
-        pause.set(Deadline::after(ring_.now(), kAcceptPause));
-        co_await io::first_of(&pause, &accept_stopped_);
-        if (!is_draining_) listener_.resume();
+  while (!ear->stopped.is_ready()) {
+    co_await io::first_of(&ear->listener.event(), &ear->stopped);
+    while (const int fd = ear->listener.take()) {
+      if (fd > 0) {
+        welcome(fd);
         continue;
       }
-      parts_.cells->connections_accepted.add();
-      const uint32_t connections_max = snapshot().limits.connections_max / parts_.shards;
-      if (connection_count_ < std::max(1u, connections_max)) {
-        io::start_detached(serve_connection(fd));
-      } else if (refusals_ < kRefusalsMax) {
-        io::start_detached(refuse_connection(fd));
-      } else {
-        parts_.cells->connections_refused.add();
-        ring_.close(fd);
-      }
+      // No descriptor or no memory: what is open goes on, new ones wait in the backlog.
+      pause.set(Deadline::after(ring_.now(), kAcceptPause));
+      co_await io::first_of(&pause, &ear->stopped);
+      if (!ear->stopped.is_ready()) ear->listener.resume();
     }
   }
-  // Accepted in the kernel's last moment; their clients see a close, as if they had come later.
-  while (const int fd = listener_.take()) {
-    if (fd > 0) ring_.close(fd);
+  ear->listener.close();
+  // The kernel may hand over connections until the accept has ended; a drain does not want them.
+  for (int i = 0; i < kClosingLooks && !is_draining_ && !ear->listener.has_ended(); ++i) {
+    pause.set(Deadline::after(ring_.now(), kClosingPause));
+    co_await io::first_of(&pause);
+  }
+  while (const int fd = ear->listener.take()) {
+    if (fd < 0) continue;
+    // In a drain their clients see a close, as if they had come later.
+    is_draining_ ? ring_.close(fd) : welcome(fd);
   }
   has_retired_ = true;
 }
@@ -269,6 +288,7 @@ void Worker::adopt(upstream::AdoptSnapshot adoption) {
     generation->pools.push_back(&pool);
   }
   adopt_listener(snapshot, std::move(adoption.tls.server));
+  if (adoption.listen_fd >= 0) is_draining_ ? ring_.close(adoption.listen_fd) : listen_on(adoption.listen_fd);
   if (!generations_.empty()) generation->router.take_positions(generations_.back()->router);
   generations_.push_back(std::move(generation));
   services_.generation = generations_.back().get();
@@ -279,8 +299,7 @@ void Worker::adopt(upstream::AdoptSnapshot adoption) {
 void Worker::begin_drain() {
   if (is_draining_) return;
   is_draining_ = services_.is_draining = true;
-  listener_.close();
-  accept_stopped_.trigger();
+  if (Ear* ear = std::exchange(ear_, nullptr)) ear->stopped.trigger();
   connections_.for_each([](Connection& connection) { connection.begin_drain(); });
   has_retired_ = true;
 }

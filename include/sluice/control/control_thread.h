@@ -2,6 +2,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -13,11 +14,14 @@
 #include <sluice/control/address_book.h>
 #include <sluice/control/budget_seed.h>
 #include <sluice/control/certificate_watch.h>
+#include <sluice/control/config_work.h>
 #include <sluice/control/deployment_book.h>
 #include <sluice/control/discovery.h>
 #include <sluice/control/drain.h>
+#include <sluice/control/file_watch.h>
 #include <sluice/control/health_watch.h>
 #include <sluice/control/limit_reconciler.h>
+#include <sluice/control/listen_sockets.h>
 #include <sluice/control/log_work.h>
 #include <sluice/control/operations.h>
 #include <sluice/control/outlier_watch.h>
@@ -52,11 +56,13 @@ struct ControlParts {
   std::span<ShardPort> ports;
   limit::BankTable* banks = nullptr;  // Null in tests without limits.
   SpendJournal* spend = nullptr;      // Null without a journal.
+  UsageLog* usage = nullptr;          // Null without a usage log.
   int signal_fd = -1;                 // A signalfd, not taken over; negative in tests.
+  ListenSockets* sockets = nullptr;   // Null in tests: nothing is listened on.
 };
 
 // Waits for nothing but its ring. How late its ticks run is a metric.
-class ControlThread final : public Operations, public io::TurnHook {
+class ControlThread final : public Operations, public ConfigWork, public io::TurnHook {
  public:
   static constexpr int kExitDrained = 0;
   static constexpr int kExitStuck = 3;  // A shard did not end; an error line says which.
@@ -72,12 +78,15 @@ class ControlThread final : public Operations, public io::TurnHook {
   [[nodiscard]] std::expected<std::vector<upstream::AdoptSnapshot>, std::string> publish_first(
       std::unique_ptr<config::Snapshot> snapshot, TlsFiles files = {});
 
+  // The text that the first configuration came from; once, before serve().
+  void remember_first(std::string text, std::vector<config::TextPlace> secrets);
+
   // Until every shard has drained, or a second signal asks for an end at once. Returns the exit
   // status, which is 128 and the signal's number in that case. Once.
   [[nodiscard]] int serve();
 
   // Whether a call to the outside hangs on a lane, which then cannot be joined soon.
-  [[nodiscard]] bool has_hanging_lane() const noexcept { return is_reloading_; }
+  [[nodiscard]] bool has_hanging_lane() const noexcept { return is_reloading_ || is_looking_; }
 
   // Operations.
   Task<ReloadOutcome> reload(std::string_view asked_by) override;
@@ -89,6 +98,17 @@ class ControlThread final : public Operations, public io::TurnHook {
   [[nodiscard]] SpendState spend_state() const override;
   bool order(std::string_view upstream, UpstreamOrder order, Duration length,
              std::string_view asked_by) override;
+
+  // ConfigWork.
+  Task<ReloadOutcome> reload(ReloadRequest request) override;
+  Task<CandidateOutcome> check(std::string text) override;
+  Task<std::string> shown_text() override;
+  [[nodiscard]] const ConfigHistory& history() const override { return history_; }
+  [[nodiscard]] uint64_t reloads() const override { return reloads_; }
+  [[nodiscard]] LogLevel log_level() const override {
+    return log_level_.value_or(snapshot().log.level);
+  }
+  void set_log_level(LogLevel level, std::string_view asked_by) override;
 
   // io::TurnHook: reports of the shards, and what lanes have finished.
   [[nodiscard]] bool has_work() const noexcept override;
@@ -110,12 +130,23 @@ class ControlThread final : public Operations, public io::TurnHook {
 
   Task<void> prepare_first(std::unique_ptr<config::Snapshot> snapshot, PreparedTls tls,
                            std::vector<upstream::AdoptSnapshot>* adoptions);
-  Task<ReloadOutcome> load_and_publish();
+  Task<ReloadOutcome> load_and_publish(const ReloadRequest& request);
+  // What `loaded` is once it is in force; false after `outcome` says why it cannot be.
+  Task<bool> put_to_use(const ReloadRequest& request, LoadedWithTls& loaded,
+                        ReloadOutcome& outcome);
+  void remember(const ReloadRequest& request, config::LoadOutcome& loaded,
+                std::vector<std::string> changes);
+  // Replaces the configuration's file; the error is a sentence, "" when it was done.
+  Task<std::string> write_file(std::string text);
+  // Why nothing can be put into force now; "" when it can.
+  [[nodiscard]] std::string why_busy() const;
+  Task<void> look_at_files();
+  void watch_files();
   // Loads the servers that discovery has found.
   Task<void> reload_found();
   // Reloads until no signal has come meanwhile.
   Task<void> reload_on_signal();
-  void report(const ReloadOutcome& outcome, std::string_view asked_by);
+  void report(const ReloadOutcome& outcome, const ReloadRequest& request);
   void put_in_force(std::unique_ptr<config::Snapshot> snapshot, PreparedTls tls,
                     std::vector<upstream::AdoptSnapshot>* adoptions,
                     const std::vector<AddressBook::Addresses>& addresses);
@@ -170,6 +201,11 @@ class ControlThread final : public Operations, public io::TurnHook {
   Deadline next_certificate_look_;
   MonoTime collected_at_;
   uint32_t quiet_ticks_ = 0;  // In a row without records.
+  ConfigHistory history_;
+  FileWatch files_;
+  std::optional<LogLevel> log_level_;  // That an operator has set.
+  uint64_t reloads_ = 0;
+  bool is_looking_ = false;  // At watched files, on the lane.
   bool is_reloading_ = false;
   bool limits_are_over_ = false;
   bool reload_again_ = false;

@@ -52,6 +52,8 @@ class Discovery {
   [[nodiscard]] bool is_load_due() const noexcept;
   // What is known now; the caller loads it, and whatever comes of that, not again.
   [[nodiscard]] config::Members begin_load();
+  // The same for a configuration that is only looked at.
+  [[nodiscard]] config::Members members() const;
 
   // Whether end() has nothing to wait for.
   [[nodiscard]] bool is_quiet() const noexcept;

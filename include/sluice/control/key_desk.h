@@ -35,6 +35,9 @@ class KeyDesk {
   };
   // What takes longer than this is told of in the log; it goes on waiting.
   static constexpr Duration kSlowChange = seconds(2);
+  // Jobs at a time, from the call of run() until it returns.
+  static constexpr size_t kJobsMost = 512;
+  static constexpr Duration kEndTime = seconds(2);  // That end() waits for the lanes.
 
   explicit KeyDesk(Parts parts);
   ~KeyDesk();
@@ -45,25 +48,49 @@ class KeyDesk {
   // error is a sentence with cause and remedy.
   [[nodiscard]] std::expected<void, std::string> open(const std::string& path, Clock& clock);
   [[nodiscard]] bool has_store() const noexcept;
+  // Publishes `index` as the first directory, whatever it was made of. open() does it. Once.
+  void start(auth::IndexPtr index);
 
   // Runs `job` on the store's lane and puts what it changed into force: resumes when every shard
-  // has acknowledged. Jobs run in order. The error: no store is configured, too many jobs wait, or
-  // the desk has ended; `job` has then not run. Whoever calls must not die meanwhile. Suspends.
+  // has acknowledged that, and what `job` found changed by others. Jobs run in order. The error: no
+  // store is configured, too many jobs wait, or the desk has ended; `job` has then not run. Whoever
+  // calls must not die meanwhile. Suspends.
   using Job = std::move_only_function<void(auth::KeyStore&)>;
   Task<std::expected<void, std::string>> run(Job job);
+  // The same for a job that brings its own store and says what it has changed there.
+  using Change = std::move_only_function<auth::DirectoryChange()>;
+  Task<std::expected<void, std::string>> put_in_force(Change job);
 
-  // What shards look in; for the first message to each.
+  // What shards look in since the last message to each; the first one is sent by start().
   [[nodiscard]] auth::Directory present() const noexcept;
   void on_adopted(ShardId shard, uint64_t version);
-  // The shard has ended: it acknowledges nothing any more.
+  // The shard has ended: it acknowledges nothing any more. What it may still look at stays.
   void on_shard_end(ShardId shard);
 
   // Whether a job hangs on the lane, which then cannot be joined soon.
   [[nodiscard]] bool is_busy() const noexcept;
+  // Waits for the shards no more, so that every run() returns, and for jobs at most kEndTime; the
+  // desk cannot be destroyed while one is_busy(). Suspends.
   Task<void> end();
+
+  class StoreSeat;
 
  private:
   struct State;
+  struct Waiting;
+
+  Task<void> in_force(Waiting& waiting);
+  Task<void> publish_pending();
+  void apply_small(const auth::DirectoryChange& change);
+  Task<void> apply_large(auth::DirectoryChange& change);
+  Task<void> fold();
+  void fold_if_due();
+  void set_index(auth::IndexPtr index, const auth::DirectoryFigures& figures);
+  void set_delta(auth::DeltaPtr delta);
+  void publish();
+  void release_in_force();
+  void free_unused();
+
   Parts parts_;
   std::unique_ptr<State> state_;
 };

@@ -25,10 +25,12 @@ class KeyPort {
   void connect(io::Ring& ring) noexcept { ring_ = &ring; }
 
   // Never fails and never waits: what does not fit into the mailbox waits here, in order. Bounded
-  // by what the shard has asked, and by changes, each of which waits for its acknowledgement.
+  // by what the shard has asked, and by changes, each of which waits for its acknowledgement. A
+  // directory takes the place of one that still waits right before it.
   void send(auth::KeyCommand command);
   // Tries to pass on what waits. False while something still does.
   bool flush();
+  [[nodiscard]] bool has_waiting() const noexcept { return !waiting_.empty(); }
 
   [[nodiscard]] bool has_report() const noexcept { return reports_.has_message(); }
   [[nodiscard]] std::optional<auth::KeyReport> take_report() noexcept { return reports_.pop(); }

@@ -18,6 +18,9 @@ enum class ReloadResult : uint8_t {
   kBadFile,       // Errors in the file, or it cannot be read.
   kNeedsRestart,  // It is valid, but something in it cannot change while the process runs.
   kBusy,          // Another reload runs, the gateway drains, or too many generations live.
+  kOtherText,     // The file has another checksum than the one that was meant.
+  kUnknownVersion,  // The history does not have it (any more).
+  kNotDone,         // A new address cannot be listened on, or the file cannot be written.
 };
 
 struct ReloadOutcome {
@@ -25,6 +28,8 @@ struct ReloadOutcome {
   uint64_t generation = 0;            // The one in force afterwards.
   std::vector<std::string> problems;  // Sentences with place, cause and remedy.
   std::vector<std::string> warnings;
+  std::string checksum;              // Of the text in force afterwards.
+  std::vector<std::string> changes;  // Applied ones; see config/difference.h.
 };
 
 enum class UpstreamOrder : uint8_t {

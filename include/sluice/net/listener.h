@@ -64,6 +64,8 @@ class Listener {
   // Accepts no more and gives the port up; connections already accepted can still be taken.
   void close() noexcept;
   [[nodiscard]] bool is_open() const noexcept { return fd_ >= 0; }
+  // After close(): no connection will come any more.
+  [[nodiscard]] bool has_ended() const noexcept { return fd_ < 0 && !accept_.is_in_flight(); }
 
  private:
   io::Ring& ring_;

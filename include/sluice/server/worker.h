@@ -99,6 +99,13 @@ class Worker final : public shard::Program, private limit::ShardWaker {
     bool is_closed = false;
   };
 
+  // A socket that is listened on, until it is stopped.
+  struct Ear {
+    Ear(io::Ring& ring, int fd) : listener(ring, fd), stopped(ring.ready()) {}
+    net::Listener listener;
+    io::Event stopped;
+  };
+
   // limit::ShardWaker: this shard looks in this turn, others are told through control.
   void wake(ShardId shard) noexcept override;
   void serve_waiting();
@@ -106,7 +113,11 @@ class Worker final : public shard::Program, private limit::ShardWaker {
   void hear_of_keys();
   void update_deployments(const upstream::UpdateDeployments& update);
 
-  Task<void> accept_connections();
+  // Until it is told to stop; frees it.
+  Task<void> accept_connections(std::unique_ptr<Ear> ear);
+  // Listens on `fd` in place of what was listened on before, whose connections go on.
+  void listen_on(int fd);
+  void welcome(int fd);
   Task<void> serve_connection(int fd);
   Task<void> refuse_connection(int fd);
   void obey(upstream::ShardCommand& command);
@@ -135,10 +146,9 @@ class Worker final : public shard::Program, private limit::ShardWaker {
   exchange::Services services_;
   io::Timer sweep_timer_;
   shard::Gate gate_;
-  net::Listener listener_;
+  Ear* ear_ = nullptr;  // The present one; null once the drain has begun.
   std::unique_ptr<net::TlsServer> tls_;
   net::HandshakePacer handshakes_;
-  io::Event accept_stopped_;
   IntrusiveList<Connection> connections_;
   uint32_t connection_count_ = 0;
   uint32_t refusals_ = 0;

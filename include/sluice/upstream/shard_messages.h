@@ -40,6 +40,7 @@ struct AdoptSnapshot {
   std::vector<std::vector<net::Address>> addresses;
   ShardTls tls;
   SnapshotPlaces places;
+  int listen_fd = -1;  // To be listened on in place of the socket before; the shard takes it over.
 };
 
 // The keys of session tickets have turned.

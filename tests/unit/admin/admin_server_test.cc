@@ -1,88 +1,9 @@
 #include <sluice/admin/admin_server.h>
 
-#include <gtest/gtest.h>
-
-#include "sim_clock.h"
+#include "fake_gateway.h"
 
 namespace sluice::admin {
 namespace {
-
-class FakeOperations final : public control::Operations {
- public:
-  FakeOperations() {
-    snapshot_.generation = 4;
-    snapshot_.source_path = "a.yaml";
-    config::Upstream upstream;
-    upstream.name = "one";
-    upstream.endpoint.authority = "host:81";
-    upstream.endpoint.query = "api_key=hidden-in-url";
-    upstream.credential = {"authorization", "Bearer hidden-credential"};
-    upstream.headers = {{"x-secret", "hidden-header"}};
-    upstream.weight = 3;
-    snapshot_.upstreams.push_back(upstream);
-  }
-  Task<control::ReloadOutcome> reload(std::string_view) override {
-    ++reloads;
-    co_return outcome;
-  }
-  bool begin_drain(std::string_view) override { return !std::exchange(draining, true); }
-  [[nodiscard]] bool is_draining() const override { return draining; }
-  [[nodiscard]] const config::Snapshot& snapshot() const override { return snapshot_; }
-  [[nodiscard]] control::UpstreamState upstream_state(UpstreamId) const override { return state; }
-  [[nodiscard]] control::SpendState spend_state() const override { return spend; }
-  bool order(std::string_view upstream, control::UpstreamOrder order, Duration length,
-             std::string_view asked_by) override {
-    if (upstream != "one" && upstream != "group/[::1]:80") return false;
-    orders.push_back({std::string(upstream), order, length, std::string(asked_by)});
-    return true;
-  }
-
-  struct Order {
-    std::string upstream;
-    control::UpstreamOrder order;
-    Duration length;
-    std::string asked_by;
-    bool operator==(const Order&) const = default;
-  };
-  std::vector<Order> orders;
-  control::UpstreamState state;
-  control::SpendState spend;
-  control::ReloadOutcome outcome{.generation = 5};
-  int reloads = 0;
-  bool draining = false;
-
- private:
-  config::Snapshot snapshot_;
-};
-
-Task<void> ask(control::SmallService& service, const control::SmallRequest* request,
-               control::SmallAnswer* answer) {
-  *answer = co_await service.answer(*request);
-}
-
-class AdminTest : public ::testing::Test {
- protected:
-  control::SmallAnswer send(control::SmallRequest request) {
-    request.peer.process = net::PeerCredentials{.uid = 7, .gid = 8, .pid = 9};
-    control::SmallAnswer answer;
-    io::start_detached(ask(service_, &request, &answer));
-    EXPECT_TRUE(answer.body.ends_with("}\n")) << answer.body;
-    return answer;
-  }
-  control::SmallAnswer get(std::string path) {
-    return send({.method = http::Method::kGet, .path = std::move(path)});
-  }
-  control::SmallAnswer post(std::string path) {
-    return send({.method = http::Method::kPost, .path = std::move(path)});
-  }
-
-  FakeOperations operations_;
-  metrics::Registry registry_{2};
-  std::vector<ShardSeat> seats_ = {{.cpu = 6}, {.cpu = -1}};
-  support::SimClock clock_;
-  NullLogger log_;
-  AdminService service_{{operations_, registry_, clock_, log_, seats_, "1.2.3"}};
-};
 
 TEST_F(AdminTest, version_names_program_file_and_generation) {
   EXPECT_EQ(get("/v1/version").body,
