@@ -226,7 +226,8 @@ class MysqlSession final : public SqlSession {
       const int fetched = mysql_stmt_fetch(statement_.get());
       if (fetched == MYSQL_NO_DATA) return outcome;
       if (fetched != 0 && fetched != MYSQL_DATA_TRUNCATED) return give_up(true);
-      if (outcome.table.rows.size() == SqlDb::kRowsMost) return refuse("the answer has too many rows");
+      if (outcome.table.rows.size() == SqlDb::kRowsMost)
+        return refuse("the answer has too many rows");
       SqlRow& row = outcome.table.rows.emplace_back();
       for (unsigned i = 0; i < columns; ++i) {
         if (nulls[i] != 0) {

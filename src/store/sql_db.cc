@@ -24,8 +24,8 @@ class SqlClient final : public SqlDb {
       : wait_(std::move(wait)), session_(std::move(session)), timeout_(timeout) {}
 
   std::expected<SqlTable, SqlFault> query(const std::string& statement,
-                                                     std::span<const SqlText> parameters,
-                                                     Deadline deadline) override {
+                                          std::span<const SqlText> parameters,
+                                          Deadline deadline) override {
     auto outcome = run(statement, parameters, deadline, kTriesOfQuery);
     if (!outcome) return std::unexpected(std::move(outcome.error()));
     return std::move(outcome->table);

@@ -69,8 +69,9 @@ class SqlDb {
 
   // A statement that changes nothing: it is sent a second time when a kept connection turns out to
   // be dead. Values go in by parameters only; placeholder() writes their marks.
-  [[nodiscard]] virtual std::expected<SqlTable, SqlFault> query(
-      const std::string& statement, std::span<const SqlText> parameters, Deadline deadline) = 0;
+  [[nodiscard]] virtual std::expected<SqlTable, SqlFault> query(const std::string& statement,
+                                                                std::span<const SqlText> parameters,
+                                                                Deadline deadline) = 0;
   // How many rows it changed. Never sent twice: see `may_have_run`.
   [[nodiscard]] virtual std::expected<uint64_t, SqlFault> execute(
       const std::string& statement, std::span<const SqlText> parameters, Deadline deadline) = 0;

@@ -21,8 +21,8 @@ using store::SqlText;
 class FakeDb final : public store::SqlDb {
  public:
   [[nodiscard]] std::expected<store::SqlTable, SqlFault> query(const std::string&,
-                                                                          std::span<const SqlText>,
-                                                                          Deadline) override {
+                                                               std::span<const SqlText>,
+                                                               Deadline) override {
     return std::unexpected(SqlFault{});
   }
   [[nodiscard]] std::expected<uint64_t, SqlFault> execute(const std::string& statement,

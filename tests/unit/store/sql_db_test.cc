@@ -52,7 +52,9 @@ std::unexpected<SqlFault> fault(Kind kind, bool may_have_run = false) {
   return std::unexpected(SqlFault{.kind = kind, .may_have_run = may_have_run, .text = "t"});
 }
 
-SqlOutcome one_row() { return {.table = {.columns = {"c", "d"}, .rows = {{"a", std::nullopt}}}, .changed = 3}; }
+SqlOutcome one_row() {
+  return {.table = {.columns = {"c", "d"}, .rows = {{"a", std::nullopt}}}, .changed = 3};
+}
 
 class SqlDbTest : public ::testing::Test {
  protected:
