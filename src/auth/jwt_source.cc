@@ -49,9 +49,9 @@ bool maps_to(const config::SourceSettings& settings, std::string_view field) noe
 
 JwtSource::JwtSource(io::Ring& ring, net::Resolver& resolver, Logger& log,
                      config::SourceSettings settings, std::string tls_ca_pem)
-    : JwtSource(ring, log, settings,
-                make_http_key_fetch(ring, resolver, settings.private_addresses,
-                                    std::move(tls_ca_pem))) {}
+    : JwtSource(
+          ring, log, settings,
+          make_http_key_fetch(ring, resolver, settings.private_addresses, std::move(tls_ca_pem))) {}
 
 JwtSource::JwtSource(io::Ring& ring, Logger& log, config::SourceSettings settings,
                      std::unique_ptr<KeyFetch> fetch)

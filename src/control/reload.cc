@@ -59,8 +59,8 @@ struct LoadJob {
     }
     const config::LoadOutcome& config = candidate.loaded.config;
     if (present != nullptr && config.snapshot != nullptr && present->text != config.text) {
-      candidate.changes = config::differences({present->text, present->secrets},
-                                              {config.text, config.secrets});
+      candidate.changes =
+          config::differences({present->text, present->secrets}, {config.text, config.secrets});
     }
     return candidate;
   }
@@ -73,9 +73,10 @@ ReloadOutcome refuse(ReloadResult result, std::string problem) {
 }
 
 std::string restart_sentence(const std::string& path, const std::vector<std::string>& keys) {
-  return fmt::format("{}: {} cannot change while Sluice runs; restart it, or put the old value "
-                     "back to reload the rest",
-                     path, fmt::join(keys, ", "));
+  return fmt::format(
+      "{}: {} cannot change while Sluice runs; restart it, or put the old value "
+      "back to reload the rest",
+      path, fmt::join(keys, ", "));
 }
 
 std::vector<std::string> sentences_of(const std::vector<config::Diagnostic>& diagnostics) {
