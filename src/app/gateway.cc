@@ -7,8 +7,6 @@
 
 #include <fmt/format.h>
 
-#include <sluice/control/run_to_end.h>
-
 #include "check.h"
 
 namespace sluice::app {
@@ -70,16 +68,14 @@ int Gateway::end(int status) {
   return status;
 }
 
-void Gateway::close_small_servers() {
-  for (const auto& server : {&admin_server_, &metrics_server_}) {
-    if (*server == nullptr) continue;
-    control::run_to_end(*ring_, (*server)->close());
-    server->reset();
-  }
-}
-
 bool Gateway::finish_journal() {
-  return spend_journal_ == nullptr || spend_journal_->finish() || !spend_journal_->is_hanging();
+  if (spend_journal_ == nullptr) return true;
+  bool hangs = !spend_journal_->finish() && spend_journal_->is_hanging();
+  if (usage_log_ != nullptr) {
+    (void)usage_log_->finish();  // What it has not written is in the journal.
+    hangs = hangs || usage_log_->is_hanging();
+  }
+  return !hangs;
 }
 
 // After the shards, so that what they recorded last is not lost.

@@ -12,12 +12,14 @@
 #include <sluice/base/clock.h>
 #include <sluice/config/loader.h>
 #include <sluice/control/control_thread.h>
+#include <sluice/control/listen_sockets.h>
 #include <sluice/control/metrics_service.h>
 #include <sluice/control/record_logs.h>
 #include <sluice/control/shard_port.h>
 #include <sluice/control/small_server.h>
 #include <sluice/control/spend_journal.h>
 #include <sluice/control/tls_files.h>
+#include <sluice/control/usage_log.h>
 #include <sluice/io/offload.h>
 #include <sluice/io/ring.h>
 #include <sluice/limit/bank_table.h>
@@ -33,10 +35,10 @@
 namespace sluice::app {
 
 // Built, used and destroyed on the main thread, which becomes the control thread.
-class Gateway {
+class Gateway : private control::ListenSockets {
  public:
   Gateway(std::string config_path, std::string_view version);
-  ~Gateway();
+  ~Gateway() override;
   Gateway(const Gateway&) = delete;
   Gateway& operator=(const Gateway&) = delete;
 
@@ -60,16 +62,29 @@ class Gateway {
   [[nodiscard]] Step check_machine();
   [[nodiscard]] Step open_logs();
   [[nodiscard]] Step open_control();
+  [[nodiscard]] Step open_usage_log();
   [[nodiscard]] Step open_journal();
   [[nodiscard]] Step open_ports();
   [[nodiscard]] Step start_shards();
   void open_small_servers();
   void announce();
 
+  // control::ListenSockets; see sockets.cc.
+  std::expected<void, std::string> open(const config::Snapshot& running,
+                                        const config::Snapshot& candidate) override;
+  std::vector<int> use(const config::Snapshot& candidate) override;
+  void drop() noexcept override;
+
+  void open_metrics_server();
+  void open_admin_server();
+  Task<void> close_server(std::unique_ptr<control::SmallServer> server);
+  void close_later(std::unique_ptr<control::SmallServer> server);
+  Task<void> wait_for_servers();
+
   [[nodiscard]] int serve();
   [[nodiscard]] int end(int status);
   void close_small_servers();
-  // False when the journal's disk hangs, so that the process can only be ended by force.
+  // And the usage log. False when a disk hangs, so that the process can only be ended by force.
   [[nodiscard]] bool finish_journal();
   void flush_logs();
   void log(LogLevel level, std::string_view message);
@@ -78,6 +93,7 @@ class Gateway {
   const std::string_view version_;
   config::SystemEnvironment environment_;
   SystemClock clock_;
+  const MonoTime started_ = clock_.now();
   io::SystemSyscalls syscalls_;
   config::LoadOutcome loaded_;
   control::TlsFiles tls_files_;  // Until the control thread has them.
@@ -95,6 +111,19 @@ class Gateway {
   int metrics_fd_ = -1;
   int admin_fd_ = -1;
   std::string admin_path_;
+  // What a reload has opened and not used yet.
+  struct Moved {
+    ShardListeners listeners;
+    net::Address metrics_address;
+    int metrics_fd = -1;
+    int admin_fd = -1;
+    std::string admin_path;
+    bool has_metrics = false;
+    bool has_admin = false;
+    bool has_backlog = false;
+  };
+  Moved moved_;
+  size_t closing_servers_ = 0;
 
   std::unique_ptr<ByteBudget> budget_;
   std::unique_ptr<limit::BankTable> banks_;
@@ -109,7 +138,8 @@ class Gateway {
   std::unique_ptr<io::Lane> config_lane_;
   std::unique_ptr<net::SystemResolver> resolver_;
   store::SystemFileCalls file_calls_;
-  std::unique_ptr<control::SpendJournal> spend_journal_;  // Null when none is configured.
+  std::unique_ptr<control::UsageLog> usage_log_;          // These two are null when they are
+  std::unique_ptr<control::SpendJournal> spend_journal_;  // not configured.
   std::unique_ptr<control::ControlThread> control_;
 
   std::vector<std::unique_ptr<shard::Shard>> shards_;

@@ -167,13 +167,32 @@ Gateway::Step Gateway::open_control() {
                                                                      .ports = ports_,
                                                                      .banks = banks_.get(),
                                                                      .spend = spend_journal_.get(),
-                                                                     .signal_fd = signal_fd_});
+                                                                     .usage = usage_log_.get(),
+                                                                     .signal_fd = signal_fd_,
+                                                                     .sockets = this});
+  return {};
+}
+
+Gateway::Step Gateway::open_usage_log() {
+  const auto& settings = loaded_.snapshot->usage_log;
+  if (!settings) return {};
+  auto opened = control::UsageLog::open({.settings = *settings,
+                                         .ring = *ring_,
+                                         .returns = *returns_,
+                                         .resolver = *resolver_,
+                                         .clock = clock_,
+                                         .cells = registry_->control(),
+                                         .log = *log_});
+  if (!opened) return std::unexpected(std::move(opened.error()));
+  usage_log_ = std::move(*opened);
   return {};
 }
 
 Gateway::Step Gateway::open_journal() {
   const auto& settings = loaded_.snapshot->journal;
   if (!settings) return {};
+  // What the journal shows goes there.
+  if (auto opened = open_usage_log(); !opened) return opened;
   std::vector<control::SpendRing*> rings;
   for (uint32_t i = 0; i < shard_count_; ++i) {
     seats_[i]->spend =
@@ -186,7 +205,8 @@ Gateway::Step Gateway::open_journal() {
                                              .calls = file_calls_,
                                              .clock = clock_,
                                              .cells = registry_->control(),
-                                             .log = *log_});
+                                             .log = *log_,
+                                             .usage = usage_log_.get()});
   if (!opened) return std::unexpected(std::move(opened.error()));
   spend_journal_ = std::move(*opened);
   return {};
@@ -195,6 +215,7 @@ Gateway::Step Gateway::open_journal() {
 Gateway::Step Gateway::start_shards() {
   auto adoptions = control_->publish_first(std::move(loaded_.snapshot), std::move(tls_files_));
   if (!adoptions) return std::unexpected(std::move(adoptions.error()));
+  control_->remember_first(std::move(loaded_.text), std::move(loaded_.secrets));
   const std::vector<int> cpus = shard::allowed_cpus();
   // Sharing cores by fixed bindings would leave some idle while others queue.
   const bool binds = shard_count_ <= cpus.size();
@@ -225,24 +246,38 @@ Gateway::Step Gateway::start_shards() {
 }
 
 void Gateway::open_small_servers() {
-  if (metrics_fd_ >= 0) {
+  open_metrics_server();
+  open_admin_server();
+}
+
+void Gateway::open_metrics_server() {
+  if (metrics_fd_ < 0) return;
+  if (metrics_service_ == nullptr) {
     metrics_service_ = std::make_unique<control::MetricsService>(
         *registry_, *budget_, control_->certificates(), clock_, version_);
-    metrics_server_ = std::make_unique<control::SmallServer>(*ring_, metrics_fd_, "metrics",
-                                                             *metrics_service_, *log_);
   }
-  if (admin_fd_ >= 0) {
+  metrics_server_ = std::make_unique<control::SmallServer>(*ring_, metrics_fd_, "metrics",
+                                                           *metrics_service_, *log_);
+}
+
+void Gateway::open_admin_server() {
+  if (admin_fd_ < 0) return;
+  if (admin_service_ == nullptr) {
     admin_service_ =
         std::make_unique<admin::AdminService>(admin::AdminParts{.operations = *control_,
                                                                 .registry = *registry_,
                                                                 .clock = clock_,
                                                                 .log = *log_,
                                                                 .shards = shard_seats_,
-                                                                .version = version_});
-    admin_server_ = std::make_unique<control::SmallServer>(
-        *ring_, admin_fd_, "admin", *admin_service_, *log_, control::SmallServerLimits{},
-        control::SmallTransport{.is_unix = true});
+                                                                .version = version_,
+                                                                .usage = usage_log_.get(),
+                                                                .config = control_.get(),
+                                                                .banks = banks_.get(),
+                                                                .started = started_});
   }
+  admin_server_ = std::make_unique<control::SmallServer>(
+      *ring_, admin_fd_, "admin", *admin_service_, *log_, control::SmallServerLimits{},
+      control::SmallTransport{.is_unix = true});
 }
 
 }  // namespace sluice::app

@@ -113,6 +113,7 @@ Task<void> ControlThread::prepare_first(std::unique_ptr<config::Snapshot> snapsh
 int ControlThread::serve() {
   next_certificate_look_ = Deadline{parts_.ring.now() + kCertificatePeriod};
   io::start_detached(tick());
+  if (parts_.usage != nullptr) parts_.usage->start();
   if (parts_.signal_fd >= 0) io::start_detached(watch_signals());
   parts_.ring.run();
   if (ending_signal_ != 0) return 128 + ending_signal_;
@@ -131,6 +132,7 @@ Task<void> ControlThread::end_own_tasks() {
   co_await addresses_.end();
   co_await discovery_.end();
   co_await end_limits();
+  if (parts_.usage != nullptr) co_await parts_.usage->end();
   io::Timer patience(parts_.ring.ready(), parts_.ring.timers());
   patience.set(Deadline{parts_.ring.now() + kEndTime});
   while (gate_.inside() > 0 && !patience.is_ready()) {
@@ -234,6 +236,7 @@ void ControlThread::collect_records() {
   collected_at_ = parts_.ring.now();
   if (parts_.log_work.collect()) quiet_ticks_ = 0;
   if (parts_.spend != nullptr && parts_.spend->collect(collected_at_)) quiet_ticks_ = 0;
+  if (parts_.usage != nullptr) parts_.usage->advance(collected_at_);
 }
 
 void ControlThread::advance_drain() {
@@ -422,6 +425,7 @@ void ControlThread::put_in_force(std::unique_ptr<config::Snapshot> snapshot, Pre
   }
   const config::Snapshot& present = publisher_.present();
   if (limits_ != nullptr) limits_->follow(present);
+  if (parts_.usage != nullptr && present.usage_log) parts_.usage->follow(*present.usage_log);
   if (parts_.spend != nullptr) {
     parts_.spend->book().follow(present.tenants);
     if (parts_.banks != nullptr) {

@@ -43,7 +43,7 @@ struct LoadJob {
   const std::string* path;
   const config::Environment* environment;
   std::optional<std::string> text;  // In place of the file's.
-  ConfigHistory::Version present;   // What it is compared with.
+  ConfigVersion present;            // A copy, of what it is compared with.
   WallTime now;
   size_t shards;
   net::SystemAuthorities* authorities;
@@ -58,9 +58,9 @@ struct LoadJob {
       candidate.loaded = load_with_tls(*path, *environment, now, shards, *authorities, members);
     }
     const config::LoadOutcome& config = candidate.loaded.config;
-    if (present != nullptr && config.snapshot != nullptr && present->text != config.text) {
+    if (config.snapshot != nullptr && !present.text.empty() && present.text != config.text) {
       candidate.changes =
-          config::differences({present->text, present->secrets}, {config.text, config.secrets});
+          config::differences({present.text, present.secrets}, {config.text, config.secrets});
     }
     return candidate;
   }
@@ -96,6 +96,11 @@ void ControlThread::remember_first(std::string text, std::vector<config::TextPla
   loaded.text = std::move(text);
   loaded.secrets = std::move(secrets);
   remember({.asked_by = "the start"}, loaded, {});
+}
+
+ConfigVersion ControlThread::copy_of_newest() const {
+  const ConfigHistory::Version newest = history_.newest();
+  return newest == nullptr ? ConfigVersion() : *newest;
 }
 
 void ControlThread::remember(const ReloadRequest& request, config::LoadOutcome& loaded,
@@ -164,7 +169,7 @@ Task<ReloadOutcome> ControlThread::load_and_publish(const ReloadRequest& request
                            LoadJob{.path = &parts_.config_path,
                                    .environment = &parts_.environment,
                                    .text = std::move(text),
-                                   .present = history_.newest(),
+                                   .present = copy_of_newest(),
                                    .now = parts_.ring.clock().wall(),
                                    .shards = parts_.ports.size() + 1,
                                    .authorities = &authorities_,
@@ -249,7 +254,7 @@ Task<CandidateOutcome> ControlThread::check(std::string text) {
                            LoadJob{.path = &parts_.config_path,
                                    .environment = &parts_.environment,
                                    .text = std::move(text),
-                                   .present = history_.newest(),
+                                   .present = copy_of_newest(),
                                    .now = parts_.ring.clock().wall(),
                                    .shards = 1,
                                    .authorities = &authorities_,
@@ -278,9 +283,8 @@ Task<CandidateOutcome> ControlThread::check(std::string text) {
 Task<std::string> ControlThread::shown_text() {
   const shard::Gate::Pass pass = gate_.enter();
   std::optional<std::string> text =
-      co_await io::offload(parts_.config_lane, parts_.returns, [version = history_.newest()] {
-        if (version == nullptr) return std::string();
-        return config::mask_secrets({version->text, version->secrets});
+      co_await io::offload(parts_.config_lane, parts_.returns, [version = copy_of_newest()] {
+        return config::mask_secrets({version.text, version.secrets});
       });
   co_return std::move(text).value_or(std::string());
 }

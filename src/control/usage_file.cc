@@ -262,7 +262,7 @@ UsageResult<uint64_t> UsageFile::told(std::string_view reporter) {
 }
 
 UsageResult<void> UsageFile::set_told(std::string_view reporter, uint64_t number) {
-  auto done = db_->run("UPDATE reporters SET told = ? WHERE name = ?",
+  auto done = db_->run("UPDATE reporters SET told = MAX(told, ?) WHERE name = ?",
                        {static_cast<int64_t>(number), reporter});
   if (!done) return told_of(std::move(done));
   return {};

@@ -52,6 +52,7 @@ class UsageFile {
 
   // The number up to which a reporter has been told. A new one begins with what comes from now on.
   [[nodiscard]] UsageResult<uint64_t> told(std::string_view reporter);
+  // Never back, as the last word of a reporter that another one has followed would be.
   [[nodiscard]] UsageResult<void> set_told(std::string_view reporter, uint64_t number);
 
  private:

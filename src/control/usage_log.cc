@@ -24,9 +24,10 @@ std::string encoded(const usage::SpendRecord& record) {
   return bytes;
 }
 
-struct Seat {
-  std::unique_ptr<UsageTarget> target;
-  std::unique_ptr<UsageReporter> reporter;
+// What a new reporter needs from the disk.
+struct ReporterStart {
+  UsageResult<uint64_t> told = std::unexpected(std::string());
+  UsageResult<std::string> authorities;
 };
 
 }  // namespace
@@ -48,14 +49,27 @@ struct UsageLog::State final : public UsageFeed {
     if (!done) co_return std::unexpected(std::string(kLaneFull));
     co_return std::move(*done);
   }
-  Task<void> run(UsageReporter& reporter) {
-    const shard::Gate::Pass pass = gate.enter();
-    co_await reporter.run();
-  }
+
+  // One reporter. Removed when it is leaving and its tasks have ended.
+  struct Seat {
+    config::ReporterSettings settings;
+    std::unique_ptr<UsageTarget> target;
+    std::unique_ptr<UsageReporter> reporter;
+    uint32_t tasks = 0;
+    bool is_leaving = false;
+  };
+  // The error is a sentence that names the reporter.
+  UsageResult<Seat*> seat(const config::ReporterSettings& settings, ReporterStart start);
+  Task<void> serve(Seat* seat);
+  Task<void> leave(Seat* seat);
+  Task<void> join(config::ReporterSettings settings);
+  void sweep(const Seat* seat);
   // The reporter that is furthest behind; UINT64_MAX without any.
   [[nodiscard]] uint64_t told() const noexcept {
     uint64_t told = UINT64_MAX;
-    for (const Seat& seat : seats) told = std::min(told, seat.reporter->told());
+    for (const auto& seat : seats) {
+      if (!seat->is_leaving) told = std::min(told, seat->reporter->told());
+    }
     return told;
   }
 
@@ -65,7 +79,7 @@ struct UsageLog::State final : public UsageFeed {
   shard::Gate gate;
   std::unique_ptr<UsageFile> file;      // On the write lane, once the gateway serves.
   std::unique_ptr<UsageReader> reader;  // On the read lane.
-  std::vector<Seat> seats;
+  std::vector<std::unique_ptr<Seat>> seats;
   std::vector<std::string> replayed;  // A batch in the making.
   std::string problem;
   uint64_t last = 0;
@@ -110,26 +124,10 @@ UsageLog::~UsageLog() = default;
 
 // Before anything is replayed, so that a new reporter is told of that, too.
 std::expected<void, std::string> UsageLog::open_reporters() {
-  Parts& parts = state_->parts;
-  for (const config::ReporterSettings& settings : parts.settings.reporters) {
-    auto told = state_->file->told(settings.name);
-    if (!told) return std::unexpected(std::move(told.error()));
-    auto target = parts.make_target
-                      ? parts.make_target(settings)
-                      : make_usage_target(settings, parts.ring, parts.returns, parts.resolver);
-    if (!target) {
-      return std::unexpected(
-          fmt::format("usage_log.reporters, {}: {}", settings.name, target.error()));
-    }
-    Seat& seat = state_->seats.emplace_back();
-    seat.target = std::move(*target);
-    seat.reporter = std::make_unique<UsageReporter>(UsageReporter::Parts{.settings = settings,
-                                                                         .told = *told,
-                                                                         .ring = parts.ring,
-                                                                         .feed = *state_,
-                                                                         .target = *seat.target,
-                                                                         .cells = parts.cells,
-                                                                         .log = parts.log});
+  for (const config::ReporterSettings& settings : state_->parts.settings.reporters) {
+    auto seat = state_->seat(settings, {.told = state_->file->told(settings.name),
+                                        .authorities = read_authorities(settings.tls_ca)});
+    if (!seat) return std::unexpected(std::move(seat.error()));
   }
   return {};
 }
@@ -157,8 +155,97 @@ bool UsageLog::end_replay() {
 
 const std::string& UsageLog::problem() const noexcept { return state_->problem; }
 
+// --- reporters ----------------------------------------------------------------------------------
+
+UsageResult<UsageLog::State::Seat*> UsageLog::State::seat(const config::ReporterSettings& settings,
+                                                          ReporterStart start) {
+  const auto refuse = [&settings](const std::string& cause) {
+    return std::unexpected(fmt::format("usage_log.reporters, {}: {}", settings.name, cause));
+  };
+  if (!start.told) return refuse(start.told.error());
+  if (!start.authorities) return refuse(start.authorities.error());
+  auto target = parts.make_target ? parts.make_target(settings)
+                                  : make_usage_target(settings, std::move(*start.authorities),
+                                                      parts.ring, parts.returns, parts.resolver);
+  if (!target) return refuse(target.error());
+  auto made = std::make_unique<Seat>(Seat{.settings = settings, .target = std::move(*target)});
+  made->reporter = std::make_unique<UsageReporter>(UsageReporter::Parts{.settings = settings,
+                                                                        .told = *start.told,
+                                                                        .ring = parts.ring,
+                                                                        .feed = *this,
+                                                                        .target = *made->target,
+                                                                        .cells = parts.cells,
+                                                                        .log = parts.log});
+  seats.push_back(std::move(made));
+  return seats.back().get();
+}
+
+Task<void> UsageLog::State::serve(Seat* seat) {
+  const shard::Gate::Pass pass = gate.enter();
+  ++seat->tasks;
+  co_await seat->reporter->run();
+  --seat->tasks;
+  sweep(seat);
+}
+
+// The target ends a call under way, which serve() may be waiting for.
+Task<void> UsageLog::State::leave(Seat* seat) {
+  const shard::Gate::Pass pass = gate.enter();
+  ++seat->tasks;
+  seat->is_leaving = true;
+  seat->reporter->stop();
+  co_await seat->target->end();
+  --seat->tasks;
+  sweep(seat);
+}
+
+void UsageLog::State::sweep(const Seat* seat) {
+  // One that hangs is kept, since its lane cannot be joined.
+  if (!seat->is_leaving || seat->tasks > 0 || seat->target->is_hanging()) return;
+  std::erase_if(seats, [seat](const auto& other) { return other.get() == seat; });
+}
+
+Task<void> UsageLog::State::join(config::ReporterSettings settings) {
+  const shard::Gate::Pass pass = gate.enter();
+  auto job = [this, &settings] {
+    return ReporterStart{.told = file->told(settings.name),
+                         .authorities = read_authorities(settings.tls_ca)};
+  };
+  auto start = co_await io::offload(*write_lane, parts.returns, job);
+  if (is_ending) co_return;
+  if (!start) start = ReporterStart{.told = std::unexpected(std::string(kLaneFull))};
+  const auto made = seat(settings, std::move(*start));
+  if (made) {
+    io::start_detached(serve(*made));
+  } else {
+    parts.log.write(LogLevel::kError, "usage",
+                    made.error() + "; it is told nothing until a reload that succeeds");
+  }
+}
+
 void UsageLog::start() {
-  for (const Seat& seat : state_->seats) io::start_detached(state_->run(*seat.reporter));
+  for (const auto& seat : state_->seats) io::start_detached(state_->serve(seat.get()));
+}
+
+void UsageLog::follow(const config::UsageLogSettings& settings) {
+  State& state = *state_;
+  if (state.is_ending) return;
+  state.parts.settings.retention = settings.retention;
+  state.parts.settings.bytes_max = settings.bytes_max;
+  std::vector<State::Seat*> gone;
+  for (const auto& seat : state.seats) {
+    const bool stays =
+        std::ranges::find(settings.reporters, seat->settings) != settings.reporters.end();
+    if (!stays && !seat->is_leaving) gone.push_back(seat.get());
+  }
+  for (const config::ReporterSettings& reporter : settings.reporters) {
+    if (std::ranges::find(state.parts.settings.reporters, reporter) ==
+        state.parts.settings.reporters.end()) {
+      io::start_detached(state.join(reporter));
+    }
+  }
+  for (State::Seat* seat : gone) io::start_detached(state.leave(seat));
+  state.parts.settings.reporters = settings.reporters;
 }
 
 // --- records ------------------------------------------------------------------------------------
@@ -194,35 +281,36 @@ void UsageLog::start_write(MonoTime now) {
   const config::UsageLogSettings& settings = state.parts.settings;
   const WallTime oldest{state.parts.clock.wall().unix_us - settings.retention / microseconds(1)};
   const bool trims = now >= trim_after_;
-  is_writing_ = state.write_lane->post([this, trims, oldest, told = state.told()] {
-    UsageFile& file = *state_->file;
-    Outcome outcome;
-    const auto fails = [&outcome](auto& result) {
-      if (!result) outcome.problem = std::move(result.error());
-      return !result;
-    };
-    const auto work = [&] {
-      if (!batch_.empty()) {
-        auto added = file.add(batch_);
-        if (fails(added)) return;
-        outcome.added = *added;
-      }
-      if (trims) {
-        auto trimmed = file.trim(oldest, state_->parts.settings.bytes_max, told);
-        if (fails(trimmed)) return;
-        outcome.trimmed = *trimmed;
-        outcome.is_trimmed = true;
-      }
-      auto bytes = file.bytes();
-      if (fails(bytes)) return;
-      outcome.bytes = *bytes;
-      auto last = file.last_number();
-      if (fails(last)) return;
-      outcome.last = *last;
-    };
-    work();
-    state_->parts.returns.push([this, outcome = std::move(outcome)] { on_written(outcome); });
-  });
+  is_writing_ =
+      state.write_lane->post([this, trims, oldest, most = settings.bytes_max, told = state.told()] {
+        UsageFile& file = *state_->file;
+        Outcome outcome;
+        const auto fails = [&outcome](auto& result) {
+          if (!result) outcome.problem = std::move(result.error());
+          return !result;
+        };
+        const auto work = [&] {
+          if (!batch_.empty()) {
+            auto added = file.add(batch_);
+            if (fails(added)) return;
+            outcome.added = *added;
+          }
+          if (trims) {
+            auto trimmed = file.trim(oldest, most, told);
+            if (fails(trimmed)) return;
+            outcome.trimmed = *trimmed;
+            outcome.is_trimmed = true;
+          }
+          auto bytes = file.bytes();
+          if (fails(bytes)) return;
+          outcome.bytes = *bytes;
+          auto last = file.last_number();
+          if (fails(last)) return;
+          outcome.last = *last;
+        };
+        work();
+        state_->parts.returns.push([this, outcome = std::move(outcome)] { on_written(outcome); });
+      });
   if (!is_writing_) note_failure(std::string(State::kLaneFull));
 }
 
@@ -318,16 +406,19 @@ Task<std::expected<UsagePage, std::string>> UsageLog::records(UsagePageQuestion 
 Task<void> UsageLog::end() {
   State& state = *state_;
   if (std::exchange(state.is_ending, true)) co_return;
-  for (const Seat& seat : state.seats) seat.reporter->stop();
-  for (const Seat& seat : state.seats) co_await seat.target->end();
+  std::vector<State::Seat*> leaving;
+  for (const auto& seat : state.seats) {
+    if (!seat->is_leaving) leaving.push_back(seat.get());
+  }
+  for (State::Seat* seat : leaving) io::start_detached(state.leave(seat));
   io::Timer patience(state.parts.ring.ready(), state.parts.ring.timers());
   patience.set(Deadline{state.parts.ring.now() + kEndTime});
   while (state.gate.inside() > 0 && !patience.is_ready()) {
     state.gate.emptied().reset();
     co_await io::first_of(&state.gate.emptied(), &patience);
   }
-  const auto hangs = [](const Seat& seat) { return seat.target->is_hanging(); };
-  is_hanging_ = state.gate.inside() > 0 || std::ranges::any_of(state.seats, hangs);
+  // Those that did not leave hang.
+  is_hanging_ = state.gate.inside() > 0 || !state.seats.empty();
 }
 
 bool UsageLog::finish() {

@@ -27,10 +27,13 @@ class UsageTarget {
   [[nodiscard]] virtual bool is_hanging() const noexcept { return false; }
 };
 
-// What the settings name; reads the file of their certificate authorities. The error is a sentence
-// about the settings. All outlive the target.
+// What the settings name. `authorities` is the text of their file, "" for the system's. The error
+// is a sentence about the settings. All outlive the target.
 [[nodiscard]] UsageResult<std::unique_ptr<UsageTarget>> make_usage_target(
-    const config::ReporterSettings& settings, io::Ring& ring, io::OffloadReturns& returns,
-    net::Resolver& resolver);
+    const config::ReporterSettings& settings, std::string authorities, io::Ring& ring,
+    io::OffloadReturns& returns, net::Resolver& resolver);
+
+// The certificates in a PEM file; "" for "". Blocks.
+[[nodiscard]] UsageResult<std::string> read_authorities(const std::string& path);
 
 }  // namespace sluice::control

@@ -1,7 +1,5 @@
 #include "usage_webhook.h"
 
-#include <algorithm>
-#include <fstream>
 #include <utility>
 
 #include <fmt/format.h>
@@ -11,21 +9,7 @@
 namespace sluice::control {
 namespace {
 
-constexpr size_t kAuthoritiesBytesMost = 1 << 20;
 constexpr size_t kAnswerBytesMost = 64 << 10;  // Of which the status is all that counts.
-
-UsageResult<std::string> read_authorities(const std::string& path) {
-  if (path.empty()) return std::string();
-  std::ifstream file(path, std::ios::binary);
-  std::string pem(kAuthoritiesBytesMost, '\0');
-  file.read(pem.data(), static_cast<std::streamsize>(pem.size()));
-  pem.resize(static_cast<size_t>(std::max(std::streamsize{0}, file.gcount())));
-  if (pem.find("-----BEGIN CERTIFICATE-----") == std::string::npos) {
-    return std::unexpected(
-        fmt::format("tls_ca {}: cannot be read as certificates; give a readable PEM file", path));
-  }
-  return pem;
-}
 
 }  // namespace
 
@@ -39,13 +23,12 @@ std::string usage_payload(const std::vector<UsageRow>& rows) {
 }
 
 UsageResult<std::unique_ptr<UsageTarget>> UsageWebhook::make(
-    const config::ReporterSettings& settings, io::Ring& ring, net::Resolver& resolver) {
-  auto authorities = read_authorities(settings.tls_ca);
-  if (!authorities) return std::unexpected(std::move(authorities.error()));
+    const config::ReporterSettings& settings, std::string authorities, io::Ring& ring,
+    net::Resolver& resolver) {
   auto client = http::Client::make(ring, resolver,
                                    {.url = settings.url,
                                     .private_addresses = settings.private_addresses,
-                                    .tls_ca_pem = std::move(*authorities),
+                                    .tls_ca_pem = std::move(authorities),
                                     .headers = settings.headers,
                                     .answer_bytes_max = kAnswerBytesMost});
   if (!client) return std::unexpected(std::move(client.error()));

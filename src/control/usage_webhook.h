@@ -13,7 +13,8 @@ namespace sluice::control {
 class UsageWebhook final : public UsageTarget {
  public:
   [[nodiscard]] static UsageResult<std::unique_ptr<UsageTarget>> make(
-      const config::ReporterSettings& settings, io::Ring& ring, net::Resolver& resolver);
+      const config::ReporterSettings& settings, std::string authorities, io::Ring& ring,
+      net::Resolver& resolver);
 
   Task<UsageResult<void>> deliver(const std::vector<UsageRow>& rows, Deadline deadline) override;
   Task<void> end() override;

@@ -56,6 +56,7 @@ struct ControlParts {
   std::span<ShardPort> ports;
   limit::BankTable* banks = nullptr;  // Null in tests without limits.
   SpendJournal* spend = nullptr;      // Null without a journal.
+  UsageLog* usage = nullptr;          // Null without a usage log.
   int signal_fd = -1;                 // A signalfd, not taken over; negative in tests.
   ListenSockets* sockets = nullptr;   // Null in tests: nothing is listened on.
 };
@@ -135,6 +136,8 @@ class ControlThread final : public Operations, public ConfigWork, public io::Tur
                         ReloadOutcome& outcome);
   void remember(const ReloadRequest& request, config::LoadOutcome& loaded,
                 std::vector<std::string> changes);
+  // For a lane.
+  [[nodiscard]] ConfigVersion copy_of_newest() const;
   // Replaces the configuration's file; the error is a sentence, "" when it was done.
   Task<std::string> write_file(std::string text);
   // Why nothing can be put into force now; "" when it can.

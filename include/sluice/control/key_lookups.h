@@ -9,6 +9,7 @@
 #include <sluice/base/log.h>
 #include <sluice/config/auth.h>
 #include <sluice/control/key_port.h>
+#include <sluice/control/key_service.h>
 #include <sluice/io/offload.h>
 #include <sluice/metrics/registry.h>
 #include <sluice/net/resolver.h>
@@ -20,7 +21,7 @@ namespace sluice::control {
 // answered together. Sources that a new configuration keeps as they are live on.
 //
 // Control thread only. Await end() before it dies.
-class KeyLookups {
+class KeyLookups final : public KeyAsker {
  public:
   static constexpr size_t kFlightsMost = 4096;  // Keys being asked about; beyond it kFailed.
 
@@ -33,14 +34,14 @@ class KeyLookups {
     std::span<KeyPort> ports;
   };
   explicit KeyLookups(Parts parts);
-  ~KeyLookups();
+  ~KeyLookups() override;
   KeyLookups(const KeyLookups&) = delete;
   KeyLookups& operator=(const KeyLookups&) = delete;
 
-  void follow(const config::AuthSettings& settings, uint64_t generation);
-  void on_asked(ShardId shard, auth::KeyAsked asked);
-  [[nodiscard]] bool is_quiet() const noexcept;
-  Task<void> end();
+  void follow(const config::AuthSettings& settings, uint64_t generation) override;
+  void on_asked(ShardId shard, auth::KeyAsked asked) override;
+  [[nodiscard]] bool is_quiet() const noexcept override;
+  Task<void> end() override;
 
  private:
   struct State;

@@ -79,6 +79,8 @@ class UsageLog final : public UsageAnswers {
   // --- the control thread's side ----------------------------------------------------------------
   // Begins to tell the reporters; once, on the ring's thread.
   void start();
+  // Retention and reporters of a new configuration; those that it does not change go on.
+  void follow(const config::UsageLogSettings& settings);
   // Starts what is due on the lane. At every tick.
   void advance(MonoTime now);
   [[nodiscard]] bool is_busy() const noexcept { return is_writing_; }

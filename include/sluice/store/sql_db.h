@@ -51,7 +51,8 @@ struct SqlFault {
 
 // Connects at need, and again when the connection was lost. Each call ends within twice
 // `SqlOptions::timeout`, and at its deadline (of the kernel's monotonic clock), whatever the server
-// does; only the system's look-up of a name takes as long as it takes. One thread at a time.
+// does. Only the system's look-up of a name takes as long as it takes, and connecting to MySQL
+// with TLS up to a second longer. One thread at a time.
 class SqlDb {
  public:
   // Of one statement, so that it is within what both protocols can carry.
@@ -68,7 +69,7 @@ class SqlDb {
   // How many rows it changed. Never sent twice: see `may_have_run`.
   [[nodiscard]] virtual std::expected<uint64_t, SqlFault> execute(
       const std::string& statement, std::span<const SqlText> parameters, Deadline deadline) = 0;
-  // Ends the call under way, and each one after it. Any thread.
+  // Ends the call under way (but for those two waits), and each one after it. Any thread.
   virtual void interrupt() noexcept = 0;
 };
 

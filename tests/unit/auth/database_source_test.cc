@@ -95,7 +95,7 @@ class DatabaseSourceTest : public testing::Test {
     std::vector<KeyAnswer> answers;
     io::start_detached(put({.secret = secret, .digest = crypto::sha256(secret)},
                            Deadline::after(ring_.now(), patience), &answers));
-    while (answers.empty()) ring_.turn();
+    while (answers.empty()) ring_.turn(false);
     return answers.front();
   }
   Task<void> end_source(bool* is_done) {
@@ -106,7 +106,7 @@ class DatabaseSourceTest : public testing::Test {
     if (source_ == nullptr) return;
     bool is_done = false;
     io::start_detached(end_source(&is_done));
-    while (!is_done) ring_.turn();
+    while (!is_done) ring_.turn(false);
     source_.reset();
   }
 
@@ -195,7 +195,7 @@ TEST_F(DatabaseSourceTest, a_table_that_is_not_as_configured_is_told_at_the_star
   table_.answer = std::unexpected(SqlFault{.text = "relation absent"});
   make();
   source_->start();
-  while (log_.lines.empty()) ring_.turn();
+  while (log_.lines.empty()) ring_.turn(false);
   EXPECT_NE(log_.lines[0].find("accounts: relation absent"), std::string::npos);
 }
 

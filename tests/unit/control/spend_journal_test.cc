@@ -2,13 +2,16 @@
 
 #include <gtest/gtest.h>
 
+#include <map>
 #include <optional>
 
 #include <sluice/metrics/registry.h>
 
 #include "../store/journal_folder.h"
 #include "../store/lane_world.h"
+#include "../store/sqlite_folder.h"
 #include "sim_clock.h"
+#include "usage_file.h"
 
 namespace sluice::control {
 namespace {
@@ -30,6 +33,7 @@ class SpendJournalTest : public ::testing::Test {
   // A process begins; what the one before had not written is lost, as after kill -9.
   void start(uint64_t segment_bytes = 1u << 20) {
     journal_.reset();
+    if (has_usage_) start_usage();
     ring_.emplace(16, lost_);
     auto opened = open(segment_bytes);
     ASSERT_TRUE(opened) << opened.error();
@@ -43,7 +47,43 @@ class SpendJournalTest : public ::testing::Test {
          .calls = disk_,
          .clock = clock_,
          .cells = registry_.control(),
-         .log = log_});
+         .log = log_,
+         .usage = usage_.get()});
+  }
+  void start_usage() {
+    usage_.reset();
+    auto opened = UsageLog::open({.settings = {.path = usage_folder_.file()},
+                                  .ring = world_.ring,
+                                  .returns = world_.returns,
+                                  .resolver = names_,
+                                  .clock = clock_,
+                                  .cells = registry_.control(),
+                                  .log = log_});
+    ASSERT_TRUE(opened) << opened.error();
+    usage_ = std::move(*opened);
+  }
+  // What the usage log's file has, as costs in order of their ids.
+  std::vector<uint64_t> costs() {
+    auto reader = UsageReader::open(usage_folder_.file());
+    EXPECT_TRUE(reader);
+    const auto page = (*reader)->page({.most = 1'000}, clock_, Deadline::never());
+    EXPECT_TRUE(page);
+    std::map<std::string, uint64_t> by_id;
+    for (const UsageRow& row : page->rows) {
+      EXPECT_TRUE(by_id.emplace(row.id, row.micro_dollars.value_or(0)).second) << row.id;
+    }
+    std::vector<uint64_t> costs;
+    for (const auto& [id, cost] : by_id) costs.push_back(cost);
+    std::ranges::sort(costs);
+    return costs;
+  }
+  void write_usage() {
+    clock_.advance(UsageLog::kRetryGap);
+    usage_->advance(clock_.now());
+    while (usage_->is_busy()) {
+      world_.returns.run();
+      std::this_thread::yield();
+    }
   }
   void push(usage::SpendKind kind, uint64_t number, std::optional<uint64_t> cost,
             usage::SpendSource source = usage::SpendSource::kReported) {
@@ -75,7 +115,23 @@ class SpendJournalTest : public ::testing::Test {
     return journal_->book().sums(SpendSubject::kKey, "app", LimitWindow::kTotal, clock_.wall());
   }
 
+  class NoNames final : public net::Resolver {
+   public:
+    Task<std::expected<net::NameAnswer, std::string>> find_addresses(std::string,
+                                                                     uint16_t) override {
+      co_return std::unexpected("no names here");
+    }
+    Task<std::expected<std::vector<net::ServiceRecord>, std::string>> resolve_srv(
+        std::string) override {
+      co_return std::vector<net::ServiceRecord>{};
+    }
+    Task<void> end() override { co_return; }
+  };
+
   store::JournalFolder folder_;
+  store::SqliteFolder usage_folder_;
+  NoNames names_;
+  bool has_usage_ = false;
   store::TightDisk disk_;
   store::LaneWorld world_;
   support::SimClock clock_;
@@ -83,6 +139,7 @@ class SpendJournalTest : public ::testing::Test {
   metrics::Counter lost_;
   Lines log_;
   std::optional<SpendRing> ring_;
+  std::unique_ptr<UsageLog> usage_;
   std::unique_ptr<SpendJournal> journal_;
 };
 
@@ -208,6 +265,70 @@ TEST_F(SpendJournalTest, finish_on_a_full_disk_says_so) {
   EXPECT_FALSE(journal_->finish());
   EXPECT_FALSE(journal_->is_hanging());
   EXPECT_FALSE(log_.problems.empty());
+}
+
+TEST_F(SpendJournalTest,
+       what_the_journal_has_and_the_usage_log_has_not_is_there_once_after_a_kill) {
+  has_usage_ = true;
+  start();
+  opened(1, 100);
+  settled(1, 7);
+  tick();
+  write_usage();
+  EXPECT_EQ(costs(), (std::vector<uint64_t>{7}));
+  opened(2, 100);
+  settled(2, 8);
+  opened(3, 1'000);
+  tick();  // In the journal; the usage log waits for its batch.
+  for (int run = 0; run < 3; ++run) {
+    start();
+    EXPECT_EQ(costs(), (std::vector<uint64_t>{7, 8, 1'000})) << run;
+    tick();
+  }
+  opened(1, 100);  // The number of another run.
+  settled(1, 9);
+  tick();
+  write_usage();
+  EXPECT_EQ(costs(), (std::vector<uint64_t>{7, 8, 9, 1'000}));
+}
+
+TEST_F(SpendJournalTest, what_the_usage_log_has_not_got_stays_when_older_segments_go) {
+  has_usage_ = true;
+  start(400);
+  auto other = store::SqliteDb::open(usage_folder_.file(), {.is_exclusive = false});
+  ASSERT_TRUE(other);
+  {
+    auto transaction = (*other)->begin();  // The file takes nothing.
+    ASSERT_TRUE(transaction);
+    for (uint64_t number = 1; number < 30; ++number) {
+      opened(number, 1'000);
+      settled(number, number);
+      tick();
+    }
+    write_usage();
+    EXPECT_EQ(costs().size(), 0u);
+    EXPECT_NE(folder_.names()[1], "spend-1.journal");
+  }
+  start(400);
+  EXPECT_EQ(costs().size(), 29u);
+  EXPECT_EQ(costs().back(), 29u);
+  EXPECT_EQ(total().requests, 29u);
+  EXPECT_EQ(total().micro_dollars, 29u * 15);
+}
+
+TEST_F(SpendJournalTest, usage_log_that_fails_while_the_journal_is_read_refuses_the_start) {
+  start();
+  settled(1, 7);
+  tick();
+  journal_.reset();
+  start_usage();
+  auto other = store::SqliteDb::open(usage_folder_.file(), {.is_exclusive = false});
+  ASSERT_TRUE(other);
+  auto transaction = (*other)->begin();
+  ASSERT_TRUE(transaction);
+  const auto refused = open(1u << 20);
+  ASSERT_FALSE(refused);
+  EXPECT_TRUE(refused.error().contains("locked by another program")) << refused.error();
 }
 
 TEST_F(SpendJournalTest, second_process_is_refused) {

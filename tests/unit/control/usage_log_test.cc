@@ -244,6 +244,30 @@ TEST_F(UsageLogTest, reporters_are_told_over_restarts_of_each_record) {
   EXPECT_EQ(told_.ids.size(), 5u);
 }
 
+TEST_F(UsageLogTest, reporters_come_and_go_with_the_configuration) {
+  settings_.reporters = {{.name = "billing", .interval = milliseconds(1)}};
+  start();
+  log_->start();
+  push(0, 2);
+  tick();
+  while (told_.ids.size() < 2) world_.ring.turn();
+  config::UsageLogSettings next = settings_;
+  next.reporters[0].batch_max = 7;  // Another one of the same name, where the first one stands.
+  log_->follow(next);
+  push(2, 4);
+  tick();
+  while (told_.ids.size() < 4) world_.ring.turn();
+  EXPECT_EQ(told_.ids.back(), "0000000000000007-1000000000003");
+  log_->follow(next);
+  next.reporters.clear();
+  log_->follow(next);
+  push(4, 6);
+  tick();
+  EXPECT_EQ(cells_.usage_backlog.value(), 0);
+  stop();
+  EXPECT_EQ(told_.ids.size(), 4u);
+}
+
 TEST_F(UsageLogTest, records_that_a_reporter_never_had_are_counted_when_they_go) {
   settings_.reporters = {{.name = "billing"}};
   settings_.retention = seconds(100);
