@@ -80,6 +80,9 @@ class Gateway : private control::ListenSockets {
 
   void open_metrics_server();
   void open_admin_server();
+  // admin.listen; see admin_listener.cc.
+  [[nodiscard]] Step open_admin_listener();
+  void serve_admin_listener();
   Task<void> close_server(std::unique_ptr<control::SmallServer> server);
   void close_later(std::unique_ptr<control::SmallServer> server);
   Task<void> wait_for_servers();
@@ -114,6 +117,9 @@ class Gateway : private control::ListenSockets {
   int metrics_fd_ = -1;
   int admin_fd_ = -1;
   std::string admin_path_;
+  net::Address admin_listen_address_;
+  int admin_listen_fd_ = -1;
+  std::unique_ptr<net::TlsServer> admin_tls_;  // Null for a plain one.
   // What a reload has opened and not used yet.
   struct Moved {
     ShardListeners listeners;
@@ -154,6 +160,7 @@ class Gateway : private control::ListenSockets {
   std::unique_ptr<admin::KeyWork> key_work_;
   std::unique_ptr<admin::AdminService> admin_service_;
   std::unique_ptr<control::SmallServer> admin_server_;
+  std::unique_ptr<control::SmallServer> admin_listener_;
 };
 
 }  // namespace sluice::app

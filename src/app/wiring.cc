@@ -121,7 +121,7 @@ Gateway::Step Gateway::open_ports() {
     admin_fd_ = *fd;
     admin_path_ = config.admin_socket;
   }
-  return {};
+  return open_admin_listener();
 }
 
 Gateway::Step Gateway::open_control() {
@@ -266,6 +266,7 @@ Gateway::Step Gateway::start_shards() {
 void Gateway::open_small_servers() {
   open_metrics_server();
   open_admin_server();
+  serve_admin_listener();
 }
 
 void Gateway::open_metrics_server() {
@@ -279,7 +280,7 @@ void Gateway::open_metrics_server() {
 }
 
 void Gateway::open_admin_server() {
-  if (admin_fd_ < 0) return;
+  if (admin_fd_ < 0 && admin_listen_fd_ < 0) return;
   if (admin_service_ == nullptr) {
     key_work_ = std::make_unique<admin::DeskWork>(keys_->desk());
     admin_service_ =
@@ -295,6 +296,7 @@ void Gateway::open_admin_server() {
                                                                 .banks = banks_.get(),
                                                                 .started = started_});
   }
+  if (admin_fd_ < 0) return;
   admin_server_ = std::make_unique<control::SmallServer>(
       *ring_, admin_fd_, "admin", *admin_service_, *log_, control::SmallServerLimits{},
       control::SmallTransport{.is_unix = true});
