@@ -63,6 +63,13 @@ struct ControlParts {
   ListenSockets* sockets = nullptr;   // Null in tests: nothing is listened on.
 };
 
+// A configuration that was loaded to be put into force.
+struct LoadedCandidate {
+  LoadedWithTls loaded;
+  std::string checksum;
+  std::vector<std::string> changes;  // To what is in force.
+};
+
 // Waits for nothing but its ring. How late its ticks run is a metric.
 class ControlThread final : public Operations, public ConfigWork, public io::TurnHook {
  public:
@@ -135,11 +142,10 @@ class ControlThread final : public Operations, public ConfigWork, public io::Tur
   Task<void> prepare_first(std::unique_ptr<config::Snapshot> snapshot, PreparedTls tls,
                            std::vector<upstream::AdoptSnapshot>* adoptions);
   Task<ReloadOutcome> load_and_publish(const ReloadRequest& request);
-  // What `loaded` is once it is in force; false after `outcome` says why it cannot be.
-  Task<bool> put_to_use(const ReloadRequest& request, LoadedWithTls& loaded,
+  // False after `outcome` says why it cannot be.
+  Task<bool> put_to_use(const ReloadRequest& request, LoadedCandidate& candidate,
                         ReloadOutcome& outcome);
-  void remember(const ReloadRequest& request, config::LoadOutcome& loaded,
-                std::vector<std::string> changes);
+  void remember(const ReloadRequest& request, LoadedCandidate& candidate);
   // For a lane.
   [[nodiscard]] ConfigVersion copy_of_newest() const;
   // Replaces the configuration's file; the error is a sentence, "" when it was done.
