@@ -1,5 +1,10 @@
 #include <sluice/control/tls_profiles.h>
 
+#include <algorithm>
+#include <iterator>
+
+#include "script_check.h"
+
 namespace sluice::control {
 
 std::expected<std::vector<upstream::ShardTls>, std::string> make_tls_profiles(
@@ -25,6 +30,11 @@ LoadedWithTls load_with_tls(const std::string& path, const config::Environment& 
   Loaded loaded = load_with_files(path, environment, now, members);
   LoadedWithTls made{std::move(loaded.config), {}};
   if (made.config.snapshot == nullptr) return made;
+  if (auto problems = check_scripts(*made.config.snapshot); !problems.empty()) {
+    made.config.snapshot.reset();
+    std::ranges::move(problems, std::back_inserter(made.config.errors));
+    return made;
+  }
   auto profiles = make_tls_profiles(loaded.tls, shards, system);
   if (profiles) {
     made.tls = {*std::move(profiles), std::move(loaded.tls.lives)};

@@ -219,14 +219,16 @@ class MysqlSession final : public SqlSession {
       binds[i].buffer_type = MYSQL_TYPE_STRING;
       binds[i].length = &lengths[i];
       binds[i].is_null = &nulls[i];
+      outcome.table.columns.emplace_back(statement_->fields[i].name);
     }
     if (mysql_stmt_bind_result(statement_.get(), binds.data()) != 0) return give_up(true);
     for (;;) {
       const int fetched = mysql_stmt_fetch(statement_.get());
       if (fetched == MYSQL_NO_DATA) return outcome;
       if (fetched != 0 && fetched != MYSQL_DATA_TRUNCATED) return give_up(true);
-      if (outcome.rows.size() == SqlDb::kRowsMost) return refuse("the answer has too many rows");
-      SqlRow& row = outcome.rows.emplace_back();
+      if (outcome.table.rows.size() == SqlDb::kRowsMost)
+        return refuse("the answer has too many rows");
+      SqlRow& row = outcome.table.rows.emplace_back();
       for (unsigned i = 0; i < columns; ++i) {
         if (nulls[i] != 0) {
           row.emplace_back();

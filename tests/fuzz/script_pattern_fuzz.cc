@@ -71,7 +71,8 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* bytes, size_t size) {
   if (!translation) return 0;
   const auto made = script::Pattern::make(*translation);
   expect(made != nullptr || pattern.size() > kOraclePatternMax, "RE2 refuses a short pattern");
-  if (made == nullptr || pattern.size() > kOraclePatternMax) return 0;
+  // To Lua 5.1 a NUL ends the pattern; to us it is a byte, as in later versions.
+  if (made == nullptr || pattern.size() > kOraclePatternMax || pattern.contains('\0')) return 0;
   for (size_t from = 0; from <= text.size(); ++from) {
     expect(find_by_us(*made, text, from) == find_by_lua(lua, text, pattern, from),
            "RE2 and Lua find different things");

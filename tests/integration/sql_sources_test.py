@@ -107,7 +107,7 @@ class Databases:
                    "user": self.server.user, "database": self.server.database,
                    "tls_ca": self.server.authority.pem, "table": "api_keys", "key_column": "hash",
                    "columns": columns, **options}
-        words = [word for name, value in options.items()
+        words = [word for name, value in options.items() if value is not None
                  for word in ("--" + name.replace("_", "-"), str(value))]
         return Probe("database", *words, password=self.server.password)
 
@@ -124,6 +124,12 @@ class Databases:
             self.assertEqual(probe.kind("' OR '1'='1"), "not_found")
             self.assertEqual(probe.kind("sk-two"), "failed")
             self.assertEqual(probe.log, [])
+
+    def test_all_columns_by_their_names(self):
+        with self.probe(columns=None) as probe:
+            good = probe.ask("sk-good")
+            self.assertEqual((good["key"], good["team"], good["models"]),
+                             ("database:1", "blue", ["gpt-*", "small"]), good)
 
     def test_keys_as_they_are(self):
         with self.probe(key_column="plain", plain=1) as probe:
