@@ -145,6 +145,6 @@ constexpr std::array<Route, 4> kRows = {{
 
 }  // namespace
 
-std::span<const Route> config_rows() noexcept { return kRows; }
+std::span<const Route> config_rows() { return kRows; }
 
 }  // namespace sluice::admin

@@ -251,6 +251,6 @@ constexpr std::array<Route, 2> kRows = {{
 
 }  // namespace
 
-std::span<const Route> limit_rows() noexcept { return kRows; }
+std::span<const Route> limit_rows() { return kRows; }
 
 }  // namespace sluice::admin

@@ -68,6 +68,6 @@ constexpr std::array<Route, 2> kRows = {{
 
 }  // namespace
 
-std::span<const Route> log_level_rows() noexcept { return kRows; }
+std::span<const Route> log_level_rows() { return kRows; }
 
 }  // namespace sluice::admin

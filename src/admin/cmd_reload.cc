@@ -38,6 +38,6 @@ constexpr std::array<Route, 1> kRows = {
 
 }  // namespace
 
-std::span<const Route> reload_rows() noexcept { return kRows; }
+std::span<const Route> reload_rows() { return kRows; }
 
 }  // namespace sluice::admin

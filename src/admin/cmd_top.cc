@@ -221,6 +221,6 @@ constexpr std::array<Route, 1> kRows = {
 
 }  // namespace
 
-std::span<const Route> top_rows() noexcept { return kRows; }
+std::span<const Route> top_rows() { return kRows; }
 
 }  // namespace sluice::admin
