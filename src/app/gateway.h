@@ -12,6 +12,9 @@
 #include <sluice/base/clock.h>
 #include <sluice/config/loader.h>
 #include <sluice/control/control_thread.h>
+#include <sluice/control/key_port.h>
+#include <sluice/control/key_service.h>
+#include <sluice/control/listen_sockets.h>
 #include <sluice/control/metrics_service.h>
 #include <sluice/control/record_logs.h>
 #include <sluice/control/shard_port.h>
@@ -34,10 +37,10 @@
 namespace sluice::app {
 
 // Built, used and destroyed on the main thread, which becomes the control thread.
-class Gateway {
+class Gateway : private control::ListenSockets {
  public:
   Gateway(std::string config_path, std::string_view version);
-  ~Gateway();
+  ~Gateway() override;
   Gateway(const Gateway&) = delete;
   Gateway& operator=(const Gateway&) = delete;
 
@@ -63,10 +66,26 @@ class Gateway {
   [[nodiscard]] Step open_control();
   [[nodiscard]] Step open_usage_log();
   [[nodiscard]] Step open_journal();
+  [[nodiscard]] Step open_keys();
   [[nodiscard]] Step open_ports();
   [[nodiscard]] Step start_shards();
   void open_small_servers();
   void announce();
+
+  // control::ListenSockets; see sockets.cc.
+  std::expected<void, std::string> open(const config::Snapshot& running,
+                                        const config::Snapshot& candidate) override;
+  std::vector<int> use(const config::Snapshot& candidate) override;
+  void drop() noexcept override;
+
+  void open_metrics_server();
+  void open_admin_server();
+  // admin.listen; see admin_listener.cc.
+  [[nodiscard]] Step open_admin_listener();
+  void serve_admin_listener();
+  Task<void> close_server(std::unique_ptr<control::SmallServer> server);
+  void close_later(std::unique_ptr<control::SmallServer> server);
+  Task<void> wait_for_servers();
 
   [[nodiscard]] int serve();
   [[nodiscard]] int end(int status);
@@ -80,6 +99,7 @@ class Gateway {
   const std::string_view version_;
   config::SystemEnvironment environment_;
   SystemClock clock_;
+  const MonoTime started_ = clock_.now();
   io::SystemSyscalls syscalls_;
   config::LoadOutcome loaded_;
   control::TlsFiles tls_files_;  // Until the control thread has them.
@@ -97,12 +117,29 @@ class Gateway {
   int metrics_fd_ = -1;
   int admin_fd_ = -1;
   std::string admin_path_;
+  net::Address admin_listen_address_;
+  int admin_listen_fd_ = -1;
+  std::unique_ptr<net::TlsServer> admin_tls_;  // Null for a plain one.
+  // What a reload has opened and not used yet.
+  struct Moved {
+    ShardListeners listeners;
+    net::Address metrics_address;
+    int metrics_fd = -1;
+    int admin_fd = -1;
+    std::string admin_path;
+    bool has_metrics = false;
+    bool has_admin = false;
+    bool has_backlog = false;
+  };
+  Moved moved_;
+  size_t closing_servers_ = 0;
 
   std::unique_ptr<ByteBudget> budget_;
   std::unique_ptr<limit::BankTable> banks_;
   std::unique_ptr<metrics::Registry> registry_;
   std::vector<std::unique_ptr<Seat>> seats_;
   std::vector<control::ShardPort> ports_;
+  std::vector<control::KeyPort> key_ports_;
   std::unique_ptr<control::RecordLogs> record_logs_;
 
   std::unique_ptr<io::Kernel> kernel_;
@@ -113,14 +150,17 @@ class Gateway {
   store::SystemFileCalls file_calls_;
   std::unique_ptr<control::UsageLog> usage_log_;          // These two are null when they are
   std::unique_ptr<control::SpendJournal> spend_journal_;  // not configured.
+  std::unique_ptr<control::KeyService> keys_;
   std::unique_ptr<control::ControlThread> control_;
 
   std::vector<std::unique_ptr<shard::Shard>> shards_;
   std::vector<admin::ShardSeat> shard_seats_;
   std::unique_ptr<control::MetricsService> metrics_service_;
   std::unique_ptr<control::SmallServer> metrics_server_;
+  std::unique_ptr<admin::KeyWork> key_work_;
   std::unique_ptr<admin::AdminService> admin_service_;
   std::unique_ptr<control::SmallServer> admin_server_;
+  std::unique_ptr<control::SmallServer> admin_listener_;
 };
 
 }  // namespace sluice::app

@@ -28,12 +28,13 @@ void close_all(io::Syscalls& syscalls, const std::vector<int>& fds) {
 
 std::expected<ShardListeners, std::string> open_shard_listeners(io::Syscalls& syscalls,
                                                                 const config::ListenAddress& where,
-                                                                int backlog, uint32_t shards) {
+                                                                int backlog, uint32_t shards,
+                                                                bool probes) {
   const auto address = numeric(where);
   if (!address) return std::unexpected(address.error());
   ShardListeners listeners{.fds = {}, .address = *address};
   // A port that the kernel chooses is free by definition.
-  if (where.port != 0) {
+  if (probes && where.port != 0) {
     const auto probe =
         net::open_listener(syscalls, *address, {.backlog = backlog, .share_port = false});
     if (!probe) return std::unexpected(probe.error());

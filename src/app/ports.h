@@ -17,9 +17,10 @@ struct ShardListeners {
 };
 
 // One listener per shard. Another process that shares the port by SO_REUSEPORT would silently take
-// a part of the traffic, so a socket that does not share must succeed first.
+// a part of the traffic, so a socket that does not share must succeed first, if it `probes`.
 [[nodiscard]] std::expected<ShardListeners, std::string> open_shard_listeners(
-    io::Syscalls& syscalls, const config::ListenAddress& where, int backlog, uint32_t shards);
+    io::Syscalls& syscalls, const config::ListenAddress& where, int backlog, uint32_t shards,
+    bool probes = true);
 
 // The one of /metrics.
 [[nodiscard]] std::expected<int, std::string> open_single_listener(

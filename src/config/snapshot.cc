@@ -31,13 +31,7 @@ ModelId Snapshot::find_model(std::string_view name) const noexcept {
 
 std::vector<std::string> needs_restart(const Snapshot& running, const Snapshot& candidate) {
   std::vector<std::string> keys;
-  if (running.listen != candidate.listen) keys.emplace_back("listen");
-  if (running.tls.has_value() != candidate.tls.has_value()) keys.emplace_back("tls");
-  if (running.listen_backlog != candidate.listen_backlog) keys.emplace_back("listen_backlog");
   if (running.shards != candidate.shards) keys.emplace_back("shards");
-  if (running.admin_socket != candidate.admin_socket) keys.emplace_back("admin.socket");
-  if (running.metrics != candidate.metrics) keys.emplace_back("metrics.listen");
-  if (running.proxy_protocol != candidate.proxy_protocol) keys.emplace_back("proxy_protocol");
   if (running.redis != candidate.redis) keys.emplace_back("redis");
   if (running.journal != candidate.journal) keys.emplace_back("journal");
   if (running.limits.subjects_max != candidate.limits.subjects_max) {
@@ -45,6 +39,7 @@ std::vector<std::string> needs_restart(const Snapshot& running, const Snapshot& 
   }
   if (running.limits.bank_file != candidate.limits.bank_file) keys.emplace_back("limits.bank_file");
   if (running.store != candidate.store) keys.emplace_back("store.path");
+  if (running.admin.listener != candidate.admin.listener) keys.emplace_back("admin.listen");
   const auto path_of = [](const Snapshot& snapshot) {
     return snapshot.usage_log ? snapshot.usage_log->path : std::string();
   };

@@ -17,21 +17,20 @@ std::string checksum_of(std::string_view text) {
 
 void ConfigHistory::add(ConfigVersion version) {
   bytes_ += version.text.size();
-  versions_.push_back(std::make_shared<const ConfigVersion>(std::move(version)));
+  versions_.push_back(std::move(version));
   while (versions_.size() > kVersionsMost || (versions_.size() > 2 && bytes_ > kBytesMost)) {
-    bytes_ -= versions_.front()->text.size();
+    bytes_ -= versions_.front().text.size();
     versions_.pop_front();
   }
 }
 
 ConfigHistory::Version ConfigHistory::newest() const noexcept {
-  return versions_.empty() ? nullptr : versions_.back();
+  return versions_.empty() ? nullptr : &versions_.back();
 }
 
 ConfigHistory::Version ConfigHistory::find(uint64_t generation) const noexcept {
-  const auto found = std::ranges::find_if(
-      versions_, [&](const Version& version) { return version->generation == generation; });
-  return found == versions_.end() ? nullptr : *found;
+  const auto found = std::ranges::find(versions_, generation, &ConfigVersion::generation);
+  return found == versions_.end() ? nullptr : &*found;
 }
 
 }  // namespace sluice::control

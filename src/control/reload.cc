@@ -33,17 +33,12 @@ class TextInPlace final : public config::Environment {
   const std::string& text_;
 };
 
-struct LoadedCandidate {
-  LoadedWithTls loaded;
-  std::vector<std::string> changes;
-};
-
 // Blocks on the disk; runs on the config lane.
 struct LoadJob {
   const std::string* path;
   const config::Environment* environment;
   std::optional<std::string> text;  // In place of the file's.
-  ConfigHistory::Version present;   // What it is compared with.
+  ConfigVersion present;            // A copy, of what it is compared with.
   WallTime now;
   size_t shards;
   net::SystemAuthorities* authorities;
@@ -58,9 +53,10 @@ struct LoadJob {
       candidate.loaded = load_with_tls(*path, *environment, now, shards, *authorities, members);
     }
     const config::LoadOutcome& config = candidate.loaded.config;
-    if (present != nullptr && config.snapshot != nullptr && present->text != config.text) {
-      candidate.changes = config::differences({present->text, present->secrets},
-                                              {config.text, config.secrets});
+    candidate.checksum = checksum_of(config.text);
+    if (config.snapshot != nullptr && !present.text.empty() && present.text != config.text) {
+      candidate.changes =
+          config::differences({present.text, present.secrets}, {config.text, config.secrets});
     }
     return candidate;
   }
@@ -73,9 +69,10 @@ ReloadOutcome refuse(ReloadResult result, std::string problem) {
 }
 
 std::string restart_sentence(const std::string& path, const std::vector<std::string>& keys) {
-  return fmt::format("{}: {} cannot change while Sluice runs; restart it, or put the old value "
-                     "back to reload the rest",
-                     path, fmt::join(keys, ", "));
+  return fmt::format(
+      "{}: {} cannot change while Sluice runs; restart it, or put the old value "
+      "back to reload the rest",
+      path, fmt::join(keys, ", "));
 }
 
 std::vector<std::string> sentences_of(const std::vector<config::Diagnostic>& diagnostics) {
@@ -91,25 +88,31 @@ constexpr std::string_view kLaneIsBehind = "reading files is behind; try again";
 }  // namespace
 
 void ControlThread::remember_first(std::string text, std::vector<config::TextPlace> secrets) {
-  config::LoadOutcome loaded;
-  loaded.text = std::move(text);
-  loaded.secrets = std::move(secrets);
-  remember({.asked_by = "the start"}, loaded, {});
+  LoadedCandidate first;
+  first.checksum = checksum_of(text);
+  first.loaded.config.text = std::move(text);
+  first.loaded.config.secrets = std::move(secrets);
+  ReloadRequest request;
+  request.asked_by = "the start";
+  remember(request, first);
 }
 
-void ControlThread::remember(const ReloadRequest& request, config::LoadOutcome& loaded,
-                             std::vector<std::string> changes) {
-  std::string checksum = checksum_of(loaded.text);
+ConfigVersion ControlThread::copy_of_newest() const {
+  const ConfigHistory::Version newest = history_.newest();
+  return newest == nullptr ? ConfigVersion() : *newest;
+}
+
+void ControlThread::remember(const ReloadRequest& request, LoadedCandidate& candidate) {
   const ConfigHistory::Version newest = history_.newest();
   // Keys, scripts or members may be others; the text is not.
-  if (newest != nullptr && newest->checksum == checksum) return;
+  if (newest != nullptr && newest->checksum == candidate.checksum) return;
   history_.add({.generation = snapshot().generation,
-                .checksum = std::move(checksum),
+                .checksum = std::move(candidate.checksum),
                 .at = parts_.ring.clock().wall(),
                 .asked_by = request.asked_by,
-                .changes = std::move(changes),
-                .text = std::move(loaded.text),
-                .secrets = std::move(loaded.secrets)});
+                .changes = std::move(candidate.changes),
+                .text = std::move(candidate.loaded.config.text),
+                .secrets = std::move(candidate.loaded.config.secrets)});
 }
 
 Task<ReloadOutcome> ControlThread::reload(std::string_view asked_by) {
@@ -163,7 +166,7 @@ Task<ReloadOutcome> ControlThread::load_and_publish(const ReloadRequest& request
                            LoadJob{.path = &parts_.config_path,
                                    .environment = &parts_.environment,
                                    .text = std::move(text),
-                                   .present = history_.newest(),
+                                   .present = copy_of_newest(),
                                    .now = parts_.ring.clock().wall(),
                                    .shards = parts_.ports.size() + 1,
                                    .authorities = &authorities_,
@@ -171,16 +174,16 @@ Task<ReloadOutcome> ControlThread::load_and_publish(const ReloadRequest& request
   if (!candidate) co_return refuse(ReloadResult::kBusy, std::string(kLaneIsBehind));
 
   ReloadOutcome outcome;
-  const bool is_used = co_await put_to_use(request, candidate->loaded, outcome);
+  const bool is_used = co_await put_to_use(request, *candidate, outcome);
   if (!is_used) co_return outcome;
   outcome.changes = candidate->changes;
-  remember(request, candidate->loaded.config, std::move(candidate->changes));
+  remember(request, *candidate);
   co_return outcome;
 }
 
-Task<bool> ControlThread::put_to_use(const ReloadRequest& request, LoadedWithTls& loaded,
+Task<bool> ControlThread::put_to_use(const ReloadRequest& request, LoadedCandidate& candidate,
                                      ReloadOutcome& outcome) {
-  config::LoadOutcome& config = loaded.config;
+  config::LoadOutcome& config = candidate.loaded.config;
   const auto refused = [&](ReloadResult result, std::string problem) {
     outcome.result = result;
     outcome.problems.push_back(std::move(problem));
@@ -188,11 +191,11 @@ Task<bool> ControlThread::put_to_use(const ReloadRequest& request, LoadedWithTls
   };
   outcome.warnings = sentences_of(config.warnings);
   const bool is_other =
-      !request.expected_checksum.empty() && request.expected_checksum != checksum_of(config.text);
+      !request.expected_checksum.empty() && request.expected_checksum != candidate.checksum;
   if (is_other) {
     co_return refused(ReloadResult::kOtherText,
                       fmt::format("{} has the checksum {}, not the expected one; look at it again",
-                                  parts_.config_path, checksum_of(config.text)));
+                                  parts_.config_path, candidate.checksum));
   }
   if (config.snapshot == nullptr) {
     outcome.result = ReloadResult::kBadFile;
@@ -221,7 +224,7 @@ Task<bool> ControlThread::put_to_use(const ReloadRequest& request, LoadedWithTls
     co_return refused(ReloadResult::kNotDone, std::move(problem));
   }
   std::vector<upstream::AdoptSnapshot> adoptions;
-  put_in_force(std::move(config.snapshot), std::move(loaded.tls), &adoptions, addresses);
+  put_in_force(std::move(config.snapshot), std::move(candidate.loaded.tls), &adoptions, addresses);
   if (parts_.sockets != nullptr) {
     const std::vector<int> fds = parts_.sockets->use(snapshot());
     for (size_t i = 0; i < fds.size(); ++i) adoptions[i].listen_fd = fds[i];
@@ -248,7 +251,7 @@ Task<CandidateOutcome> ControlThread::check(std::string text) {
                            LoadJob{.path = &parts_.config_path,
                                    .environment = &parts_.environment,
                                    .text = std::move(text),
-                                   .present = history_.newest(),
+                                   .present = copy_of_newest(),
                                    .now = parts_.ring.clock().wall(),
                                    .shards = 1,
                                    .authorities = &authorities_,
@@ -277,9 +280,8 @@ Task<CandidateOutcome> ControlThread::check(std::string text) {
 Task<std::string> ControlThread::shown_text() {
   const shard::Gate::Pass pass = gate_.enter();
   std::optional<std::string> text =
-      co_await io::offload(parts_.config_lane, parts_.returns, [version = history_.newest()] {
-        if (version == nullptr) return std::string();
-        return config::mask_secrets({version->text, version->secrets});
+      co_await io::offload(parts_.config_lane, parts_.returns, [version = copy_of_newest()] {
+        return config::mask_secrets({version.text, version.secrets});
       });
   co_return std::move(text).value_or(std::string());
 }

@@ -103,6 +103,19 @@ void Bank::reset() noexcept {
   refused_in_.store(0);
 }
 
+void Bank::forgive(LimitTime now) noexcept {
+  switch (kind_.load(std::memory_order_relaxed)) {
+    case BankTerms::Kind::kConcurrent: return;
+    case BankTerms::Kind::kSpaced: taken_.store(0); return;
+    default: break;
+  }
+  expire(now);
+  for (std::atomic<uint64_t>& slot : slots_) {
+    // Whoever takes it out of its slot takes it off the count, so that it is done once.
+    if (const uint64_t word = slot.exchange(0)) taken_.fetch_sub(count_of(word));
+  }
+}
+
 void Bank::forget_ledger() noexcept {
   source_.store(Source::kOwn);
   share_.store(-1);

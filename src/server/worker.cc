@@ -288,7 +288,8 @@ void Worker::adopt(upstream::AdoptSnapshot adoption) {
     generation->pools.push_back(&pool);
   }
   adopt_listener(snapshot, std::move(adoption.tls.server));
-  if (adoption.listen_fd >= 0) is_draining_ ? ring_.close(adoption.listen_fd) : listen_on(adoption.listen_fd);
+  if (adoption.listen_fd >= 0)
+    is_draining_ ? ring_.close(adoption.listen_fd) : listen_on(adoption.listen_fd);
   if (!generations_.empty()) generation->router.take_positions(generations_.back()->router);
   generations_.push_back(std::move(generation));
   services_.generation = generations_.back().get();

@@ -4,16 +4,19 @@
 #include <array>
 #include <cstdint>
 #include <expected>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
 
 #include <sluice/base/clock.h>
 #include <sluice/base/log.h>
+#include <sluice/control/config_work.h>
 #include <sluice/control/key_desk.h>
 #include <sluice/control/operations.h>
 #include <sluice/control/small_server.h>
 #include <sluice/control/usage_question.h>
+#include <sluice/limit/bank_table.h>
 #include <sluice/metrics/registry.h>
 #include <sluice/shard/shard.h>
 
@@ -58,6 +61,9 @@ struct AdminParts {
   std::string_view version;
   KeyWork* keys = nullptr;                 // Null is as without a store.
   control::UsageAnswers* usage = nullptr;  // Null without a usage log.
+  control::ConfigWork* config = nullptr;   // Null in tests without a configuration's file.
+  limit::BankTable* banks = nullptr;       // Null in tests without limits.
+  std::optional<MonoTime> started{};       // Of the process.
 };
 
 // How often each address has shown a wrong token lately, so that none can be guessed. Addresses

@@ -3,7 +3,6 @@
 
 #include <cstdint>
 #include <deque>
-#include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -25,14 +24,15 @@ struct ConfigVersion {
 
 [[nodiscard]] std::string checksum_of(std::string_view text);
 
-// Control thread only; a version itself may be read on a lane, and outlives its place here.
+// Control thread only.
 class ConfigHistory {
  public:
   static constexpr size_t kVersionsMost = 32;
   // Of texts; the oldest go first, never the last two.
   static constexpr size_t kBytesMost = 128u << 20;
 
-  using Version = std::shared_ptr<const ConfigVersion>;
+  // Good until the caller suspends.
+  using Version = const ConfigVersion*;
 
   void add(ConfigVersion version);
   // The one in force; null before the first.
@@ -40,10 +40,10 @@ class ConfigHistory {
   // Null when there is none (any more).
   [[nodiscard]] Version find(uint64_t generation) const noexcept;
   // Oldest first.
-  [[nodiscard]] const std::deque<Version>& versions() const noexcept { return versions_; }
+  [[nodiscard]] const std::deque<ConfigVersion>& versions() const noexcept { return versions_; }
 
  private:
-  std::deque<Version> versions_;
+  std::deque<ConfigVersion> versions_;
   size_t bytes_ = 0;
 };
 

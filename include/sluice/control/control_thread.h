@@ -20,6 +20,7 @@
 #include <sluice/control/drain.h>
 #include <sluice/control/file_watch.h>
 #include <sluice/control/health_watch.h>
+#include <sluice/control/key_service.h>
 #include <sluice/control/limit_reconciler.h>
 #include <sluice/control/listen_sockets.h>
 #include <sluice/control/log_work.h>
@@ -57,8 +58,16 @@ struct ControlParts {
   limit::BankTable* banks = nullptr;  // Null in tests without limits.
   SpendJournal* spend = nullptr;      // Null without a journal.
   UsageLog* usage = nullptr;          // Null without a usage log.
+  KeyService* keys = nullptr;         // Null in tests without keys of a store or a source.
   int signal_fd = -1;                 // A signalfd, not taken over; negative in tests.
   ListenSockets* sockets = nullptr;   // Null in tests: nothing is listened on.
+};
+
+// A configuration that was loaded to be put into force.
+struct LoadedCandidate {
+  LoadedWithTls loaded;
+  std::string checksum;
+  std::vector<std::string> changes;  // To what is in force.
 };
 
 // Waits for nothing but its ring. How late its ticks run is a metric.
@@ -86,7 +95,9 @@ class ControlThread final : public Operations, public ConfigWork, public io::Tur
   [[nodiscard]] int serve();
 
   // Whether a call to the outside hangs on a lane, which then cannot be joined soon.
-  [[nodiscard]] bool has_hanging_lane() const noexcept { return is_reloading_ || is_looking_; }
+  [[nodiscard]] bool has_hanging_lane() const noexcept {
+    return is_reloading_ || is_looking_ || (parts_.keys != nullptr && parts_.keys->is_busy());
+  }
 
   // Operations.
   Task<ReloadOutcome> reload(std::string_view asked_by) override;
@@ -131,11 +142,12 @@ class ControlThread final : public Operations, public ConfigWork, public io::Tur
   Task<void> prepare_first(std::unique_ptr<config::Snapshot> snapshot, PreparedTls tls,
                            std::vector<upstream::AdoptSnapshot>* adoptions);
   Task<ReloadOutcome> load_and_publish(const ReloadRequest& request);
-  // What `loaded` is once it is in force; false after `outcome` says why it cannot be.
-  Task<bool> put_to_use(const ReloadRequest& request, LoadedWithTls& loaded,
+  // False after `outcome` says why it cannot be.
+  Task<bool> put_to_use(const ReloadRequest& request, LoadedCandidate& candidate,
                         ReloadOutcome& outcome);
-  void remember(const ReloadRequest& request, config::LoadOutcome& loaded,
-                std::vector<std::string> changes);
+  void remember(const ReloadRequest& request, LoadedCandidate& candidate);
+  // For a lane.
+  [[nodiscard]] ConfigVersion copy_of_newest() const;
   // Replaces the configuration's file; the error is a sentence, "" when it was done.
   Task<std::string> write_file(std::string text);
   // Why nothing can be put into force now; "" when it can.

@@ -40,8 +40,8 @@ class FileWatch {
   }
   [[nodiscard]] std::vector<std::string> paths() const;
   // What a look at `paths` has found; those that are not watched any more are passed over.
-  void take(const std::vector<std::string>& paths, const std::vector<FileMark>& marks,
-            MonoTime now, WallTime wall);
+  void take(const std::vector<std::string>& paths, const std::vector<FileMark>& marks, MonoTime now,
+            WallTime wall);
   // A file that has changed and rests, until settle() says that it was dealt with.
   [[nodiscard]] std::optional<std::string> changed() const;
   // Everything as it was last seen is known now.

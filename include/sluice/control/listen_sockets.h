@@ -15,8 +15,8 @@ class ListenSockets {
   virtual ~ListenSockets() = default;
   // Opens all that `candidate` has elsewhere than `running`; what is open stays. Then one of the
   // other two follows. The error is a sentence with cause and remedy, and nothing is open then.
-  [[nodiscard]] virtual std::expected<void, std::string> open(const config::Snapshot& running,
-                                                              const config::Snapshot& candidate) = 0;
+  [[nodiscard]] virtual std::expected<void, std::string> open(
+      const config::Snapshot& running, const config::Snapshot& candidate) = 0;
   // What was opened is used from now on. By ShardId, for the shards to take over; empty when they
   // keep theirs.
   [[nodiscard]] virtual std::vector<int> use(const config::Snapshot& candidate) = 0;

@@ -15,10 +15,10 @@ namespace sluice::control {
 
 enum class ReloadResult : uint8_t {
   kApplied,
-  kBadFile,       // Errors in the file, or it cannot be read.
-  kNeedsRestart,  // It is valid, but something in it cannot change while the process runs.
-  kBusy,          // Another reload runs, the gateway drains, or too many generations live.
-  kOtherText,     // The file has another checksum than the one that was meant.
+  kBadFile,         // Errors in the file, or it cannot be read.
+  kNeedsRestart,    // It is valid, but something in it cannot change while the process runs.
+  kBusy,            // Another reload runs, the gateway drains, or too many generations live.
+  kOtherText,       // The file has another checksum than the one that was meant.
   kUnknownVersion,  // The history does not have it (any more).
   kNotDone,         // A new address cannot be listened on, or the file cannot be written.
 };

@@ -85,6 +85,10 @@ class alignas(64) Bank {
   // What was used without having been taken: counted although there may be no room for it.
   void owe(int64_t amount, LimitTime now) noexcept;
 
+  // What has been counted so far counts no more, but for what is in flight. What shards have taken
+  // and not used, and what a ledger has counted, is left alone.
+  void forgive(LimitTime now) noexcept;
+
   // What could be taken now.
   [[nodiscard]] int64_t room(LimitTime now) noexcept;
   // How long until `amount` can be taken if nobody takes anything; a second where only others can

@@ -151,7 +151,9 @@ TEST_F(AdminTest, reload_that_is_applied_is_200) {
   operations_.outcome.warnings = {"a.yaml:1: something"};
   const control::SmallAnswer answer = post("/v1/reload");
   EXPECT_EQ(answer.status, 200);
-  EXPECT_EQ(answer.body, "{\"generation\":5,\"warnings\":[\"a.yaml:1: something\"]}\n");
+  EXPECT_EQ(answer.body,
+            "{\"generation\":5,\"checksum\":\"\",\"changes\":[],"
+            "\"warnings\":[\"a.yaml:1: something\"]}\n");
 }
 
 TEST_F(AdminTest, reload_of_a_bad_file_is_422_with_every_problem) {

@@ -57,6 +57,22 @@ class NoLogs final : public LogWork {
   int reopened = 0;
 };
 
+// Sockets that are numbers; an address with the port 9 cannot be had.
+class FakeSockets final : public ListenSockets {
+ public:
+  std::expected<void, std::string> open(const config::Snapshot& running,
+                                        const config::Snapshot& candidate) override {
+    if (candidate.listen.port == 9) return std::unexpected("cannot listen on port 9");
+    if (running.listen != candidate.listen) pending_ = {70, 71};
+    return {};
+  }
+  std::vector<int> use(const config::Snapshot&) override { return std::exchange(pending_, {}); }
+  void drop() noexcept override { pending_.clear(); }
+
+ private:
+  std::vector<int> pending_;
+};
+
 struct FakeShard {
   Commands commands{64};
   Reports reports{64};
@@ -85,13 +101,37 @@ class ControlThreadTest : public ::testing::Test {
                                   .config_path = "test.yaml",
                                   .ports = ports_,
                                   .spend = spend_.get(),
-                                  .signal_fd = signal_fd});
+                                  .signal_fd = signal_fd,
+                                  .sockets = &sockets_});
     Loaded loaded = load_with_files("test.yaml", file_, clock_.wall());
     ASSERT_NE(loaded.config.snapshot, nullptr);
     const auto adoptions =
         control_->publish_first(std::move(loaded.config.snapshot), std::move(loaded.tls));
+    control_->remember_first(std::move(loaded.config.text), std::move(loaded.config.secrets));
     ASSERT_TRUE(adoptions.has_value()) << adoptions.error();
     ASSERT_EQ(adoptions->size(), kShards);
+  }
+  ReloadOutcome reload(ReloadRequest request) {
+    ReloadOutcome outcome;
+    bool is_done = false;
+    io::start_detached(reload_as_asked(std::move(request), &outcome, &is_done));
+    while (!is_done) ring_.turn(false);
+    return outcome;
+  }
+  Task<void> reload_as_asked(ReloadRequest request, ReloadOutcome* outcome, bool* is_done) {
+    *outcome = co_await control_->reload(std::move(request));
+    *is_done = true;
+  }
+  CandidateOutcome check(std::string text) {
+    CandidateOutcome outcome;
+    bool is_done = false;
+    io::start_detached(check_into(std::move(text), &outcome, &is_done));
+    while (!is_done) ring_.turn(false);
+    return outcome;
+  }
+  Task<void> check_into(std::string text, CandidateOutcome* outcome, bool* is_done) {
+    *outcome = co_await control_->check(std::move(text));
+    *is_done = true;
   }
   ReloadOutcome reload() {
     ReloadOutcome outcome;
@@ -131,6 +171,7 @@ class ControlThreadTest : public ::testing::Test {
   ByteBudget budget_{1};
   NullLogger log_;
   NoLogs logs_;
+  FakeSockets sockets_;
   OneFile file_;
   FakeShard shards_[kShards];
   std::vector<ShardPort> ports_;
@@ -251,13 +292,108 @@ TEST_F(ControlThreadTest, a_reload_brings_new_certificates_and_refuses_bad_ones)
   }
 }
 
+TEST_F(ControlThreadTest, a_listener_that_moves_goes_to_the_shards_with_the_snapshot) {
+  start();
+  file_.text.replace(file_.text.find(":0"), 2, ":8081");
+  ASSERT_EQ(reload().result, ReloadResult::kApplied);
+  for (size_t i = 0; i < kShards; ++i) {
+    const auto command = shards_[i].commands.pop();
+    ASSERT_TRUE(command.has_value());
+    EXPECT_EQ(std::get<upstream::AdoptSnapshot>(*command).listen_fd, static_cast<int>(70 + i));
+  }
+  ASSERT_EQ(reload().result, ReloadResult::kApplied);
+  EXPECT_TRUE(shards_[0].commands.pop());  // LookForPlaces.
+  const auto command = shards_[0].commands.pop();
+  EXPECT_EQ(std::get<upstream::AdoptSnapshot>(*command).listen_fd, -1);
+}
+
+TEST_F(ControlThreadTest, an_address_that_cannot_be_had_changes_nothing) {
+  start();
+  file_.text.replace(file_.text.find(":0"), 2, ":9");
+  const ReloadOutcome outcome = reload();
+  EXPECT_EQ(outcome.result, ReloadResult::kNotDone);
+  EXPECT_EQ(outcome.problems, std::vector<std::string>{"cannot listen on port 9"});
+  EXPECT_EQ(control_->snapshot().generation, 1u);
+  EXPECT_FALSE(shards_[0].commands.has_message());
+}
+
+TEST_F(ControlThreadTest, a_reload_says_what_changed_and_the_history_keeps_it) {
+  start();
+  ASSERT_EQ(control_->history().versions().size(), 1u);
+  EXPECT_EQ(control_->history().newest()->checksum, checksum_of(kValid));
+  ASSERT_EQ(reload().result, ReloadResult::kApplied);
+  EXPECT_EQ(control_->history().versions().size(), 1u) << "the text is the same";
+
+  file_.text.replace(file_.text.find("0s"), 2, "5s");
+  const ReloadOutcome outcome = reload({.asked_by = "somebody"});
+  EXPECT_EQ(outcome.changes, std::vector<std::string>{"drain_timeout: 0s -> 5s"});
+  EXPECT_EQ(outcome.checksum, checksum_of(file_.text));
+  const ConfigHistory::Version version = control_->history().newest();
+  EXPECT_EQ(version->generation, 3u);
+  EXPECT_EQ(version->asked_by, "somebody");
+  EXPECT_EQ(version->changes, outcome.changes);
+  EXPECT_EQ(control_->reloads(), 2u);
+}
+
+TEST_F(ControlThreadTest, only_the_text_that_is_expected_is_taken) {
+  start();
+  file_.text += "# Another text.\n";
+  const ReloadOutcome refused = reload({.asked_by = "a", .expected_checksum = checksum_of(kValid)});
+  EXPECT_EQ(refused.result, ReloadResult::kOtherText);
+  EXPECT_EQ(control_->snapshot().generation, 1u);
+  EXPECT_EQ(reload({.asked_by = "a", .expected_checksum = checksum_of(file_.text)}).result,
+            ReloadResult::kApplied);
+}
+
+TEST_F(ControlThreadTest, rolling_back_to_what_is_not_known_changes_nothing) {
+  start();
+  EXPECT_EQ(reload({.asked_by = "a", .rollback_to = 7}).result, ReloadResult::kUnknownVersion);
+  EXPECT_EQ(control_->snapshot().generation, 1u);
+}
+
+// The file of the test is none on the disk, so that it cannot be written.
+TEST_F(ControlThreadTest, a_rollback_that_cannot_write_the_file_changes_nothing) {
+  start();
+  file_.text.replace(file_.text.find("0s"), 2, "5s");
+  ASSERT_EQ(reload().result, ReloadResult::kApplied);
+  const ReloadOutcome outcome = reload({.asked_by = "a", .rollback_to = 1});
+  EXPECT_EQ(outcome.result, ReloadResult::kNotDone);
+  EXPECT_EQ(control_->snapshot().drain_timeout, seconds(5));
+}
+
+TEST_F(ControlThreadTest, a_candidate_is_checked_and_nothing_changes) {
+  start();
+  std::string text = kValid;
+  text.replace(text.find("0s"), 2, "5s");
+  const CandidateOutcome good = check(text);
+  EXPECT_EQ(good.result, ReloadResult::kApplied);
+  EXPECT_EQ(good.changes, std::vector<std::string>{"drain_timeout: 0s -> 5s"});
+  EXPECT_EQ(check("listen: x\n").result, ReloadResult::kBadFile);
+  EXPECT_EQ(check(text + "shards: 7\n").result, ReloadResult::kNeedsRestart);
+  EXPECT_EQ(control_->snapshot().generation, 1u);
+  EXPECT_FALSE(shards_[0].commands.has_message());
+}
+
+TEST_F(ControlThreadTest, a_log_level_holds_until_a_reload_names_another) {
+  file_.text = std::string(kValid) + "log: {level: warn}\n";
+  start();
+  control_->set_log_level(LogLevel::kDebug, "a test");
+  EXPECT_EQ(logs_.level, LogLevel::kDebug);
+  ASSERT_EQ(reload().result, ReloadResult::kApplied);
+  EXPECT_EQ(logs_.level, LogLevel::kDebug);
+  file_.text = std::string(kValid) + "log: {level: error}\n";
+  ASSERT_EQ(reload().result, ReloadResult::kApplied);
+  EXPECT_EQ(logs_.level, LogLevel::kError);
+  EXPECT_EQ(control_->log_level(), LogLevel::kError);
+}
+
 TEST_F(ControlThreadTest, what_needs_a_restart_is_refused_by_its_keys) {
   start();
-  file_.text = std::string(kValid) + "shards: 7\nlisten_backlog: 9\n";
+  file_.text = std::string(kValid) + "shards: 7\nstore: {path: /s}\n";
   const ReloadOutcome outcome = reload();
   EXPECT_EQ(outcome.result, ReloadResult::kNeedsRestart);
   ASSERT_EQ(outcome.problems.size(), 1u);
-  EXPECT_TRUE(outcome.problems[0].contains("listen_backlog, shards"));
+  EXPECT_TRUE(outcome.problems[0].contains("shards, store.path"));
   EXPECT_EQ(control_->snapshot().generation, 1u);
 }
 
