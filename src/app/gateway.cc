@@ -33,6 +33,11 @@ void Gateway::announce() {
   log(LogLevel::kInfo, describe_counts(config));
   log(LogLevel::kInfo, admin_path_.empty() ? "no admin socket (admin.socket is not set)"
                                            : "admin socket " + admin_path_);
+  if (admin_listen_fd_ >= 0) {
+    log(LogLevel::kInfo,
+        fmt::format("admin calls with keys on {}://{}", admin_tls_ == nullptr ? "http" : "https",
+                    admin_listen_address_.to_text()));
+  }
   log(LogLevel::kInfo, metrics_fd_ < 0
                            ? "no metrics (metrics.listen is not set)"
                            : "metrics on http://" + metrics_address_.to_text() + "/metrics");
@@ -85,6 +90,7 @@ void Gateway::flush_logs() {
   // Their destructors write what waits; nothing may log any more.
   metrics_server_.release();
   admin_server_.release();
+  admin_listener_.release();
   log_file_.reset();
   access_file_.reset();
 }

@@ -12,6 +12,8 @@
 #include <sluice/base/clock.h>
 #include <sluice/config/loader.h>
 #include <sluice/control/control_thread.h>
+#include <sluice/control/key_port.h>
+#include <sluice/control/key_service.h>
 #include <sluice/control/listen_sockets.h>
 #include <sluice/control/metrics_service.h>
 #include <sluice/control/record_logs.h>
@@ -64,6 +66,7 @@ class Gateway : private control::ListenSockets {
   [[nodiscard]] Step open_control();
   [[nodiscard]] Step open_usage_log();
   [[nodiscard]] Step open_journal();
+  [[nodiscard]] Step open_keys();
   [[nodiscard]] Step open_ports();
   [[nodiscard]] Step start_shards();
   void open_small_servers();
@@ -77,6 +80,9 @@ class Gateway : private control::ListenSockets {
 
   void open_metrics_server();
   void open_admin_server();
+  // admin.listen; see admin_listener.cc.
+  [[nodiscard]] Step open_admin_listener();
+  void serve_admin_listener();
   Task<void> close_server(std::unique_ptr<control::SmallServer> server);
   void close_later(std::unique_ptr<control::SmallServer> server);
   Task<void> wait_for_servers();
@@ -111,6 +117,9 @@ class Gateway : private control::ListenSockets {
   int metrics_fd_ = -1;
   int admin_fd_ = -1;
   std::string admin_path_;
+  net::Address admin_listen_address_;
+  int admin_listen_fd_ = -1;
+  std::unique_ptr<net::TlsServer> admin_tls_;  // Null for a plain one.
   // What a reload has opened and not used yet.
   struct Moved {
     ShardListeners listeners;
@@ -130,6 +139,7 @@ class Gateway : private control::ListenSockets {
   std::unique_ptr<metrics::Registry> registry_;
   std::vector<std::unique_ptr<Seat>> seats_;
   std::vector<control::ShardPort> ports_;
+  std::vector<control::KeyPort> key_ports_;
   std::unique_ptr<control::RecordLogs> record_logs_;
 
   std::unique_ptr<io::Kernel> kernel_;
@@ -140,14 +150,17 @@ class Gateway : private control::ListenSockets {
   store::SystemFileCalls file_calls_;
   std::unique_ptr<control::UsageLog> usage_log_;          // These two are null when they are
   std::unique_ptr<control::SpendJournal> spend_journal_;  // not configured.
+  std::unique_ptr<control::KeyService> keys_;
   std::unique_ptr<control::ControlThread> control_;
 
   std::vector<std::unique_ptr<shard::Shard>> shards_;
   std::vector<admin::ShardSeat> shard_seats_;
   std::unique_ptr<control::MetricsService> metrics_service_;
   std::unique_ptr<control::SmallServer> metrics_server_;
+  std::unique_ptr<admin::KeyWork> key_work_;
   std::unique_ptr<admin::AdminService> admin_service_;
   std::unique_ptr<control::SmallServer> admin_server_;
+  std::unique_ptr<control::SmallServer> admin_listener_;
 };
 
 }  // namespace sluice::app

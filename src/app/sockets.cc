@@ -126,6 +126,7 @@ void Gateway::close_later(std::unique_ptr<control::SmallServer> server) {
 void Gateway::close_small_servers() {
   close_later(std::move(metrics_server_));
   close_later(std::move(admin_server_));
+  close_later(std::move(admin_listener_));
   control::run_to_end(*ring_, wait_for_servers());
 }
 

@@ -121,7 +121,7 @@ Gateway::Step Gateway::open_ports() {
     admin_fd_ = *fd;
     admin_path_ = config.admin_socket;
   }
-  return {};
+  return open_admin_listener();
 }
 
 Gateway::Step Gateway::open_control() {
@@ -138,6 +138,7 @@ Gateway::Step Gateway::open_control() {
     seats_.push_back(std::make_unique<Seat>(clock_, registry_->shard(ShardId{i})));
     Seat& seat = *seats_.back();
     ports_.emplace_back(ShardId{i}, seat.link.commands, seat.link.reports);
+    key_ports_.emplace_back(ShardId{i}, seat.link.key_commands, seat.link.key_reports);
     sources.push_back({&seat.records, &seat.lines});
   }
   record_logs_ = std::make_unique<control::RecordLogs>(
@@ -153,6 +154,7 @@ Gateway::Step Gateway::open_control() {
   config_lane_ = std::make_unique<io::Lane>();
   resolver_ = std::make_unique<net::SystemResolver>(*ring_);
   if (Step opened = open_journal(); !opened) return opened;
+  if (Step opened = open_keys(); !opened) return opened;
   control_ =
       std::make_unique<control::ControlThread>(control::ControlParts{.ring = *ring_,
                                                                      .returns = *returns_,
@@ -168,6 +170,7 @@ Gateway::Step Gateway::open_control() {
                                                                      .banks = banks_.get(),
                                                                      .spend = spend_journal_.get(),
                                                                      .usage = usage_log_.get(),
+                                                                     .keys = keys_.get(),
                                                                      .signal_fd = signal_fd_,
                                                                      .sockets = this});
   return {};
@@ -212,6 +215,20 @@ Gateway::Step Gateway::open_journal() {
   return {};
 }
 
+// Like the journal before anyone is served: a key that is in the store is good from the first
+// request on.
+Gateway::Step Gateway::open_keys() {
+  keys_ = std::make_unique<control::KeyService>(
+      control::KeyService::Parts{.ring = *ring_,
+                                 .returns = *returns_,
+                                 .registry = *registry_,
+                                 .log = *log_,
+                                 .ports = key_ports_,
+                                 .resolver = resolver_.get()});
+  const auto& store = loaded_.snapshot->store;
+  return store ? keys_->desk().open(store->path, clock_) : Step();
+}
+
 Gateway::Step Gateway::start_shards() {
   auto adoptions = control_->publish_first(std::move(loaded_.snapshot), std::move(tls_files_));
   if (!adoptions) return std::unexpected(std::move(adoptions.error()));
@@ -239,6 +256,7 @@ Gateway::Step Gateway::start_shards() {
         });
     if (!shard) return std::unexpected(std::move(shard.error()));
     ports_[i].connect((*shard)->ring());
+    key_ports_[i].connect((*shard)->ring());
     shard_seats_.push_back({cpu, shard->get()});
     shards_.push_back(std::move(*shard));
   }
@@ -248,6 +266,7 @@ Gateway::Step Gateway::start_shards() {
 void Gateway::open_small_servers() {
   open_metrics_server();
   open_admin_server();
+  serve_admin_listener();
 }
 
 void Gateway::open_metrics_server() {
@@ -261,8 +280,9 @@ void Gateway::open_metrics_server() {
 }
 
 void Gateway::open_admin_server() {
-  if (admin_fd_ < 0) return;
+  if (admin_fd_ < 0 && admin_listen_fd_ < 0) return;
   if (admin_service_ == nullptr) {
+    key_work_ = std::make_unique<admin::DeskWork>(keys_->desk());
     admin_service_ =
         std::make_unique<admin::AdminService>(admin::AdminParts{.operations = *control_,
                                                                 .registry = *registry_,
@@ -270,11 +290,13 @@ void Gateway::open_admin_server() {
                                                                 .log = *log_,
                                                                 .shards = shard_seats_,
                                                                 .version = version_,
+                                                                .keys = key_work_.get(),
                                                                 .usage = usage_log_.get(),
                                                                 .config = control_.get(),
                                                                 .banks = banks_.get(),
                                                                 .started = started_});
   }
+  if (admin_fd_ < 0) return;
   admin_server_ = std::make_unique<control::SmallServer>(
       *ring_, admin_fd_, "admin", *admin_service_, *log_, control::SmallServerLimits{},
       control::SmallTransport{.is_unix = true});

@@ -44,10 +44,10 @@ std::expected<std::string, std::string> statement_of(const config::SourceSetting
     return std::unexpected(
         fmt::format("{} must have 1-63 letters, digits and _ $ - in each part", setting));
   };
-  if (settings.columns.empty() || settings.columns.size() > kColumnsMost) {
-    return std::unexpected(fmt::format("columns must be 1 to {}", kColumnsMost));
+  if (settings.columns.size() > kColumnsMost) {
+    return std::unexpected(fmt::format("columns must not be more than {}", kColumnsMost));
   }
-  std::string statement = "SELECT ";
+  std::string statement = settings.columns.empty() ? "SELECT *" : "SELECT ";
   for (const auto& [column, field] : settings.columns) {
     const auto quoted = store::quote_sql_name(driver, column);
     if (!quoted) return wrong("columns");
@@ -185,16 +185,20 @@ KeyAnswer DatabaseSource::look_up(const std::string& key, const crypto::Digest& 
   auto rows = db_->query(statement_, parameters, deadline);
   crypto::wipe(parameters[0]->data(), parameters[0]->size());
   if (!rows) return failed(rows.error().text);
-  if (rows->empty()) return {.kind = KeyAnswer::Kind::kNotFound};
-  if (rows->size() > 1) return failed("several rows have this key; make its column unique");
-  return read(rows->front(), digest);
+  if (rows->rows.empty()) return {.kind = KeyAnswer::Kind::kNotFound};
+  if (rows->rows.size() > 1) return failed("several rows have this key; make its column unique");
+  return read(*rows, digest);
 }
 
-KeyAnswer DatabaseSource::read(const store::SqlRow& row, const crypto::Digest& digest) const {
+KeyAnswer DatabaseSource::read(const store::SqlTable& found, const crypto::Digest& digest) const {
   RecordFields fields(settings_.name, digest);
-  for (size_t i = 0; i < settings_.columns.size() && i < row.size(); ++i) {
+  const store::SqlRow& row = found.rows.front();
+  for (size_t i = 0; i < row.size(); ++i) {
     if (!row[i]) continue;
-    const auto& [column, field] = settings_.columns[i];
+    const std::string& column = found.columns[i];
+    // The key column may be called as a field is, without being it.
+    if (settings_.columns.empty() && column == settings_.key_column) continue;
+    const std::string& field = settings_.columns.empty() ? column : settings_.columns[i].second;
     if (const auto set = fields.set(field, *row[i]); !set) {
       return failed(fmt::format("column {}: {}", column, set.error()));
     }

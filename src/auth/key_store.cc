@@ -46,6 +46,7 @@ KeyStore::~KeyStore() = default;
 std::expected<std::unique_ptr<KeyStore>, std::string> KeyStore::open(
     const std::string& path, Clock& clock, const KeyStoreOptions& options) {
   auto db = store::SqliteDb::open(path, {.checks_pages = options.checks_pages,
+                                         .busy_wait = options.busy_wait,
                                          .bytes_max = options.bytes_max,
                                          .watcher = options.watcher});
   if (!db) return std::unexpected(std::move(db.error().text));

@@ -37,6 +37,10 @@ ControlThread::ControlThread(ControlParts parts)
 }
 
 ControlThread::~ControlThread() {
+  // With the hook: what its lanes give back comes that way.
+  if (parts_.keys != nullptr && !parts_.keys->is_quiet()) {
+    run_to_end(parts_.ring, parts_.keys->end());
+  }
   parts_.ring.clear_hook();
   // Of a start that failed; else end_own_tasks() was there first.
   if (addresses_.is_busy()) run_to_end(parts_.ring, addresses_.end());
@@ -133,6 +137,7 @@ Task<void> ControlThread::end_own_tasks() {
   co_await discovery_.end();
   co_await end_limits();
   if (parts_.usage != nullptr) co_await parts_.usage->end();
+  if (parts_.keys != nullptr) co_await parts_.keys->end();
   io::Timer patience(parts_.ring.ready(), parts_.ring.timers());
   patience.set(Deadline{parts_.ring.now() + kEndTime});
   while (gate_.inside() > 0 && !patience.is_ready()) {
@@ -146,6 +151,7 @@ Task<void> ControlThread::end_own_tasks() {
 bool ControlThread::has_work() const noexcept {
   if (parts_.returns.has_work()) return true;
   if (limits_ != nullptr && limits_->has_work()) return true;
+  if (parts_.keys != nullptr && parts_.keys->has_work()) return true;
   if (parts_.ring.now() - collected_at_ >= kCollectGap &&
       (parts_.log_work.has_records() || (parts_.spend != nullptr && parts_.spend->has_records()))) {
     return true;
@@ -157,6 +163,7 @@ bool ControlThread::has_work() const noexcept {
 void ControlThread::run() {
   parts_.returns.run();
   if (limits_ != nullptr) pass_on_grants();
+  if (parts_.keys != nullptr) parts_.keys->run();
   if (parts_.ring.now() - collected_at_ >= kCollectGap) collect_records();
   for (ShardPort& port : parts_.ports) {
     while (const auto report = port.take_report()) {
@@ -168,6 +175,7 @@ void ControlThread::run() {
         deployments_.hurry();
       } else if (std::holds_alternative<upstream::ShardDrained>(*report)) {
         drain_.on_drained(port.shard());
+        if (parts_.keys != nullptr) parts_.keys->on_shard_end(port.shard());
         if (drain_.is_over()) hurried_.trigger();
       }
     }
@@ -208,6 +216,7 @@ Task<void> ControlThread::tick() {
     ++quiet_ticks_;
     collect_records();
     for (ShardPort& port : parts_.ports) port.flush();
+    if (parts_.keys != nullptr) parts_.keys->flush();
     advance_drain();
     if (drain_.is_over()) break;
     refresh_addresses();
@@ -426,6 +435,7 @@ void ControlThread::put_in_force(std::unique_ptr<config::Snapshot> snapshot, Pre
   const config::Snapshot& present = publisher_.present();
   if (limits_ != nullptr) limits_->follow(present);
   if (parts_.usage != nullptr && present.usage_log) parts_.usage->follow(*present.usage_log);
+  if (parts_.keys != nullptr) parts_.keys->follow(present.auth, present.generation);
   if (parts_.spend != nullptr) {
     parts_.spend->book().follow(present.tenants);
     if (parts_.banks != nullptr) {

@@ -13,13 +13,6 @@
 
 namespace sluice::control {
 
-// Owns the store, if there is one. A base, so that a desk without a file needs nothing of it.
-class KeyDesk::StoreSeat {
- public:
-  virtual ~StoreSeat() = default;
-  [[nodiscard]] virtual auth::KeyStore& store() noexcept = 0;
-};
-
 // One job whose change is to be in force. In the frame of the call.
 struct KeyDesk::Waiting {
   Waiting(io::ReadyQueue& ready, auth::DirectoryChange made)
@@ -84,7 +77,7 @@ struct KeyDesk::State {
   bool is_over = false;
 
   // Behind the store, so that they are joined before it is closed.
-  std::unique_ptr<StoreSeat> store;
+  std::unique_ptr<auth::KeyStore> store;
   std::unique_ptr<io::Lane> store_lane;  // Both null before start().
   std::unique_ptr<io::Lane> fold_lane;   // Makes indexes, and frees what is large.
 };

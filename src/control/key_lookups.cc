@@ -252,7 +252,10 @@ void KeyLookups::State::answer(ShardId shard, const Flight& flight,
 KeyLookups::KeyLookups(Parts parts)
     : parts_(parts), state_(std::make_unique<State>(parts_, crypto::RandomSource().next_u64())) {}
 
-KeyLookups::~KeyLookups() { SLUICE_ASSERT(is_quiet()); }
+KeyLookups::~KeyLookups() {
+  const auto is_there = [](const auto& source) { return source != nullptr; };
+  SLUICE_ASSERT(state_->inside.inside() == 0 && std::ranges::none_of(state_->sources, is_there));
+}
 
 void KeyLookups::follow(const config::AuthSettings& settings, uint64_t generation) {
   state_->mode = settings.mode;
@@ -293,10 +296,7 @@ void KeyLookups::on_asked(ShardId shard, auth::KeyAsked asked) {
   io::start_detached(state.fly(std::move(flight), state.inside.enter()));
 }
 
-bool KeyLookups::is_quiet() const noexcept {
-  const auto is_there = [](const auto& source) { return source != nullptr; };
-  return state_->inside.inside() == 0 && std::ranges::none_of(state_->sources, is_there);
-}
+bool KeyLookups::is_quiet() const noexcept { return state_->flights.empty(); }
 
 Task<void> KeyLookups::end() {
   State& state = *state_;

@@ -6,9 +6,17 @@
 
 namespace sluice::control {
 
+KeyService::KeyService(Parts parts)
+    : ports_(parts.ports),
+      desk_({parts.ring, parts.returns, parts.registry, parts.log, parts.ports}) {
+  if (parts.resolver == nullptr) return;
+  lookups_.emplace(KeyLookups::Parts{parts.ring, parts.returns, *parts.resolver, parts.registry,
+                                     parts.log, parts.ports});
+}
+
 void KeyService::follow(const config::AuthSettings& settings, uint64_t generation) {
   generation_ = generation;
-  if (asker_ != nullptr) asker_->follow(settings, generation);
+  if (lookups_) lookups_->follow(settings, generation);
 }
 
 bool KeyService::has_work() const noexcept {
@@ -28,8 +36,8 @@ void KeyService::obey(KeyPort& port, auth::KeyReport& report) {
   if (const auto* adopted = std::get_if<auth::DirectoryAdopted>(&report)) {
     desk_.on_adopted(port.shard(), adopted->version);
   } else if (auto* asked = std::get_if<std::unique_ptr<auth::KeyAsked>>(&report)) {
-    if (asker_ != nullptr && !is_over_) {
-      asker_->on_asked(port.shard(), std::move(**asked));
+    if (lookups_ && !is_over_) {
+      lookups_->on_asked(port.shard(), std::move(**asked));
     } else {
       refuse(port, **asked);
     }
@@ -53,10 +61,10 @@ void KeyService::flush() {
 }
 
 Task<void> KeyService::end() {
-  if (is_over_) co_return;
-  if (asker_ != nullptr) co_await asker_->end();
-  co_await desk_.end();
   is_over_ = true;
+  // First what waits for shards only: the other end may take as long as a source does.
+  co_await desk_.end();
+  if (lookups_) co_await lookups_->end();
 }
 
 }  // namespace sluice::control

@@ -1,5 +1,8 @@
 #include <sluice/control/tls_profiles.h>
 
+#include <algorithm>
+#include <iterator>
+
 namespace sluice::control {
 
 std::expected<std::vector<upstream::ShardTls>, std::string> make_tls_profiles(

@@ -37,9 +37,17 @@ std::expected<void, std::string> check_text(std::string_view source, std::string
   return {};
 }
 
+// What errors call a script: Lua cuts names at 60 bytes, and a file's end says more than its path.
+std::string short_name(std::string_view name) {
+  constexpr size_t kBytesMax = 48;
+  name.remove_prefix(name.rfind('/') + 1);
+  if (name.size() > kBytesMax) name.remove_prefix(name.size() - kBytesMax);
+  return std::string(name);
+}
+
 struct Compilation {
   std::string_view source;
-  const char* name;  // With the '@' that marks a file's.
+  const char* name;  // With the '=' that has Lua take it as it is.
   int reference = LUA_NOREF;
 };
 
@@ -56,7 +64,7 @@ int compile(lua_State* lua) {
 std::expected<int, std::string> compile_in(State& state, std::string_view source,
                                            std::string_view name) {
   if (auto checked = check_text(source, name); !checked) return std::unexpected(checked.error());
-  const std::string chunk_name = "@" + std::string(name);
+  const std::string chunk_name = "=" + short_name(name);
   Compilation wanted{.source = source, .name = chunk_name.c_str()};
   if (lua_cpcall(state.lua(), compile, &wanted) == 0) return wanted.reference;
   std::string error = thrown_text(state.lua());
@@ -65,6 +73,8 @@ std::expected<int, std::string> compile_in(State& state, std::string_view source
     return std::unexpected(fmt::format("{}: the script does not fit into {} bytes of memory", name,
                                        state.limits().memory_max));
   }
+  const std::string_view prefix = std::string_view(chunk_name).substr(1);
+  if (error.starts_with(prefix)) error.replace(0, prefix.size(), name);
   return std::unexpected(std::move(error));
 }
 
@@ -118,10 +128,10 @@ struct Hooks::Parts {
     return {};
   }
 
-  const std::string& name_of(HookKind kind) const {
+  std::string name_of(HookKind kind) const {
     size_t at = 0;
     while (scripts[at].kind != kind) ++at;
-    return scripts[at].name;
+    return short_name(scripts[at].name);
   }
 
   std::vector<Script> scripts;  // At most one of each kind.
@@ -171,10 +181,9 @@ HookOutcome Hooks::run(HookKind kind, const RequestView& request, const Response
   HookOutcome outcome;
   if (!has(kind)) return outcome;
   Parts& parts = *parts_;
-  const std::string& name = parts.name_of(kind);
   if (parts.state == nullptr && !parts.rebuild()) {
     outcome.verdict = HookOutcome::Verdict::kTooLarge;
-    outcome.message = fmt::format("{}: there is no memory for scripts", name);
+    outcome.message = fmt::format("{}: there is no memory for scripts", parts.name_of(kind));
     return outcome;
   }
   State& state = *parts.state;
@@ -192,14 +201,16 @@ HookOutcome Hooks::run(HookKind kind, const RequestView& request, const Response
                .message = thrown_text(state.lua()),
                .log_lines = std::move(outcome.log_lines)};
   } else if (outcome.verdict == HookOutcome::Verdict::kError) {
-    outcome.message = plain_text(fmt::format("{}: {}", name, outcome.message), kMessageBytesMax);
+    outcome.message =
+        plain_text(fmt::format("{}: {}", parts.name_of(kind), outcome.message), kMessageBytesMax);
   }
   lua_settop(state.lua(), 0);
   state.end_call();
   if (stop == Stop::kNone) return outcome;
   outcome = {.verdict = stop == Stop::kMemory ? HookOutcome::Verdict::kTooLarge
                                               : HookOutcome::Verdict::kTooLong,
-             .message = fmt::format("{}:{}: {}", name, state.stop_line(), stop_text(state, stop)),
+             .message = fmt::format("{}:{}: {}", parts.name_of(kind), state.stop_line(),
+                                    stop_text(state, stop)),
              .log_lines = std::move(outcome.log_lines)};
   // What a stopped script left behind is not looked through but thrown away.
   if (!parts.rebuild()) parts.state.reset();

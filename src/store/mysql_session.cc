@@ -1,3 +1,4 @@
+#include <fcntl.h>
 #include <poll.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -35,6 +36,13 @@ int wait_for_socket(my_socket socket, my_bool is_read, int) {
   if (outcome == SqlWait::Outcome::kReady) return 1;
   current.outcome = outcome;
   return 0;
+}
+
+// Rounded up; zero would be no timeout at all.
+unsigned whole_seconds(Duration timeout) noexcept {
+  constexpr Duration kMost = seconds(3600);
+  const Duration bounded = std::clamp(timeout, Duration(1), kMost);
+  return static_cast<unsigned>((bounded + seconds(1) - Duration(1)) / seconds(1));
 }
 
 struct Close {
@@ -85,7 +93,7 @@ class MysqlSession final : public SqlSession {
     if (connection_ == nullptr) return std::unexpected(SqlFault{.text = "there is no memory"});
     const bool is_path = options_.host.starts_with('/');
     const bool has_tls = options_.tls && !is_path;
-    set_options();
+    set_options(until);
     if (auto set = set_tls(has_tls); !set) return set;
     const std::string path = is_path ? socket_path(options_.host) : "";
     set_protocol(is_path);
@@ -102,6 +110,12 @@ class MysqlSession final : public SqlSession {
     if (has_tls && mysql_get_ssl_cipher(connection_.get()) == nullptr) {
       close();
       return std::unexpected(SqlFault{.text = "the server does not speak TLS"});
+    }
+    // Else TLS would block, and wait_for_socket() would not be called.
+    const my_socket socket = mysql_get_socket(connection_.get());
+    if (::fcntl(socket, F_SETFL, ::fcntl(socket, F_GETFL) | O_NONBLOCK) < 0) {
+      close();
+      return std::unexpected(SqlFault{.text = "its socket cannot be set up"});
     }
     return {};
   }
@@ -136,11 +150,10 @@ class MysqlSession final : public SqlSession {
  private:
   void begin_waits(MonoTime until) noexcept { current = {.wait = &wait_, .until = until}; }
 
-  void set_options() {
+  void set_options(MonoTime until) {
     MYSQL* const connection = connection_.get();
-    // Every wait goes through wait_for_socket(); these end it should one not.
-    const auto timeout =
-        static_cast<unsigned>(std::max<int64_t>(options_.timeout / seconds(1) + 1, 1));
+    // While it connects with TLS the library blocks; otherwise it waits by wait_for_socket().
+    const unsigned timeout = whole_seconds(until - wait_.now());
     mysql_optionsv(connection, MYSQL_OPT_CONNECT_TIMEOUT, &timeout);
     mysql_optionsv(connection, MYSQL_OPT_READ_TIMEOUT, &timeout);
     mysql_optionsv(connection, MYSQL_OPT_WRITE_TIMEOUT, &timeout);
@@ -206,14 +219,16 @@ class MysqlSession final : public SqlSession {
       binds[i].buffer_type = MYSQL_TYPE_STRING;
       binds[i].length = &lengths[i];
       binds[i].is_null = &nulls[i];
+      outcome.table.columns.emplace_back(statement_->fields[i].name);
     }
     if (mysql_stmt_bind_result(statement_.get(), binds.data()) != 0) return give_up(true);
     for (;;) {
       const int fetched = mysql_stmt_fetch(statement_.get());
       if (fetched == MYSQL_NO_DATA) return outcome;
       if (fetched != 0 && fetched != MYSQL_DATA_TRUNCATED) return give_up(true);
-      if (outcome.rows.size() == SqlDb::kRowsMost) return refuse("the answer has too many rows");
-      SqlRow& row = outcome.rows.emplace_back();
+      if (outcome.table.rows.size() == SqlDb::kRowsMost)
+        return refuse("the answer has too many rows");
+      SqlRow& row = outcome.table.rows.emplace_back();
       for (unsigned i = 0; i < columns; ++i) {
         if (nulls[i] != 0) {
           row.emplace_back();

@@ -166,8 +166,11 @@ class PostgresSession final : public SqlSession {
     if (static_cast<size_t>(rows) > SqlDb::kRowsMost) {
       return SqlFault{.kind = SqlFault::Kind::kRefused, .text = "the answer has too many rows"};
     }
+    for (int column = 0; column < PQnfields(result); ++column) {
+      outcome.table.columns.emplace_back(PQfname(result, column));
+    }
     for (int i = 0; i < rows; ++i) {
-      SqlRow& row = outcome.rows.emplace_back();
+      SqlRow& row = outcome.table.rows.emplace_back();
       for (int column = 0; column < PQnfields(result); ++column) {
         const auto size = static_cast<size_t>(PQgetlength(result, i, column));
         if (size > SqlDb::kValueBytesMax) {

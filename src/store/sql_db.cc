@@ -23,12 +23,12 @@ class SqlClient final : public SqlDb {
   SqlClient(std::unique_ptr<SqlWait> wait, std::unique_ptr<SqlSession> session, Duration timeout)
       : wait_(std::move(wait)), session_(std::move(session)), timeout_(timeout) {}
 
-  std::expected<std::vector<SqlRow>, SqlFault> query(const std::string& statement,
-                                                     std::span<const SqlText> parameters,
-                                                     Deadline deadline) override {
+  std::expected<SqlTable, SqlFault> query(const std::string& statement,
+                                          std::span<const SqlText> parameters,
+                                          Deadline deadline) override {
     auto outcome = run(statement, parameters, deadline, kTriesOfQuery);
     if (!outcome) return std::unexpected(std::move(outcome.error()));
-    return std::move(outcome->rows);
+    return std::move(outcome->table);
   }
 
   std::expected<uint64_t, SqlFault> execute(const std::string& statement,

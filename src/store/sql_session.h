@@ -16,7 +16,7 @@
 namespace sluice::store {
 
 struct SqlOutcome {
-  std::vector<SqlRow> rows;
+  SqlTable table;
   uint64_t changed = 0;
 };
 

@@ -67,7 +67,7 @@ std::string_view word_of(auth::KeyAnswer::Kind kind) {
   return "failed";
 }
 
-class Probe {
+class Probe final : public io::TurnHook {
  public:
   explicit Probe(io::Ring& ring)
       : ring_(ring),
@@ -96,16 +96,22 @@ class Probe {
       }
     }
     co_await lookups_.end();
-    is_over_ = true;
+    ring_.stop();
   }
 
-  void run() {
+  void serve() {
+    ports_[0].connect(ring_);
+    ring_.set_hook(*this);
     io::start_detached(read());
-    while (!is_over_) {
-      ring_.turn();
-      if (returns_.has_work()) returns_.run();
-      tell();
-    }
+    ring_.run();
+    ring_.clear_hook();
+  }
+  [[nodiscard]] bool has_work() const noexcept override {
+    return commands_.has_message() || returns_.has_work();
+  }
+  void run() override {
+    returns_.run();
+    tell();
   }
 
  private:
@@ -171,7 +177,7 @@ class Probe {
   };
 
   io::Ring& ring_;
-  io::OffloadReturns returns_;
+  mutable io::OffloadReturns returns_;  // Its look takes a lock.
   net::SystemResolver resolver_;
   metrics::Registry registry_{1};
   JsonLog log_;
@@ -181,7 +187,6 @@ class Probe {
   control::KeyLookups lookups_;
   std::map<crypto::Digest, std::vector<Waiting>> waiting_;
   uint64_t generation_ = 0;
-  bool is_over_ = false;
 };
 
 int run() {
@@ -194,7 +199,7 @@ int run() {
   SystemClock clock;
   io::Ring ring(**kernel, syscalls, clock, {.hot = 64, .most = 64});
   Probe probe(ring);
-  probe.run();
+  probe.serve();
   return 0;
 }
 

@@ -119,7 +119,7 @@ class Probe:
     def follow(self, text):
         path = os.path.join(self.directory.name, "sluice.yaml")
         with open(path, "w", encoding="utf-8") as file:
-            file.write(text)
+            file.write("listen: 127.0.0.1:0\n" + text)
         errors = self.order("follow", path)["errors"]
         assert not errors, errors
 

@@ -81,7 +81,7 @@ std::string obey(store::SqlDb& db, const std::vector<std::string>& words) {
   out.begin_object();
   if (words[0] == "query") {
     const auto rows = db.query(words.at(2), parameters, deadline);
-    rows ? print(out, *rows) : print(out, rows.error());
+    rows ? print(out, rows->rows) : print(out, rows.error());
   } else if (const auto changed = db.execute(words.at(2), parameters, deadline)) {
     out.key("changed").unsigned_integer(*changed);
   } else {

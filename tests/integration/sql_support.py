@@ -19,6 +19,7 @@ import signal
 import socket
 import subprocess
 import tempfile
+import threading
 
 from redis_support import free_port, wait_until
 from support import PATIENCE_S
@@ -189,6 +190,12 @@ class Postgres(Server):
                                 database or getattr(self, "made", "postgres"), "-A", "-t",
                                 stdin=statements)
 
+    @contextlib.contextmanager
+    def silent_handshake(self):
+        """A port that wants TLS and then says nothing."""
+        with silent_listener(b"S", is_asked=True) as port:
+            yield port
+
     def populate(self):
         self.run(f"CREATE USER {self.user} PASSWORD '{self.password}'")
         self.run(f"CREATE DATABASE {self.database} OWNER {self.user}")
@@ -223,7 +230,16 @@ class Mariadb(Server):
     def run(self, statements):
         return self.run_program(find_program("mariadb"), "--no-defaults", "-N", "-B", "-u", "root",
                                 f"--socket={self.file('mysqld.sock')}",
-                                *([self.made] if hasattr(self, "made") else []), stdin=statements)
+                                *([self.made] if hasattr(self, "made") else []),
+                                stdin="SET time_zone = '+00:00';" + statements)
+
+    @contextlib.contextmanager
+    def silent_handshake(self):
+        """A port that wants TLS and then says nothing."""
+        with socket.create_connection(("127.0.0.1", self.port), timeout=PATIENCE_S) as connection:
+            greeting = connection.recv(4096)
+        with silent_listener(greeting) as port:
+            yield port
 
     def populate(self):
         self.run(f"CREATE DATABASE {self.database};"
@@ -234,7 +250,22 @@ class Mariadb(Server):
 
 
 @contextlib.contextmanager
-def silent_listener():
-    """A port that takes connections and says nothing."""
+def silent_listener(greeting=b"", is_asked=False):
+    """A port that takes connections, says `greeting` (once it was asked) and nothing more."""
+    kept = []
+
+    def serve(listener):
+        with contextlib.suppress(OSError):
+            while True:
+                connection, _ = listener.accept()
+                kept.append(connection)
+                if is_asked:
+                    connection.recv(8)
+                connection.sendall(greeting)
+
     with socket.create_server(("127.0.0.1", 0)) as listener:
+        threading.Thread(target=serve, args=(listener,), daemon=True).start()
         yield listener.getsockname()[1]
+        listener.shutdown(socket.SHUT_RDWR)
+    for connection in kept:
+        connection.close()

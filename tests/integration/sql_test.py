@@ -17,6 +17,7 @@ from tls_support import Authority
 PROBE = sys.argv.pop(1) if len(sys.argv) > 1 and not sys.argv[1].startswith("-") else ""
 UNRESTRICTED = 15000  # Milliseconds of a deadline that is not what a test is about.
 SHORT = 300  # Of one that is.
+LONG = 60000  # A timeout that a test does not live to see.
 
 
 class Probe:
@@ -158,7 +159,7 @@ class OfBoth:
             self.assertEqual(probe.query("SELECT 1"), {"rows": [["1"]]})
 
     def test_a_server_that_hangs_costs_the_deadline_and_is_asked_again(self):
-        with Probe(self.server) as probe:
+        with Probe(self.server, timeout_ms=LONG) as probe:
             self.assertEqual(probe.query("SELECT 1"), {"rows": [["1"]]})
             self.server.pause()
             try:
@@ -173,13 +174,20 @@ class OfBoth:
         with Probe(self.server, timeout_ms=SHORT) as probe:
             answer = probe.query(self.sleep)
             self.assertEqual((answer["fault"], answer["may_have_run"]), ("timeout", True))
+            self.assertEqual(probe.query("SELECT 1"), {"rows": [["1"]]})
 
     def test_a_listener_that_says_nothing_costs_the_deadline(self):
         with silent_listener() as port:
             for tls in ({}, {"no_tls": 1}):
-                with Probe(self.server, port=port, **tls) as probe:
+                with Probe(self.server, port=port, timeout_ms=LONG, **tls) as probe:
                     answer = probe.query("SELECT 1", deadline_ms=SHORT)
                     self.assertEqual(answer["fault"], "timeout", answer)
+
+    def test_a_handshake_that_hangs_costs_the_deadline(self):
+        with (self.server.silent_handshake() as port,
+              Probe(self.server, port=port, timeout_ms=LONG) as probe):
+            answer = probe.query("SELECT 1", deadline_ms=SHORT)
+            self.assertEqual(answer["fault"], "timeout", answer)
 
     def test_a_server_that_dies_is_found_again_when_it_returns(self):
         with Probe(self.server) as probe:

@@ -20,8 +20,9 @@
 namespace sluice::auth {
 
 // `SELECT <columns> FROM <table> WHERE <key_column> = <placeholder>`, on a lane of its own and one
-// after another. A row's columns are fields of a key (RecordFields); none is kNotFound, and two
-// are kFailed, for which of them holds cannot be known.
+// after another. A row's columns are fields of a key (RecordFields); without configured ones all
+// are read by their names. No row is kNotFound, and two are kFailed, for which of them holds cannot
+// be known.
 //
 // Control thread, beside its ring. end() comes first.
 class DatabaseSource final : public KeySource {
@@ -72,7 +73,7 @@ class DatabaseSource final : public KeySource {
   // On the lane.
   [[nodiscard]] KeyAnswer look_up(const std::string& key, const crypto::Digest& digest,
                                   Deadline deadline) const;
-  [[nodiscard]] KeyAnswer read(const store::SqlRow& row, const crypto::Digest& digest) const;
+  [[nodiscard]] KeyAnswer read(const store::SqlTable& found, const crypto::Digest& digest) const;
 
   Parts parts_;
   const config::SourceSettings settings_;

@@ -111,7 +111,8 @@ struct RememberedAnswer {
 
 struct KeyStoreOptions {
   bool checks_pages = true;  // Looks at every page at the start: damage is found before it serves.
-  uint64_t bytes_max = 0;    // Of the file; 0 is no bound.
+  Duration busy_wait = seconds(5);          // For other programs that write the file.
+  uint64_t bytes_max = 0;                   // Of the file; 0 is no bound.
   store::SqliteWatcher* watcher = nullptr;  // For tests.
 };
 

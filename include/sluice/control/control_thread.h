@@ -20,6 +20,7 @@
 #include <sluice/control/drain.h>
 #include <sluice/control/file_watch.h>
 #include <sluice/control/health_watch.h>
+#include <sluice/control/key_service.h>
 #include <sluice/control/limit_reconciler.h>
 #include <sluice/control/listen_sockets.h>
 #include <sluice/control/log_work.h>
@@ -57,6 +58,7 @@ struct ControlParts {
   limit::BankTable* banks = nullptr;  // Null in tests without limits.
   SpendJournal* spend = nullptr;      // Null without a journal.
   UsageLog* usage = nullptr;          // Null without a usage log.
+  KeyService* keys = nullptr;         // Null in tests without keys of a store or a source.
   int signal_fd = -1;                 // A signalfd, not taken over; negative in tests.
   ListenSockets* sockets = nullptr;   // Null in tests: nothing is listened on.
 };
@@ -93,7 +95,9 @@ class ControlThread final : public Operations, public ConfigWork, public io::Tur
   [[nodiscard]] int serve();
 
   // Whether a call to the outside hangs on a lane, which then cannot be joined soon.
-  [[nodiscard]] bool has_hanging_lane() const noexcept { return is_reloading_ || is_looking_; }
+  [[nodiscard]] bool has_hanging_lane() const noexcept {
+    return is_reloading_ || is_looking_ || (parts_.keys != nullptr && parts_.keys->is_busy());
+  }
 
   // Operations.
   Task<ReloadOutcome> reload(std::string_view asked_by) override;

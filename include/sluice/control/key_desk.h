@@ -73,8 +73,6 @@ class KeyDesk {
   // desk cannot be destroyed while one is_busy(). Suspends.
   Task<void> end();
 
-  class StoreSeat;
-
  private:
   struct State;
   struct Waiting;

@@ -9,7 +9,6 @@
 #include <sluice/base/log.h>
 #include <sluice/config/auth.h>
 #include <sluice/control/key_port.h>
-#include <sluice/control/key_service.h>
 #include <sluice/io/offload.h>
 #include <sluice/metrics/registry.h>
 #include <sluice/net/resolver.h>
@@ -21,7 +20,7 @@ namespace sluice::control {
 // answered together. Sources that a new configuration keeps as they are live on.
 //
 // Control thread only. Await end() before it dies.
-class KeyLookups final : public KeyAsker {
+class KeyLookups {
  public:
   static constexpr size_t kFlightsMost = 4096;  // Keys being asked about; beyond it kFailed.
 
@@ -34,14 +33,14 @@ class KeyLookups final : public KeyAsker {
     std::span<KeyPort> ports;
   };
   explicit KeyLookups(Parts parts);
-  ~KeyLookups() override;
+  ~KeyLookups();
   KeyLookups(const KeyLookups&) = delete;
   KeyLookups& operator=(const KeyLookups&) = delete;
 
-  void follow(const config::AuthSettings& settings, uint64_t generation) override;
-  void on_asked(ShardId shard, auth::KeyAsked asked) override;
-  [[nodiscard]] bool is_quiet() const noexcept override;
-  Task<void> end() override;
+  void follow(const config::AuthSettings& settings, uint64_t generation);
+  void on_asked(ShardId shard, auth::KeyAsked asked);
+  [[nodiscard]] bool is_quiet() const noexcept;
+  Task<void> end();
 
  private:
   struct State;

@@ -1,41 +1,39 @@
-// All of the control thread's work about keys: the desk, who asks the sources outside, and what
-// the shards say of either.
+// All of the control thread's work about keys: the desk, the look-ups outside, and what the shards
+// say of either.
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <span>
 
 #include <sluice/auth/key_messages.h>
+#include <sluice/base/log.h>
 #include <sluice/config/auth.h>
 #include <sluice/control/key_desk.h>
+#include <sluice/control/key_lookups.h>
 #include <sluice/control/key_port.h>
+#include <sluice/net/resolver.h>
 
 namespace sluice::control {
-
-// Asks the sources of keys that are outside the process. Control thread only.
-class KeyAsker {
- public:
-  virtual ~KeyAsker() = default;
-  // Of each configuration as it comes into force.
-  virtual void follow(const config::AuthSettings& settings, uint64_t generation) = 0;
-  // To be answered once, through the shard's port.
-  virtual void on_asked(ShardId shard, auth::KeyAsked asked) = 0;
-  // Whether nothing would be cut off by its end.
-  [[nodiscard]] virtual bool is_quiet() const noexcept = 0;
-  // Suspends.
-  virtual Task<void> end() = 0;
-};
 
 // Control thread only. Await end() before it dies.
 class KeyService {
  public:
-  // What outlives it.
-  explicit KeyService(KeyDesk::Parts parts) : ports_(parts.ports), desk_(parts) {}
+  // Everything outlives it.
+  struct Parts {
+    io::Ring& ring;
+    io::OffloadReturns& returns;
+    metrics::Registry& registry;
+    Logger& log;
+    std::span<KeyPort> ports;
+    // Null in tests without sources outside: every question is then answered by kFailed.
+    net::Resolver* resolver = nullptr;
+  };
+  explicit KeyService(Parts parts);
 
   [[nodiscard]] KeyDesk& desk() noexcept { return desk_; }
-  // `asker` outlives the service. Without one every question is answered by kFailed.
-  void set_asker(KeyAsker& asker) noexcept { asker_ = &asker; }
 
+  // Of each configuration as it comes into force.
   void follow(const config::AuthSettings& settings, uint64_t generation);
   // Whether a shard has said something. Cheap.
   [[nodiscard]] bool has_work() const noexcept;
@@ -45,12 +43,13 @@ class KeyService {
   void flush();
   void on_shard_end(ShardId shard) { desk_.on_shard_end(shard); }
 
-  // Whether something hangs on a lane, which then cannot be joined soon.
+  // Whether a job of the store hangs on its lane, which then cannot be joined soon.
   [[nodiscard]] bool is_busy() const noexcept { return desk_.is_busy(); }
+  // Whether it may be destroyed.
   [[nodiscard]] bool is_quiet() const noexcept {
-    return is_over_ || (!desk_.is_busy() && (asker_ == nullptr || asker_->is_quiet()));
+    return !desk_.is_busy() && (!lookups_ || lookups_->is_quiet());
   }
-  // The asker's end, too. Suspends.
+  // Suspends.
   Task<void> end();
 
  private:
@@ -59,7 +58,7 @@ class KeyService {
 
   std::span<KeyPort> ports_;
   KeyDesk desk_;
-  KeyAsker* asker_ = nullptr;
+  std::optional<KeyLookups> lookups_;
   uint64_t generation_ = 0;
   bool is_over_ = false;
 };

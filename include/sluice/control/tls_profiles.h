@@ -25,7 +25,7 @@ struct PreparedTls {
 };
 
 // A configuration with what its connections are secured by. `config.snapshot` is null when that
-// cannot be made, too.
+// cannot be made, too, or a script of it does not compile.
 struct LoadedWithTls {
   config::LoadOutcome config;
   PreparedTls tls;

@@ -36,6 +36,11 @@ using SqlText = std::optional<std::string>;  // Nothing is NULL.
 using SqlRow = std::vector<SqlText>;         // Truth values are "true" and "false" of PostgreSQL,
                                              // "1" and "0" of MySQL; times are in UTC.
 
+struct SqlTable {
+  std::vector<std::string> columns;  // Their names.
+  std::vector<SqlRow> rows;
+};
+
 struct SqlFault {
   enum class Kind : uint8_t {
     kUnreachable,  // No connection, or it was lost.
@@ -51,7 +56,8 @@ struct SqlFault {
 
 // Connects at need, and again when the connection was lost. Each call ends within twice
 // `SqlOptions::timeout`, and at its deadline (of the kernel's monotonic clock), whatever the server
-// does; only the system's look-up of a name takes as long as it takes. One thread at a time.
+// does. Only the system's look-up of a name takes as long as it takes, and connecting to MySQL
+// with TLS up to a second longer. One thread at a time.
 class SqlDb {
  public:
   // Of one statement, so that it is within what both protocols can carry.
@@ -63,12 +69,13 @@ class SqlDb {
 
   // A statement that changes nothing: it is sent a second time when a kept connection turns out to
   // be dead. Values go in by parameters only; placeholder() writes their marks.
-  [[nodiscard]] virtual std::expected<std::vector<SqlRow>, SqlFault> query(
-      const std::string& statement, std::span<const SqlText> parameters, Deadline deadline) = 0;
+  [[nodiscard]] virtual std::expected<SqlTable, SqlFault> query(const std::string& statement,
+                                                                std::span<const SqlText> parameters,
+                                                                Deadline deadline) = 0;
   // How many rows it changed. Never sent twice: see `may_have_run`.
   [[nodiscard]] virtual std::expected<uint64_t, SqlFault> execute(
       const std::string& statement, std::span<const SqlText> parameters, Deadline deadline) = 0;
-  // Ends the call under way, and each one after it. Any thread.
+  // Ends the call under way (but for those two waits), and each one after it. Any thread.
   virtual void interrupt() noexcept = 0;
 };
 

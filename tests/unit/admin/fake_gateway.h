@@ -1,7 +1,9 @@
 // A gateway of which admin calls can be asked, without any of its threads.
 #pragma once
 
-#include <functional>
+#include <cstdlib>
+#include <filesystem>
+#include <memory>
 #include <string>
 #include <utility>
 #include <vector>
@@ -60,17 +62,36 @@ class FakeOperations final : public control::Operations {
   config::Snapshot snapshot_;
 };
 
-// Directories of the test's own making; no store.
+// A directory of the test's own making, or a store in a folder of its own.
 class FakeKeys final : public KeyWork {
  public:
-  [[nodiscard]] bool has_store() const noexcept override { return false; }
-  Task<std::expected<void, std::string>> run(control::KeyDesk::Job) override {
-    co_return std::unexpected("there is none");
+  ~FakeKeys() override {
+    store.reset();
+    if (!folder_.empty()) std::filesystem::remove_all(folder_);
+  }
+  void open(Clock& clock) {
+    folder_ = ::testing::TempDir() + "sluice_admin_XXXXXX";
+    ASSERT_NE(::mkdtemp(folder_.data()), nullptr);
+    auto opened = auth::KeyStore::open(folder_ + "/keys.db", clock);
+    ASSERT_TRUE(opened) << opened.error();
+    store = *std::move(opened);
+  }
+  [[nodiscard]] bool has_store() const noexcept override { return store != nullptr; }
+  Task<std::expected<void, std::string>> run(control::KeyDesk::Job job) override {
+    if (store == nullptr) co_return std::unexpected("there is none");
+    job(*store);
+    delta_ = auth::apply(delta_.get(), store->take_changes());
+    co_return std::expected<void, std::string>();
   }
   [[nodiscard]] auth::Directory present() const noexcept override {
-    return {index.get(), nullptr, 1};
+    return {index.get(), delta_.get(), 1};
   }
   auth::IndexPtr index;
+  std::unique_ptr<auth::KeyStore> store;
+
+ private:
+  std::string folder_;
+  auth::DeltaPtr delta_;
 };
 
 inline Task<void> ask(control::SmallService& service, const control::SmallRequest* request,

@@ -114,10 +114,12 @@ TEST(KeySchema, every_version_is_the_same_however_it_was_reached) {
 
 TEST(KeySchema, d009_a_process_killed_within_any_step_leaves_the_old_version_or_the_new) {
   for (int version = 0; version < kSchemaVersion; ++version) {
+    const store::SqliteFolder origin;
+    make_file(origin.file(), version);
     for (int at = 0;; ++at) {
       SCOPED_TRACE("version " + std::to_string(version) + ", statement " + std::to_string(at));
       const store::SqliteFolder folder;
-      make_file(folder.file(), version);
+      std::filesystem::copy_file(origin.file(), folder.file());
       const int exit = store::exit_of_child(false, [&] {
         Assassin assassin(at);
         const auto db = SqliteDb::open(folder.file(), {.watcher = &assassin});

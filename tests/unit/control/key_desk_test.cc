@@ -17,6 +17,8 @@
 #include <sluice/io/syscalls.h>
 #include <sluice/io/uring_kernel.h>
 
+#include "../store/sqlite_folder.h"
+
 namespace sluice::control {
 namespace {
 
@@ -85,7 +87,7 @@ class KeyDeskTest : public testing::Test, public io::TurnHook {
     for (uint32_t i = 0; i < kShards; ++i) {
       ports_.emplace_back(ShardId{i}, shards_[i].commands, shards_[i].reports);
     }
-    service_.emplace(KeyDesk::Parts{ring_, returns_, registry_, log_, ports_});
+    service_.emplace(KeyService::Parts{ring_, returns_, registry_, log_, ports_});
     ring_.set_hook(*this);
   }
   ~KeyDeskTest() override {
@@ -128,6 +130,10 @@ class KeyDeskTest : public testing::Test, public io::TurnHook {
   }
   Task<void> put_into(Call* call, KeyDesk::Change change) {
     call->outcome = co_await desk().put_in_force(std::move(change));
+    call->is_done = true;
+  }
+  Task<void> run_into(Call* call, KeyDesk::Job job) {
+    call->outcome = co_await desk().run(std::move(job));
     call->is_done = true;
   }
   Task<void> end_into(bool* is_over) {
@@ -399,6 +405,67 @@ TEST_F(KeyDeskTest, its_end_does_not_wait_for_a_hanging_disk) {
   released.count_down();
   while (!call.is_done) ring_.turn(false);
   turn();
+}
+
+// --- with a store ------------------------------------------------------------------------------
+
+const auth::Actor kRoot{.name = "unix:uid=0", .origin = "unix"};
+
+TEST_F(KeyDeskTest, d005_what_a_job_does_in_the_store_is_in_force_and_there_at_the_next_start) {
+  const store::SqliteFolder folder;
+  const std::string path = folder.file();
+  ASSERT_TRUE(desk().open(path, clock_));
+  EXPECT_TRUE(desk().has_store());
+  adopt_all();
+  std::string id;
+  const auto run = [this](KeyDesk::Job job) {
+    Call& call = calls_.emplace_back();
+    io::start_detached(run_into(&call, std::move(job)));
+    while (!call.is_done) {
+      ring_.turn(false);
+      adopt_all();
+    }
+    ASSERT_TRUE(call.outcome) << call.outcome.error();
+  };
+  run([&id](auth::KeyStore& store) {
+    auth::KeyRecord key;
+    key.name = "app";
+    key.prefix = "sk-abcd";
+    key.digest = digest_of(1);
+    id = store.create_key(kRoot, key)->id;
+  });
+  const auto found = shards_[1].directory.find(digest_of(1));
+  ASSERT_TRUE(found);
+  EXPECT_EQ(found->id, id);
+  EXPECT_EQ(cells().directory_keys.value(), 1);
+  run([&id](auth::KeyStore& store) {
+    ASSERT_TRUE(store.rotate_key(kRoot, id, digest_of(2), "sk-efgh", std::nullopt));
+  });
+  EXPECT_FALSE(shards_[2].directory.find(digest_of(1)));
+  EXPECT_TRUE(shards_[2].directory.find(digest_of(2)));
+  run([&id](auth::KeyStore& store) { ASSERT_TRUE(store.block_key(kRoot, id, true)); });
+  EXPECT_TRUE(is_blocked(shards_[0].directory, 2));
+
+  // One process at a time has the file.
+  bool is_over = false;
+  io::start_detached(end_into(&is_over));
+  while (!is_over) ring_.turn(false);
+  service_.reset();
+  service_.emplace(KeyService::Parts{ring_, returns_, registry_, log_, ports_});
+  ASSERT_TRUE(desk().open(path, clock_));
+  adopt_all();
+  EXPECT_TRUE(is_blocked(shards_[0].directory, 2));
+  EXPECT_FALSE(shards_[0].directory.find(digest_of(1)));
+  run([&id](auth::KeyStore& store) { ASSERT_TRUE(store.delete_key(kRoot, id)); });
+  EXPECT_FALSE(shards_[0].directory.find(digest_of(2)));
+  EXPECT_EQ(cells().directory_keys.value(), 0);
+}
+
+TEST_F(KeyDeskTest, a_store_that_cannot_be_opened_is_said_with_its_path) {
+  const auto opened = desk().open("/dev/null/keys.db", clock_);
+  ASSERT_FALSE(opened);
+  EXPECT_NE(opened.error().find("/dev/null/keys.db"), std::string::npos);
+  EXPECT_FALSE(desk().has_store());
 }
 
 // --- with shards that are threads --------------------------------------------------------------

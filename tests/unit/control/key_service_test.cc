@@ -19,23 +19,18 @@ class NullLogger final : public Logger {
   void write(LogLevel, std::string_view, std::string_view) override {}
 };
 
-class FakeAsker final : public KeyAsker {
+// No source here has a name to be looked up.
+class NoNames final : public net::Resolver {
  public:
-  void follow(const config::AuthSettings&, uint64_t generation) override {
-    followed.push_back(generation);
+  Task<std::expected<net::NameAnswer, std::string>> find_addresses(std::string host,
+                                                                   uint16_t) override {
+    co_return std::unexpected(host + ": no such name");
   }
-  void on_asked(ShardId shard, auth::KeyAsked question) override {
-    asked.push_back(std::to_string(shard.value) + ":" + question.question.secret);
+  Task<std::expected<std::vector<net::ServiceRecord>, std::string>> resolve_srv(
+      std::string name) override {
+    co_return std::unexpected(name + ": no such name");
   }
-  [[nodiscard]] bool is_quiet() const noexcept override { return is_over; }
-  Task<void> end() override {
-    is_over = true;
-    co_return;
-  }
-
-  std::vector<uint64_t> followed;
-  std::vector<std::string> asked;
-  bool is_over = false;
+  Task<void> end() override { co_return; }
 };
 
 class KeyServiceTest : public testing::Test {
@@ -43,11 +38,14 @@ class KeyServiceTest : public testing::Test {
   KeyServiceTest() {
     ports_.emplace_back(ShardId{0}, commands_[0], reports_[0]);
     ports_.emplace_back(ShardId{1}, commands_[1], reports_[1]);
-    service_ =
-        std::make_unique<KeyService>(KeyDesk::Parts{ring_, returns_, registry_, log_, ports_});
+    make_service(nullptr);
   }
   ~KeyServiceTest() override { run_to_end(ring_, service_->end()); }
 
+  void make_service(net::Resolver* resolver) {
+    service_ = std::make_unique<KeyService>(
+        KeyService::Parts{ring_, returns_, registry_, log_, ports_, resolver});
+  }
   void ask(uint32_t shard, std::string secret) {
     auto asked = std::make_unique<auth::KeyAsked>();
     asked->question.secret = std::move(secret);
@@ -61,31 +59,33 @@ class KeyServiceTest : public testing::Test {
   io::OffloadReturns returns_{ring_};
   metrics::Registry registry_{2};
   NullLogger log_;
+  NoNames names_;
   KeyCommands commands_[2] = {KeyCommands(4), KeyCommands(4)};
   KeyReports reports_[2] = {KeyReports(4), KeyReports(4)};
   std::vector<KeyPort> ports_;
   std::unique_ptr<KeyService> service_;
 };
 
-TEST_F(KeyServiceTest, a_question_goes_to_the_asker) {
-  FakeAsker asker;
-  service_->set_asker(asker);
-  service_->follow({}, 7);
+TEST_F(KeyServiceTest, a_question_goes_to_the_look_ups_and_its_answer_to_the_shard) {
+  make_service(&names_);
+  config::AuthSettings settings;
+  settings.sources.resize(2);
+  service_->follow(settings, 7);
   EXPECT_FALSE(service_->has_work());
   ask(1, "sk-a");
-  ask(0, "sk-b");
   EXPECT_TRUE(service_->has_work());
   service_->run();
   EXPECT_FALSE(service_->has_work());
-  EXPECT_EQ(asker.asked, (std::vector<std::string>{"0:sk-b", "1:sk-a"}));
-  EXPECT_EQ(asker.followed, (std::vector<uint64_t>{7}));
-  EXPECT_FALSE(service_->is_quiet());
+  ASSERT_TRUE(world_.run_until(ring_, [this] { return commands_[1].has_message(); }));
+  const auto command = commands_[1].pop();
+  const auto& answered = *std::get<std::unique_ptr<auth::LookupAnswered>>(*command);
+  EXPECT_EQ(answered.digest, crypto::sha256("sk-a"));
+  EXPECT_EQ(answered.generation, 7u);
   run_to_end(ring_, service_->end());
-  EXPECT_TRUE(asker.is_over);
   EXPECT_TRUE(service_->is_quiet());
 }
 
-TEST_F(KeyServiceTest, without_an_asker_every_source_has_failed) {
+TEST_F(KeyServiceTest, without_look_ups_every_source_has_failed) {
   service_->follow({}, 7);
   ask(1, "sk-a");
   service_->run();

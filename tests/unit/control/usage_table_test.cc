@@ -20,9 +20,9 @@ using store::SqlText;
 // Counts rows; hangs until it is interrupted, when told so.
 class FakeDb final : public store::SqlDb {
  public:
-  [[nodiscard]] std::expected<std::vector<store::SqlRow>, SqlFault> query(const std::string&,
-                                                                          std::span<const SqlText>,
-                                                                          Deadline) override {
+  [[nodiscard]] std::expected<store::SqlTable, SqlFault> query(const std::string&,
+                                                               std::span<const SqlText>,
+                                                               Deadline) override {
     return std::unexpected(SqlFault{});
   }
   [[nodiscard]] std::expected<uint64_t, SqlFault> execute(const std::string& statement,

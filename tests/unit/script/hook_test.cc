@@ -40,6 +40,16 @@ TEST(Hooks, script_that_does_not_compile_is_told_with_its_line) {
   EXPECT_FALSE(check_script("goto nowhere", "a.lua"));
 }
 
+TEST(Hooks, long_names_are_told_whole_when_compiling_and_by_their_end_when_running) {
+  const std::string name = "/" + std::string(300, 'd') + "/on_request.lua";
+  EXPECT_EQ(check_script("if", name).error(), name + ":1: unexpected symbol near '<eof>'");
+  StepClock clock;
+  const Hooks::Script script{HookKind::kOnRequest, name, "error('x')"};
+  auto hooks = Hooks::make({&script, 1}, {}, clock);
+  ASSERT_TRUE(hooks);
+  EXPECT_EQ((*hooks)->run(HookKind::kOnRequest, {}).message, "on_request.lua:1: x");
+}
+
 TEST(Hooks, d130_compiled_lua_is_refused) {
   const auto error = check_script("\x1bLJ\x02", "a.lua");
   ASSERT_FALSE(error);

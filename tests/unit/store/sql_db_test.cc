@@ -52,7 +52,9 @@ std::unexpected<SqlFault> fault(Kind kind, bool may_have_run = false) {
   return std::unexpected(SqlFault{.kind = kind, .may_have_run = may_have_run, .text = "t"});
 }
 
-SqlOutcome one_row() { return {.rows = {{"a", std::nullopt}}, .changed = 3}; }
+SqlOutcome one_row() {
+  return {.table = {.columns = {"c", "d"}, .rows = {{"a", std::nullopt}}}, .changed = 3};
+}
 
 class SqlDbTest : public ::testing::Test {
  protected:
@@ -66,7 +68,8 @@ TEST_F(SqlDbTest, the_first_statement_connects_and_the_next_does_not) {
   script_.runs = {one_row(), one_row()};
   const auto rows = db_->query("q", {}, Deadline::never());
   ASSERT_TRUE(rows);
-  EXPECT_EQ(*rows, (std::vector<SqlRow>{{"a", std::nullopt}}));
+  EXPECT_EQ(rows->rows, (std::vector<SqlRow>{{"a", std::nullopt}}));
+  EXPECT_EQ(rows->columns, (std::vector<std::string>{"c", "d"}));
   EXPECT_EQ(db_->execute("e", {}, Deadline::never()), 3u);
   EXPECT_EQ(script_.calls, (Calls{"connect", "q", "e"}));
 }
