@@ -21,6 +21,10 @@ struct Caller {
   [[nodiscard]] bool is_scoped() const noexcept {
     return !actor.organisation.empty() || !actor.team.empty();
   }
+  // Its own organisation or team, which it may look at and not change.
+  [[nodiscard]] bool is_bound_by(std::string_view owner) const noexcept {
+    return is_scoped() && (owner == actor.organisation || owner == actor.team);
+  }
 };
 
 // Wherever the request came over the Unix socket, its process, who may do everything; else who its

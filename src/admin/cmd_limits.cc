@@ -210,6 +210,11 @@ Task<control::SmallAnswer> show_limits(Call& call) {
 
 Task<control::SmallAnswer> reset_limits(Call& call) {
   call.note.object = call.places[0] + ' ' + call.places[1];
+  if (call.caller.is_bound_by(call.places[1])) {
+    co_return control::error_answer(403, "forbidden",
+                                    "a key cannot reset the limits that it is under itself; ask "
+                                    "whoever manages what is above it");
+  }
   const std::optional<Counts> counts = co_await find_counts(call);
   if (!counts || call.parts.banks == nullptr) co_return not_found(call);
   uint64_t reset = 0;

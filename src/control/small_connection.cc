@@ -74,9 +74,10 @@ Task<void> SmallServer::Connection::serve_requests(const SmallPeer& peer) {
       break;
     }
     timer_.clear();
-    const SmallAnswer answer = co_await service_.answer(request_);
+    SmallAnswer answer = co_await service_.answer(request_);
     const bool is_head = request_.method == http::Method::kHead;
     const bool sent = co_await send_answer(answer, keep_alive_, is_head);
+    wipe(answer.body);  // It may have said a new key.
     if (!sent) break;
   }
 }

@@ -13,6 +13,8 @@
 
 #include <sluice/crypto/certificate.h>
 
+#include "script_check.h"
+
 namespace sluice::control {
 namespace {
 
@@ -204,6 +206,11 @@ Loaded load_with_files(const std::string& path, const config::Environment& envir
   Loaded loaded{.config = config::load_file(path, environment, members), .tls = {}};
   config::LoadOutcome& config = loaded.config;
   if (config.snapshot == nullptr) return loaded;
+  if (auto problems = check_scripts(*config.snapshot); !problems.empty()) {
+    config.errors = std::move(problems);
+    config.snapshot.reset();
+    return loaded;
+  }
   TlsReading reading = read_tls_files(*config.snapshot, environment, now);
   std::ranges::move(reading.warnings, std::back_inserter(config.warnings));
   if (reading.errors.empty()) {

@@ -3,8 +3,6 @@
 #include <algorithm>
 #include <iterator>
 
-#include "script_check.h"
-
 namespace sluice::control {
 
 std::expected<std::vector<upstream::ShardTls>, std::string> make_tls_profiles(
@@ -30,11 +28,6 @@ LoadedWithTls load_with_tls(const std::string& path, const config::Environment& 
   Loaded loaded = load_with_files(path, environment, now, members);
   LoadedWithTls made{std::move(loaded.config), {}};
   if (made.config.snapshot == nullptr) return made;
-  if (auto problems = check_scripts(*made.config.snapshot); !problems.empty()) {
-    made.config.snapshot.reset();
-    std::ranges::move(problems, std::back_inserter(made.config.errors));
-    return made;
-  }
   auto profiles = make_tls_profiles(loaded.tls, shards, system);
   if (profiles) {
     made.tls = {*std::move(profiles), std::move(loaded.tls.lives)};

@@ -1,5 +1,6 @@
 // Any text gives either a Snapshot that keeps its promises or errors that a person can use, never
 // both and never neither; and no diagnostic shows what a variable or a secret file holds.
+#include <sluice/config/difference.h>
 #include <sluice/config/loader.h>
 
 #include <algorithm>
@@ -183,8 +184,15 @@ void check_redis(const RedisSettings& redis) {
 }
 
 void check_snapshot(const Snapshot& snapshot) {
-  expect(!snapshot.keys.empty() || (snapshot.development && snapshot.listen.is_loopback()),
+  const bool knows_others =
+      std::ranges::any_of(snapshot.auth.sources, [](const SourceSettings& source) {
+        return source.kind != SourceKind::kFile && source.kind != SourceKind::kLua;
+      });
+  expect(!snapshot.keys.empty() || knows_others ||
+             (snapshot.development && snapshot.listen.is_loopback()),
          "without keys only a loopback listener starts");
+  expect(!snapshot.auth.sources.empty(), "somebody is asked about keys");
+  expect(!snapshot.usage_log || snapshot.journal, "the usage log has its journal");
   expect(!snapshot.development || snapshot.listen.is_loopback(), "development is loopback");
   expect(!snapshot.models.empty(), "there is something to serve");
   expect(!snapshot.upstreams.empty() || !snapshot.discovery.empty(), "and somebody to serve it");
@@ -211,6 +219,15 @@ void check_snapshot(const Snapshot& snapshot) {
   }
 }
 
+void check_texts(const std::string& text, const std::vector<TextPlace>& secrets) {
+  expect(differences({text, secrets}, {text, secrets}).empty(), "equal texts do not differ");
+  expect(mask_secrets({text, {}}) == text, "a text without secrets is shown as it is");
+  std::vector<Diagnostic> errors;
+  const std::string hidden = mask_secrets({text, secrets});
+  expect(read_yaml(hidden, "f.yaml", errors).has_value(), "what is shown is still YAML");
+  expect(std::ranges::is_sorted(secrets), "places are in order");
+}
+
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* bytes, size_t size) {
@@ -226,6 +243,9 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* bytes, size_t size) {
   const bool has_variable = text.find("${S") != std::string::npos;
   check_diagnostics(outcome.errors, size + 1, has_variable);
   check_diagnostics(outcome.warnings, size + 1, has_variable);
-  if (outcome.snapshot) check_snapshot(*outcome.snapshot);
+  if (outcome.snapshot) {
+    check_snapshot(*outcome.snapshot);
+    check_texts(text, outcome.secrets);
+  }
   return 0;
 }

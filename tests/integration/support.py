@@ -18,15 +18,18 @@ PATIENCE_S = 20  # The bound of every wait; reached only when a test fails.
 
 
 class Gateway:
-    """One running gateway. `config` is YAML without listen; `{upstream}` texts are the caller's."""
+    """One running gateway. `config` is YAML without listen; `{upstream}` texts are the caller's.
 
-    def __init__(self, config, environment=None, shards=1):
+    `admin` is more of its section `admin`, in flow style: ", listen: 127.0.0.1:0".
+    """
+
+    def __init__(self, config, environment=None, shards=1, admin=""):
         self.directory = tempfile.TemporaryDirectory()
         self.path = os.path.join(self.directory.name, "sluice.yaml")
         self.access_log = os.path.join(self.directory.name, "access.log")
         self.socket_path = os.path.join(self.directory.name, "admin.sock")
         self.config = (f"listen: 127.0.0.1:0\nshards: {shards}\n"
-                       f"admin: {{socket: {self.socket_path}}}\n"
+                       f"admin: {{socket: {self.socket_path}{admin}}}\n"
                        "metrics: {listen: 127.0.0.1:0}\n"
                        f"access_log: {{file: {self.access_log}}}\n" + config)
         with open(self.path, "w", encoding="utf-8") as file:

@@ -218,6 +218,9 @@ TEST_F(StoreCalls, d004_a_scoped_key_sees_and_touches_its_own_alone) {
   EXPECT_EQ(status_as(token, kPatch, "/v1/organisations/" + mine, R"({"limits":null})"), 400);
   EXPECT_EQ(status_as(token, kPost, "/v1/organisations", R"({"name":"new"})"), 400);
 
+  EXPECT_EQ(status_as(token, kGet, "/v1/limits/organisation/" + other), 404);
+  EXPECT_EQ(status_as(token, kPost, "/v1/limits/organisation/" + mine + "/reset"), 403);
+
   // A full sync empties its own alone.
   ok_as(token, kPost, "/v1/keys/sync", R"({"mode":"full","allow_empty":true,"keys":[]})");
   EXPECT_EQ(status_of(kGet, path), 200);

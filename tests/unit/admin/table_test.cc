@@ -1,6 +1,9 @@
 // Walks the table of routes: what holds of each call, whatever it does.
 #include <algorithm>
+#include <fstream>
 #include <set>
+
+#include <fmt/format.h>
 
 #include "fake_gateway.h"
 #include "fields.h"
@@ -171,6 +174,25 @@ TEST_F(TableTest, answers_have_the_members_that_the_table_says) {
     EXPECT_FALSE(refusal) << route.path << ": " << refusal->message;
   }
   EXPECT_GE(checked, 9u);
+}
+
+// The table of docs/admin.md is this text.
+TEST(Routes, docs_list_every_call) {
+  std::string table = "| call | for | |\n|---|---|---|\n";
+  for (const Route& route : routes()) {
+    const std::string_view whom = route.rights == Rights::kGateway   ? "gateway"
+                                  : route.rights == Rights::kAnybody ? "any key"
+                                                                     : "own";
+    table += fmt::format("| `{} {}` | {} | {} |\n", http::to_string(route.method), route.path, whom,
+                         route.purpose);
+  }
+  std::ifstream file(SLUICE_SOURCE_ROOT "/docs/admin.md");
+  const std::string text(std::istreambuf_iterator<char>(file), {});
+  constexpr std::string_view kBegin = "<!-- calls: begin -->\n";
+  const size_t begin = text.find(kBegin) + kBegin.size();
+  const size_t end = text.find("<!-- calls: end -->");
+  ASSERT_LT(begin, end);
+  EXPECT_EQ(text.substr(begin, end - begin), table) << "put this between the marks:\n" << table;
 }
 
 TEST_F(TableTest, without_a_store_calls_of_it_say_so) {

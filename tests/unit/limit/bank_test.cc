@@ -51,6 +51,27 @@ TEST(Bank, gives_it_again_one_length_after_the_slot_has_ended) {
   EXPECT_EQ(bank->time_until_whole(kStart + wait), bank->time_until(100, kStart + wait));
 }
 
+TEST(Bank, forgives_what_counts_but_not_what_is_in_flight) {
+  const auto bank = make(rolling(100));
+  (void)spend_all(*bank, kStart);
+  bank->forgive(kStart + seconds(1));
+  EXPECT_EQ(bank->used(kStart + seconds(1)), 0);
+  EXPECT_EQ(spend_all(*bank, kStart + seconds(1)), 100);
+  EXPECT_EQ(spend_all(*bank, kStart + seconds(59)), 0);
+
+  const auto spaced = make({.kind = Kind::kSpaced, .burst = 2, .most = 60, .length = seconds(60)});
+  EXPECT_EQ(spend_all(*spaced, kStart), 2);
+  spaced->forgive(kStart);
+  EXPECT_EQ(spend_all(*spaced, kStart), 2);
+
+  const auto places = make({.kind = Kind::kConcurrent, .most = 3});
+  const Taking taking = places->take(3, 3, kStart);
+  places->forgive(kStart);
+  EXPECT_EQ(places->room(kStart), 0);
+  places->give_back(taking, kStart);
+  EXPECT_EQ(places->room(kStart), 3);
+}
+
 TEST(Bank, takes_what_is_left_but_not_less_than_the_least) {
   const auto bank = make(rolling(10));
   EXPECT_EQ(bank->take(7, 7, kStart).amount, 7);

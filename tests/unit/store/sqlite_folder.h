@@ -16,8 +16,12 @@ namespace sluice::store {
 class SqliteFolder {
  public:
   SqliteFolder() {
+    // In memory where there is such a place: what is synced survives a killed process either way.
+    const std::filesystem::path memory = "/dev/shm";
     std::string pattern =
-        (std::filesystem::temp_directory_path() / "sluice-sqlite-XXXXXX").string();
+        ((::access(memory.c_str(), W_OK) == 0 ? memory : std::filesystem::temp_directory_path()) /
+         "sluice-sqlite-XXXXXX")
+            .string();
     directory_ = std::filesystem::canonical(::mkdtemp(pattern.data())).string();
   }
   ~SqliteFolder() { std::filesystem::remove_all(directory_); }
