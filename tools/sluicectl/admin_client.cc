@@ -89,8 +89,9 @@ std::string text_of(const Target& target, const Request& request) {
   if (!target.token.empty()) text += "authorization: Bearer " + target.token + "\r\n";
   for (const auto& [name, value] : request.headers) text += name + ": " + value + "\r\n";
   if (!request.body.empty()) {
-    text += "content-type: application/json\r\ncontent-length: " +
-            std::to_string(request.body.size()) + "\r\n";
+    text +=
+        "content-type: application/json\r\ncontent-length: " + std::to_string(request.body.size()) +
+        "\r\n";
   }
   return text + "\r\n" + request.body;
 }

@@ -20,7 +20,7 @@ struct Target {
 
 struct Request {
   std::string method;
-  std::string path;  // With its query, encoded.
+  std::string path;    // With its query, encoded.
   std::string body{};  // JSON, or empty for none.
   std::vector<std::pair<std::string, std::string>> headers{};
 };

@@ -227,7 +227,8 @@ std::string encode(std::string_view text, bool keeps_slashes) {
   std::string encoded;
   for (const char c : text) {
     const auto byte = static_cast<unsigned char>(c);
-    const bool is_letter = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
+    const bool is_letter =
+        (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
     if (is_letter || std::string_view("-._~").contains(c) || (c == '/' && keeps_slashes)) {
       encoded += c;
     } else {

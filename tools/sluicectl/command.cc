@@ -36,11 +36,10 @@ constexpr Parameter kMetadata = {.name = "--metadata",
 constexpr Parameter kClear = {.name = "--clear",
                               .purpose = "member to set to nothing, such as expires",
                               .kind = Kind::kNulls};
-constexpr Parameter kReplayKey = {
-    .name = "--idempotency-key",
-    .purpose = "the same words again do not make a second one",
-    .place = kHeader,
-    .member = "idempotency-key"};
+constexpr Parameter kReplayKey = {.name = "--idempotency-key",
+                                  .purpose = "the same words again do not make a second one",
+                                  .place = kHeader,
+                                  .member = "idempotency-key"};
 constexpr Parameter kPage = {.name = "--limit",
                              .purpose = "how many at most, 1 to 1000",
                              .place = kQuery,
@@ -119,12 +118,13 @@ constexpr std::array<T, kCount + kMore> join(const std::array<T, kCount>& first,
 
 constexpr std::array<Parameter, 1> kOne = {kId};
 constexpr auto kKeyAll = join(kKeyParameters, std::array{kMetadata});
-constexpr auto kKeyCreate = join(
-    kKeyAll, std::array{Parameter{.name = "--from-file",
-                                  .purpose = "many keys at once, JSON or CSV; prints name,id,secret",
-                                  .place = kLocal,
-                                  .kind = Kind::kKeyFile},
-                        kReplayKey});
+constexpr auto kKeyCreate =
+    join(kKeyAll,
+         std::array{Parameter{.name = "--from-file",
+                              .purpose = "many keys at once, JSON or CSV; prints name,id,secret",
+                              .place = kLocal,
+                              .kind = Kind::kKeyFile},
+                    kReplayKey});
 constexpr auto kKeyUpdate = join(join(kOne, kKeyAll), std::array{kClear});
 constexpr std::array<Parameter, 9> kKeyList = {{
     {.name = "--type",
@@ -185,9 +185,9 @@ constexpr auto kUserCreate = join(kUserShared, kOwnerNew);
 constexpr auto kOrganisationUpdate = join(join(kOne, kOwnerShared), std::array{kClear});
 constexpr auto kTeamUpdate = join(join(kOne, kTeamShared), std::array{kClear});
 constexpr auto kUserUpdate = join(join(kOne, kUserShared), std::array{kClear});
-constexpr std::array<Parameter, 5> kOwnerList = {
-    in_query(kOrganisation), in_query(kTeam), filter("--search", "part of their name or id"), kPage,
-    kCursor};
+constexpr std::array<Parameter, 5> kOwnerList = {in_query(kOrganisation), in_query(kTeam),
+                                                 filter("--search", "part of their name or id"),
+                                                 kPage, kCursor};
 constexpr std::array<Parameter, 2> kOwnerDelete = {{
     kId,
     {.name = "--with-all",
@@ -205,13 +205,12 @@ constexpr std::array<Parameter, 6> kUsageFilters = {
     filter("--user", "id of a user"),
     filter("--model", "name of a model")};
 constexpr auto kUsage = join(
-    join(std::array{Parameter{
-             .name = "--by",
-             .purpose = "what the sums are of",
-             .place = kQuery,
-             .member = "by",
-             .fallback = "key",
-             .choices = "key|team|user|organisation|tenant|model|deployment|day"}},
+    join(std::array{Parameter{.name = "--by",
+                              .purpose = "what the sums are of",
+                              .place = kQuery,
+                              .member = "by",
+                              .fallback = "key",
+                              .choices = "key|team|user|organisation|tenant|model|deployment|day"}},
          kUsageFilters),
     std::array{kFrom, kTo});
 constexpr auto kRecords = join(kUsageFilters, std::array{kFrom, kTo, kPage, kCursor});
@@ -341,20 +340,35 @@ constexpr std::array<Command, 9> kKeyCommands = {{
 }};
 
 constexpr std::array<Command, 4> kConfigCommands = {{
-    {"config", "show", "the configuration in force, without its secrets", "GET", "/v1/config", {},
-     Shape::kOwn, "", "", render_config},
+    {"config",
+     "show",
+     "the configuration in force, without its secrets",
+     "GET",
+     "/v1/config",
+     {},
+     Shape::kOwn,
+     "",
+     "",
+     render_config},
     {"config", "validate", "what would come of a candidate", "POST", "/v1/config/validate",
      kCandidate, Shape::kOwn, "", "", render_candidate},
-    {"config", "history", "the configurations that were in force", "GET", "/v1/config/history", {},
-     Shape::kTable, "versions", "generation at asked_by checksum changes"},
+    {"config",
+     "history",
+     "the configurations that were in force",
+     "GET",
+     "/v1/config/history",
+     {},
+     Shape::kTable,
+     "versions",
+     "generation at asked_by checksum changes"},
     {"config", "rollback", "put an earlier one into force, and into the file", "POST",
      "/v1/config/rollback", kGeneration, Shape::kOwn, "", "", render_reload, Question::kYes,
      "This replaces the configuration and its file by generation"},
 }};
 
 constexpr std::array<Command, 4> kOrderCommands = {{
-    {"", "cooldown", "give an upstream no requests for a time", "POST",
-     "/v1/upstreams/{}/cooldown", kCooldown, Shape::kSentence, "", kTold},
+    {"", "cooldown", "give an upstream no requests for a time", "POST", "/v1/upstreams/{}/cooldown",
+     kCooldown, Shape::kSentence, "", kTold},
     {"", "clear", "end an upstream's cooldown, open breaker and ejection", "POST",
      "/v1/upstreams/{}/clear", kUpstream, Shape::kSentence, "", kTold},
     {"", "drain-upstream", "give an upstream no new requests", "POST", "/v1/upstreams/{}/drain",
@@ -372,9 +386,24 @@ constexpr std::array<Command, 2> kLimitCommands = {{
 }};
 
 constexpr std::array<Command, 8> kSingleCommands = {{
-    {"", "upstreams", "what each upstream does", "GET", "/v1/upstreams", {}, Shape::kOwn, "", "",
+    {"",
+     "upstreams",
+     "what each upstream does",
+     "GET",
+     "/v1/upstreams",
+     {},
+     Shape::kOwn,
+     "",
+     "",
      render_upstreams},
-    {"", "shards", "what each shard does", "GET", "/v1/shards", {}, Shape::kTable, "shards",
+    {"",
+     "shards",
+     "what each shard does",
+     "GET",
+     "/v1/shards",
+     {},
+     Shape::kTable,
+     "shards",
      "shard cpu cpu_seconds connections in_flight requests turns buffers_in_use=BUFFERS "
      "buffers_starved=STARVED cq_overflows=OVERFLOWS"},
     {"", "usage", "what was used, the most expensive first", "GET", "/v1/usage", kUsage,
@@ -387,17 +416,39 @@ constexpr std::array<Command, 8> kSingleCommands = {{
      "entries", "at actor origin action object outcome"},
     {"", "log-level", "what is logged, or to log more or less", "GET", "/v1/log-level", kLevel,
      Shape::kSentence, "", "the log level is {level}", nullptr, Question::kNone, "", "PUT"},
-    {"", "version", "what runs, and with which configuration", "GET", "/v1/version", {},
-     Shape::kOwn, "", "", render_version},
+    {"",
+     "version",
+     "what runs, and with which configuration",
+     "GET",
+     "/v1/version",
+     {},
+     Shape::kOwn,
+     "",
+     "",
+     render_version},
 }};
 
 constexpr std::array<Command, 6> kLastCommands = {{
     {"", "reload", "read the configuration anew", "POST", "/v1/reload", kReload, Shape::kOwn, "",
      "", render_reload},
-    {"", "drain", "take no new work, let streams end, then exit", "POST", "/v1/drain", {},
-     Shape::kOwn, "", "", render_drain, Question::kYes,
+    {"",
+     "drain",
+     "take no new work, let streams end, then exit",
+     "POST",
+     "/v1/drain",
+     {},
+     Shape::kOwn,
+     "",
+     "",
+     render_drain,
+     Question::kYes,
      "This ends the gateway when its streams have ended."},
-    {"", "openapi", "the description of all calls, as JSON", "GET", "/v1/openapi.json", {},
+    {"",
+     "openapi",
+     "the description of all calls, as JSON",
+     "GET",
+     "/v1/openapi.json",
+     {},
      Shape::kRaw},
     {"", "top", "live figures; q ends", "GET", "/v1/top", kTop, Shape::kLocal},
     {"", "completion", "print what completes these commands in a shell", "", "", kShell,
@@ -405,14 +456,13 @@ constexpr std::array<Command, 6> kLastCommands = {{
     {"", "man", "print the manual page", "", "", {}, Shape::kLocal},
 }};
 
-constexpr auto kOwners =
-    join(join(owner_commands("organisations", "organisation", kOrganisationCreate,
-                             kOrganisationUpdate),
-              owner_commands("teams", "team", kTeamCreate, kTeamUpdate)),
-         owner_commands("users", "user", kUserCreate, kUserUpdate));
-constexpr auto kCommands = join(
-    join(join(kKeyCommands, kOwners), join(kConfigCommands, kLimitCommands)),
-    join(join(kSingleCommands, kOrderCommands), kLastCommands));
+constexpr auto kOwners = join(
+    join(owner_commands("organisations", "organisation", kOrganisationCreate, kOrganisationUpdate),
+         owner_commands("teams", "team", kTeamCreate, kTeamUpdate)),
+    owner_commands("users", "user", kUserCreate, kUserUpdate));
+constexpr auto kCommands =
+    join(join(join(kKeyCommands, kOwners), join(kConfigCommands, kLimitCommands)),
+         join(join(kSingleCommands, kOrderCommands), kLastCommands));
 
 constexpr std::array<Group, 6> kGroups = {{
     {"keys", "keys of the store"},

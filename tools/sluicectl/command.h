@@ -106,7 +106,8 @@ struct GlobalOption {
 
 inline constexpr std::string_view kPurpose = "Speaks to a running Sluice on its admin socket.";
 inline constexpr std::string_view kExitStatus =
-    "Exit status: 0 done; 1 refused by Sluice (4xx); 2 wrong command line, no answer, or a question "
+    "Exit status: 0 done; 1 refused by Sluice (4xx); 2 wrong command line, no answer, or a "
+    "question "
     "that was not answered with yes; 3 Sluice failed (5xx).";
 
 [[nodiscard]] std::vector<std::string_view> split(std::string_view text, char mark);

@@ -108,8 +108,9 @@ std::string choice_cases(std::string_view before, std::string_view between,
       if (!takes_value(parameter) || parameter.choices.empty()) continue;
       std::string choices(parameter.choices);
       std::ranges::replace(choices, '|', ' ');
-      text += std::string(before) + "'" + command.full_name() + "'*:" + std::string(parameter.name) +
-              std::string(between) + choices + std::string(after);
+      text += std::string(before) + "'" + command.full_name() +
+              "'*:" + std::string(parameter.name) + std::string(between) + choices +
+              std::string(after);
     }
   }
   return text;
@@ -138,14 +139,16 @@ std::string bash() {
   text += "  if [ -z \"$found\" ]; then\n    if ((skip)); then return; fi\n";
   text += "    case \"$plain\" in\n      '') found='" + join(first_words()) + "' ;;\n";
   for (const Group& group : groups()) {
-    text +=
-        "      " + std::string(group.name) + ") found='" + join(words_of_group(group.name)) + "' ;;\n";
+    text += "      " + std::string(group.name) + ") found='" + join(words_of_group(group.name)) +
+            "' ;;\n";
   }
   for (const Command& command : commands()) {
     const std::string name = "'" + command.full_name() + "'";
-    text += "      " + name + "|" + name + "\\ *)\n        found='" + join(words_of(command)) + "'\n";
+    text +=
+        "      " + name + "|" + name + "\\ *)\n        found='" + join(words_of(command)) + "'\n";
     if (has_file_argument(command)) {
-      text += "        mapfile -t COMPREPLY < <(compgen -f -W \"$found\" -- \"$current\"); return\n";
+      text +=
+          "        mapfile -t COMPREPLY < <(compgen -f -W \"$found\" -- \"$current\"); return\n";
     }
     text += "        ;;\n";
   }
@@ -173,13 +176,15 @@ std::string zsh() {
             describe(words_of(command)) + ") ;;\n";
   }
   text += "    esac\n  fi\n  _describe 'sluicectl' found\n}\n";
-  return text + "if [ \"$funcstack[1]\" = _sluicectl ]; then _sluicectl \"$@\"; "
-                "else compdef _sluicectl sluicectl; fi\n";
+  return text +
+         "if [ \"$funcstack[1]\" = _sluicectl ]; then _sluicectl \"$@\"; "
+         "else compdef _sluicectl sluicectl; fi\n";
 }
 
 std::string fish_quoted(std::string_view text) {
   std::string quoted = "'";
-  for (const char c : text) quoted += c == '\'' || c == '\\' ? std::string("\\") + c : std::string(1, c);
+  for (const char c : text)
+    quoted += c == '\'' || c == '\\' ? std::string("\\") + c : std::string(1, c);
   return quoted + "'";
 }
 
@@ -221,7 +226,8 @@ std::string fish() {
   for (const Command& command : commands()) {
     std::string condition = "__fish_seen_subcommand_from " + std::string(command.name);
     if (!command.group.empty()) {
-      condition = "__fish_seen_subcommand_from " + std::string(command.group) + "; and " + condition;
+      condition =
+          "__fish_seen_subcommand_from " + std::string(command.group) + "; and " + condition;
     }
     for (const Parameter& parameter : command.parameters) {
       if (parameter.is_option()) {

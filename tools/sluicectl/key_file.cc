@@ -167,7 +167,8 @@ std::expected<std::string, std::string> read_file(const std::string& path) {
 
 std::expected<json::Array, std::string> read_keys(std::string_view text, int64_t now) {
   const size_t first = text.find_first_not_of(" \t\r\n");
-  const bool is_json = first != std::string_view::npos && (text[first] == '[' || text[first] == '{');
+  const bool is_json =
+      first != std::string_view::npos && (text[first] == '[' || text[first] == '{');
   if (!is_json) return keys_of_csv(text, now);
   const auto value = json::parse_value(
       text, {.bytes_max = kFileBytesMax, .depth_max = 32, .values_max = 1u << 24});
@@ -176,9 +177,9 @@ std::expected<json::Array, std::string> read_keys(std::string_view text, int64_t
   }
   const json::Value* list = value->as_object() == nullptr ? &*value : value->find("keys");
   const json::Array* keys = list == nullptr ? nullptr : list->as_array();
-  const bool are_objects = keys != nullptr && std::ranges::all_of(*keys, [](const json::Value& key) {
-                             return key.as_object() != nullptr;
-                           });
+  const bool are_objects =
+      keys != nullptr &&
+      std::ranges::all_of(*keys, [](const json::Value& key) { return key.as_object() != nullptr; });
   if (!are_objects) {
     return std::unexpected("the file of keys must be an array of objects, or have it as `keys`");
   }

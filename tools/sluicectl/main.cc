@@ -63,8 +63,7 @@ void add_parameter(CLI::App& parser, const Parameter& parameter, std::vector<std
 void add_commands(CLI::App& root, std::vector<Seat>& seats) {
   std::map<std::string_view, CLI::App*> parsers;
   for (const Group& group : groups()) {
-    CLI::App* parser =
-        root.add_subcommand(std::string(group.name), std::string(group.purpose));
+    CLI::App* parser = root.add_subcommand(std::string(group.name), std::string(group.purpose));
     parser->require_subcommand(1);
     parsers[group.name] = parser;
   }
@@ -125,7 +124,8 @@ std::expected<Target, std::string> target_of(const Globals& globals) {
   auto token = read_file(globals.token_file);
   if (!token) return std::unexpected(token.error());
   target.token = token->substr(0, token->find_first_of("\r\n"));
-  const bool is_plain = std::ranges::all_of(target.token, [](char c) { return c > ' ' && c <= '~'; });
+  const bool is_plain =
+      std::ranges::all_of(target.token, [](char c) { return c > ' ' && c <= '~'; });
   if (target.token.empty() || !is_plain) {
     return std::unexpected("the first line of " + globals.token_file + " is not a key");
   }
@@ -154,10 +154,9 @@ int main(int argc, char** argv) {
   }
   auto target = target_of(globals);
   if (!target) return complain(target.error());
-  return run(*seat->command, seat->words,
-             {.target = *std::move(target),
-              .as_json = globals.as_json,
-              .is_sure = globals.is_sure});
+  return run(
+      *seat->command, seat->words,
+      {.target = *std::move(target), .as_json = globals.as_json, .is_sure = globals.is_sure});
 }
 
 }  // namespace

@@ -53,7 +53,8 @@ std::string usage_line(const Command& command) {
   for (const Parameter& parameter : command.parameters) {
     has_options |= parameter.is_option();
     if (parameter.is_option()) continue;
-    line += parameter.is_needed ? " " + slanted(parameter.name) : " [" + slanted(parameter.name) + "]";
+    line +=
+        parameter.is_needed ? " " + slanted(parameter.name) : " [" + slanted(parameter.name) + "]";
   }
   return line + (has_options ? " [" + slanted("options") + "]" : "");
 }
@@ -68,13 +69,15 @@ std::string sentence(std::string_view text) {
 
 std::string describe(const Parameter& parameter) {
   const std::string_view word = parameter.is_option() ? value_word(parameter) : "";
-  std::string text = ".TP\n" + (parameter.is_option() ? bold(parameter.name) : slanted(parameter.name));
+  std::string text =
+      ".TP\n" + (parameter.is_option() ? bold(parameter.name) : slanted(parameter.name));
   if (!word.empty()) text += " " + slanted(word);
   std::string purpose = sentence(parameter.purpose);
   if (!parameter.is_option() && !parameter.choices.empty()) {
     purpose += " One of " + std::string(parameter.choices) + ".";
   }
-  if (!parameter.fallback.empty()) purpose += " Without it: " + std::string(parameter.fallback) + ".";
+  if (!parameter.fallback.empty())
+    purpose += " Without it: " + std::string(parameter.fallback) + ".";
   if (parameter.is_many() && parameter.is_option()) purpose += " May be given many times.";
   return text + "\n" + roff(purpose) + "\n";
 }
@@ -112,7 +115,8 @@ constexpr std::string_view kDescription =
     "exist are read from files and never from the command line.";
 
 constexpr std::string_view kTimes =
-    "A TIME is RFC 3339 (2026-12-01T08:00:00Z), a day of UTC (2026-12-01), or a duration (90m, 24h, "
+    "A TIME is RFC 3339 (2026-12-01T08:00:00Z), a day of UTC (2026-12-01), or a duration (90m, "
+    "24h, "
     "30d): from now on where it is in the future, and until now for --from and --to.";
 
 constexpr std::string_view kFiles =
@@ -137,7 +141,8 @@ std::string manual_page() {
           paragraph(kAddresses) + options() + ".SH COMMANDS\n";
   for (const Command& command : commands()) text += describe(command);
   text += ".SH EXIT STATUS\n.TP\n0\nDone.\n.TP\n1\nRefused by Sluice (4xx).\n.TP\n2\n";
-  text += "A wrong command line, no answer, or a question that was not answered with yes.\n.TP\n3\n";
+  text +=
+      "A wrong command line, no answer, or a question that was not answered with yes.\n.TP\n3\n";
   text += "Sluice failed (5xx); its log says why.\n.SH SEE ALSO\n";
   return text + roff("docs/sluicectl.md, docs/admin.md and docs/keys.md of Sluice.") + "\n";
 }

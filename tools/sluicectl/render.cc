@@ -60,8 +60,8 @@ std::string printable(std::string_view text) {
   for (size_t i = 0; i < shown.size(); ++i) {
     const auto c = static_cast<unsigned char>(shown[i]);
     // U+0080 to U+009F are control characters, too.
-    const bool is_long = c == 0xc2 && i + 1 < shown.size() &&
-                         static_cast<unsigned char>(shown[i + 1]) < 0xa0;
+    const bool is_long =
+        c == 0xc2 && i + 1 < shown.size() && static_cast<unsigned char>(shown[i + 1]) < 0xa0;
     if (c < 0x20 || c == 0x7f) shown[i] = '?';
     if (is_long) shown.replace(i, 2, "?");
   }

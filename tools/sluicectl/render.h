@@ -11,7 +11,8 @@
 
 namespace sluice::sluicectl {
 
-// A value as one cell: "-" for null and for nothing in it, lists with commas, no control characters.
+// A value as one cell: "-" for null and for nothing in it, lists with commas, no control
+// characters.
 [[nodiscard]] std::string cell(const json::Value& value);
 // Of a member; "-" when there is none.
 [[nodiscard]] std::string cell(const json::Value& object, std::string_view member);

@@ -89,11 +89,12 @@ std::optional<int> ask_name(const Command& command, const Request& request,
   if (!answer->is_done()) return report_refusal(*answer, session.as_json);
   const auto value = json::parse_value(answer->body, kAnswerLimits);
   const json::Object* members = value ? value->as_object() : nullptr;
-  if (members == nullptr || members->empty()) return complain("the answer is not what was expected");
+  if (members == nullptr || members->empty())
+    return complain("the answer is not what was expected");
   const json::Value& owner = members->front().value;
   const json::Value* name = owner.find("name");
-  const bool has_name = name != nullptr && name->as_string() != nullptr &&
-                        !name->as_string()->empty();
+  const bool has_name =
+      name != nullptr && name->as_string() != nullptr && !name->as_string()->empty();
   const json::Value* id = owner.find("id");
   const json::Value* wanted = has_name ? name : id;
   if (wanted == nullptr || wanted->as_string() == nullptr) {
@@ -101,8 +102,8 @@ std::optional<int> ask_name(const Command& command, const Request& request,
   }
   const bool is_with_all = request.path.contains("with_all=true");
   std::fputs((std::string(command.warning) + fill_in(" {level} {id} ({name})", owner) +
-              (is_with_all ? " and all that belongs to it" : "") +
-              ", for good.\nType its " + (has_name ? "name" : "id") + " to go on: ")
+              (is_with_all ? " and all that belongs to it" : "") + ", for good.\nType its " +
+              (has_name ? "name" : "id") + " to go on: ")
                  .c_str(),
              stderr);
   if (read_line() == *wanted->as_string()) return std::nullopt;
@@ -125,10 +126,9 @@ std::optional<int> confirm(const Command& command, const Given& given, const Req
     return complain("this cannot be undone, and there is no terminal to ask on; add --yes");
   }
   if (command.question == Question::kName) return ask_name(command, request, session);
-  std::fputs((std::string(command.warning) + subject_of(command, given) +
-              "\nGo on? Type yes: ")
-                 .c_str(),
-             stderr);
+  std::fputs(
+      (std::string(command.warning) + subject_of(command, given) + "\nGo on? Type yes: ").c_str(),
+      stderr);
   const auto line = read_line();
   if (line == "yes" || line == "y") return std::nullopt;
   return complain("nothing was done");

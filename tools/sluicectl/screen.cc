@@ -63,7 +63,7 @@ std::string_view cut(std::string_view line, size_t columns) {
 Screen::Screen() {
   sigset_t held;
   ::sigemptyset(&held);
-  struct sigaction action {};
+  struct sigaction action{};
   action.sa_handler = hear;
   for (const int number : kSignals) {
     ::sigaddset(&held, number);

@@ -31,8 +31,8 @@ struct Sample {
 Sample take_sample(const Target& target) {
   const auto answer = ask(target, {.method = "GET", .path = "/v1/top"});
   if (!answer) return {std::nullopt, answer.error(), kExitNoAnswer};
-  auto value = json::parse_value(
-      answer->body, {.bytes_max = 64u << 20, .depth_max = 16, .values_max = 1u << 24});
+  auto value = json::parse_value(answer->body,
+                                 {.bytes_max = 64u << 20, .depth_max = 16, .values_max = 1u << 24});
   if (!value) return {std::nullopt, "the answer is not JSON", kExitNoAnswer};
   if (!answer->is_done()) {
     std::string reason = render_refusal(*value, answer->status >= 500);
@@ -103,8 +103,8 @@ int run_top(const TopOptions& options) {
   if (!interval || *interval < kIntervalLeast || *interval > kIntervalMost) {
     return complain("--interval must be 100ms to 1m");
   }
-  const auto interval_ms = static_cast<int>(
-      std::chrono::duration_cast<std::chrono::milliseconds>(*interval).count());
+  const auto interval_ms =
+      static_cast<int>(std::chrono::duration_cast<std::chrono::milliseconds>(*interval).count());
   if (options.is_once || options.as_json) return print_frames(options, interval_ms);
   if (::isatty(STDIN_FILENO) == 0 || ::isatty(STDOUT_FILENO) == 0) {
     return complain("top needs a terminal; use --once or --json without one");

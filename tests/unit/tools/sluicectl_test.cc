@@ -88,7 +88,8 @@ TEST(SluicectlCommand, table_says_all_that_a_command_needs) {
 }
 
 TEST(SluicectlCommand, destructive_commands_ask_and_owners_by_their_name) {
-  for (const char* name : {"keys delete", "keys sync", "drain", "config rollback", "limits reset"}) {
+  for (const char* name :
+       {"keys delete", "keys sync", "drain", "config rollback", "limits reset"}) {
     EXPECT_EQ(command_called(name).question, Question::kYes) << name;
   }
   for (const char* name : {"users delete", "teams delete", "organisations delete"}) {
@@ -99,11 +100,10 @@ TEST(SluicectlCommand, destructive_commands_ask_and_owners_by_their_name) {
 
 TEST(SluicectlArguments, options_become_members_of_their_kinds) {
   const Request request = request_of(
-      "keys create",
-      {"--name=app", "--limit=requests_per_minute=60", "--limit=budget_per_day=2.5",
-       "--model=gpt-*,o3", "--tag=a", "--tag=b", "--expires=30d", "--weight=2",
-       "--metadata=owner=x=y", "--model-limit=ft:gpt*:tokens_per_minute=10",
-       "--idempotency-key=one"});
+      "keys create", {"--name=app", "--limit=requests_per_minute=60", "--limit=budget_per_day=2.5",
+                      "--model=gpt-*,o3", "--tag=a", "--tag=b", "--expires=30d", "--weight=2",
+                      "--metadata=owner=x=y", "--model-limit=ft:gpt*:tokens_per_minute=10",
+                      "--idempotency-key=one"});
   EXPECT_EQ(request.method, "POST");
   EXPECT_EQ(request.path, "/v1/keys");
   EXPECT_EQ(request.body,
@@ -168,8 +168,8 @@ TEST(SluicectlKeyFile, json_and_csv_say_the_same) {
 
 TEST(SluicectlKeyFile, d079_faults_do_not_quote_the_file) {
   constexpr std::array kFiles = {
-      "name,sk-secret\na,b\n", "name\nsk-secret,b\n", "weight\nsk-secret\n",
-      "\"sk-secret",  "[\"sk-secret\"]", "{sk-secret", "limits.a\nsk-secret\n", ""};
+      "name,sk-secret\na,b\n", "name\nsk-secret,b\n", "weight\nsk-secret\n",   "\"sk-secret",
+      "[\"sk-secret\"]",       "{sk-secret",          "limits.a\nsk-secret\n", ""};
   for (const std::string_view text : kFiles) {
     const auto keys = read_keys(text, kNow);
     ASSERT_FALSE(keys) << text;
@@ -178,8 +178,7 @@ TEST(SluicectlKeyFile, d079_faults_do_not_quote_the_file) {
 }
 
 TEST(SluicectlRender, what_moves_a_cursor_is_not_shown) {
-  EXPECT_EQ(cell(json::Value(std::string("a\x1b[2Jb\n\xc2\x9b\xc3\xa9"))),
-            "a?[2Jb??\xc3\xa9");
+  EXPECT_EQ(cell(json::Value(std::string("a\x1b[2Jb\n\xc2\x9b\xc3\xa9"))), "a?[2Jb??\xc3\xa9");
 }
 
 TEST(SluicectlRender, records_are_lines) {
@@ -247,8 +246,9 @@ TEST(SluicectlRender, single_answers_are_sentences) {
   EXPECT_EQ(render_drain(parsed("{\"began_now\":false}")), "was draining already\n");
   EXPECT_EQ(render(command_called("clear"), parsed("{\"upstream\":\"a\"}")),
             "told a; sluicectl upstreams shows its state\n");
-  EXPECT_EQ(render_refusal(parsed("{\"error\":{\"message\":\"no\"},\"problems\":[\"p\",\"q\"]}"), false),
-            "refused: no\np\nq\n");
+  EXPECT_EQ(
+      render_refusal(parsed("{\"error\":{\"message\":\"no\"},\"problems\":[\"p\",\"q\"]}"), false),
+      "refused: no\np\nq\n");
 }
 
 TEST(SluicectlClient, answer_is_taken_apart) {
@@ -265,8 +265,8 @@ TEST(SluicectlClient, cut_or_foreign_answers_are_errors) {
 }
 
 TEST(SluicectlClient, missing_socket_is_explained_with_its_remedy) {
-  const auto answer = ask(
-      {.socket_path = "/nonexistent/sluice.sock"}, {.method = "GET", .path = "/v1/version"});
+  const auto answer =
+      ask({.socket_path = "/nonexistent/sluice.sock"}, {.method = "GET", .path = "/v1/version"});
   ASSERT_FALSE(answer);
   EXPECT_TRUE(answer.error().contains("/nonexistent/sluice.sock")) << answer.error();
   EXPECT_TRUE(answer.error().contains("--socket")) << answer.error();
@@ -279,8 +279,9 @@ TEST(SluicectlClient, only_loopback_is_spoken_to_in_the_clear) {
   EXPECT_EQ(target.port, 9091);
   ASSERT_TRUE(read_url("http://[::1]:80", target));
   EXPECT_EQ(target.host, "::1");
-  for (const char* url : {"https://127.0.0.1:1", "http://10.0.0.1:1", "http://127.0.0.1",
-                          "http://127.0.0.1:0", "http://127.0.0.1:99999", "ftp://127.0.0.1:1", ""}) {
+  for (const char* url :
+       {"https://127.0.0.1:1", "http://10.0.0.1:1", "http://127.0.0.1", "http://127.0.0.1:0",
+        "http://127.0.0.1:99999", "ftp://127.0.0.1:1", ""}) {
     EXPECT_FALSE(read_url(url, target)) << url;
   }
 }
@@ -352,9 +353,7 @@ TEST(SluicectlFrame, a_gateway_that_began_anew_has_no_rates_yet) {
 
 TEST(SluicectlFrame, sections_share_a_low_window) {
   const json::Value frame = make_frame(parsed(kBefore), parsed(kAfter));
-  const auto count_lines = [](const std::string& text) {
-    return std::ranges::count(text, '\n');
-  };
+  const auto count_lines = [](const std::string& text) { return std::ranges::count(text, '\n'); };
   EXPECT_TRUE(render_frame(frame, 0).contains("MODEL"));
   const std::string low = render_frame(frame, 13);
   EXPECT_LE(count_lines(low), 13);
