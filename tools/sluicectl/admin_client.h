@@ -1,26 +1,45 @@
-// One request to the admin socket, over blocking calls.
+// One request to the admin socket or the second listener, over blocking calls.
 #pragma once
 
 #include <cstdint>
 #include <expected>
 #include <string>
 #include <string_view>
+#include <utility>
+#include <vector>
 
 namespace sluice::sluicectl {
+
+// Where Sluice listens.
+struct Target {
+  std::string socket_path;
+  std::string host{};  // An address of loopback instead of the socket; "" for none.
+  uint16_t port = 0;
+  std::string token{};  // Shown there; never printed.
+};
+
+struct Request {
+  std::string method;
+  std::string path;    // With its query, encoded.
+  std::string body{};  // JSON, or empty for none.
+  std::vector<std::pair<std::string, std::string>> headers{};
+};
 
 struct Answer {
   uint16_t status = 0;
   std::string body;
+
+  [[nodiscard]] bool is_done() const noexcept { return status < 300; }
 };
 
 // Where Sluice puts its socket when the configuration says what configs/minimal.yaml says.
 [[nodiscard]] std::string default_socket();
 
-// Connects, asks, reads to the end; at most a minute. `body` is JSON, or empty for none. The error
-// is a sentence with the remedy.
-[[nodiscard]] std::expected<Answer, std::string> ask(const std::string& socket_path,
-                                                     std::string_view method, std::string_view path,
-                                                     std::string_view body = {});
+// "http://127.0.0.1:9091" into `target`. The error is a sentence.
+[[nodiscard]] std::expected<void, std::string> read_url(std::string_view url, Target& target);
+
+// Connects, asks, reads to the end; at most a minute. The error is a sentence with the remedy.
+[[nodiscard]] std::expected<Answer, std::string> ask(const Target& target, const Request& request);
 
 // Takes a whole HTTP answer, read until the connection's end, apart. Empty when it is not one.
 [[nodiscard]] std::expected<Answer, std::string> read_answer(std::string_view bytes);

@@ -1,136 +1,162 @@
 #include <algorithm>
-#include <array>
 #include <cstdio>
+#include <map>
 #include <string>
+#include <vector>
 
 #include <CLI/CLI.hpp>
 
-#include "admin_client.h"
-#include "render.h"
+#include "command.h"
+#include "key_file.h"
+#include "run.h"
 
 namespace sluice::sluicectl {
 namespace {
 
-constexpr int kExitOk = 0;
-constexpr int kExitRefused = 1;
-constexpr int kExitNoAnswer = 2;  // Also a wrong command line.
-
-struct Verb {
-  const char* name;
-  const char* purpose;
-  const char* method;
-  const char* path;
-  std::string (*render)(const JsonValue& answer);
+// A command with the words that its parser finds.
+struct Seat {
+  const Command* command = nullptr;
+  CLI::App* parser = nullptr;
+  Given words;
+  std::vector<unsigned char> flags;
 };
 
-constexpr std::array<Verb, 5> kVerbs = {{
-    {"version", "what runs, and with which configuration", "GET", "/v1/version", render_version},
-    {"shards", "what each shard does", "GET", "/v1/shards", render_shards},
-    {"upstreams", "what each upstream does", "GET", "/v1/upstreams", render_upstreams},
-    {"reload", "read the configuration anew", "POST", "/v1/reload", render_reload},
-    {"drain", "take no new work, let streams end, then exit", "POST", "/v1/drain", render_drain},
-}};
+std::string purpose_of(const Parameter& parameter) {
+  std::string purpose(parameter.purpose);
+  if (!parameter.choices.empty()) purpose += ": " + std::string(parameter.choices);
+  if (!parameter.fallback.empty()) purpose += " [" + std::string(parameter.fallback) + "]";
+  return purpose;
+}
 
-// What is told to one upstream.
-struct Order {
-  const char* name;
-  const char* purpose;
-  const char* verb;  // The end of the path.
-  bool has_length;
+// Tells the parser of one parameter, which fills `words` or `flag`.
+void add_parameter(CLI::App& parser, const Parameter& parameter, std::vector<std::string>& words,
+                   unsigned char& flag) {
+  const std::string name(parameter.is_option() ? parameter.name : parameter.member);
+  if (parameter.kind == Kind::kFlag) {
+    parser.add_flag_callback(name, [&flag] { flag = 1; }, std::string(parameter.purpose));
+    return;
+  }
+  const std::string shown(parameter.is_option() ? name : std::string(parameter.name));
+  CLI::Option* option = parser.add_option(shown, words, purpose_of(parameter));
+  option->required(parameter.is_needed);
+  option->type_name(parameter.is_option() ? "TEXT" : "");
+  if (parameter.is_many()) {
+    option->allow_extra_args(false);
+  } else {
+    option->expected(1);
+  }
+  if (!parameter.choices.empty()) {
+    std::vector<std::string> choices;
+    for (const std::string_view choice : split(parameter.choices, '|')) {
+      choices.emplace_back(choice);
+    }
+    option->check([choices](const std::string& word) {
+      if (std::ranges::find(choices, word) != choices.end()) return std::string();
+      std::string sentence = word + " is not one of:";
+      for (const std::string& choice : choices) sentence += " " + choice;
+      return sentence;
+    });
+  }
+}
+
+// Parsers of all commands below `root`. The seats stay where they are.
+void add_commands(CLI::App& root, std::vector<Seat>& seats) {
+  std::map<std::string_view, CLI::App*> parsers;
+  for (const Group& group : groups()) {
+    CLI::App* parser = root.add_subcommand(std::string(group.name), std::string(group.purpose));
+    parser->require_subcommand(1);
+    parsers[group.name] = parser;
+  }
+  seats.reserve(commands().size());
+  for (const Command& command : commands()) {
+    CLI::App& parent = command.group.empty() ? root : *parsers[command.group];
+    Seat& seat = seats.emplace_back();
+    seat.command = &command;
+    seat.parser = parent.add_subcommand(std::string(command.name), std::string(command.purpose));
+    seat.words.resize(command.parameters.size());
+    seat.flags.resize(command.parameters.size());
+    for (size_t i = 0; i < command.parameters.size(); ++i) {
+      add_parameter(*seat.parser, command.parameters[i], seat.words[i], seat.flags[i]);
+    }
+  }
+}
+
+struct Globals {
+  std::string socket;
+  std::string url;
+  std::string token_file;
+  bool as_json = false;
+  bool is_sure = false;
 };
 
-constexpr std::array<Order, 4> kOrders = {{
-    {"cooldown", "give an upstream no requests for a time, such as 30s", "cooldown", true},
-    {"clear", "end an upstream's cooldown, open breaker and ejection", "clear", false},
-    {"drain-upstream", "give an upstream no new requests", "drain", false},
-    {"undrain-upstream", "give a drained upstream requests again", "undrain", false},
-}};
-
-int complain(const std::string& sentence) {
-  std::fputs(("sluicectl: " + sentence + "\n").c_str(), stderr);
-  return kExitNoAnswer;
+void add_globals(CLI::App& root, Globals& globals) {
+  const auto add = [&root](const GlobalOption& option, auto& value) {
+    const std::string names =
+        (option.letter.empty() ? "" : std::string(option.letter) + ",") + std::string(option.name);
+    if constexpr (std::is_same_v<std::decay_t<decltype(value)>, bool>) {
+      root.add_flag(names, value, std::string(option.purpose));
+    } else {
+      root.add_option(names, value, std::string(option.purpose))
+          ->type_name(std::string(option.value));
+    }
+  };
+  for (const GlobalOption& option : global_options()) {
+    if (option.name == "--socket") add(option, globals.socket);
+    if (option.name == "--url") add(option, globals.url);
+    if (option.name == "--token-file") add(option, globals.token_file);
+    if (option.name == "--json") add(option, globals.as_json);
+    if (option.name == "--yes") add(option, globals.is_sure);
+  }
 }
 
-// Whether it can stand in a path, or in a JSON string, as it is.
-bool is_plain(const std::string& text) {
-  return !text.empty() && std::ranges::all_of(text, [](char c) {
-    return c > ' ' && c <= '~' && c != '?' && c != '#' && c != '%' && c != '"' && c != '\\';
-  });
-}
-
-int run(const Verb& verb, const std::string& socket_path, bool as_json,
-        const std::string& body = {}) {
-  const auto answer = ask(socket_path, verb.method, verb.path, body);
-  if (!answer) return complain(answer.error());
-  const bool is_refused = answer->status >= 300;
-  if (as_json) {
-    std::fputs(answer->body.c_str(), stdout);
-    return is_refused ? kExitRefused : kExitOk;
+// Where to ask. The error is a sentence.
+std::expected<Target, std::string> target_of(const Globals& globals) {
+  Target target{.socket_path = globals.socket.empty() ? default_socket() : globals.socket};
+  if (globals.url.empty()) {
+    if (globals.token_file.empty()) return target;
+    return std::unexpected("--token-file goes with --url; the socket asks for no key");
   }
-  const auto value = parse_json(answer->body);
-  if (!value) return complain("the answer is not JSON; is this the admin socket of Sluice?");
-  if (is_refused) {
-    std::fputs(render_refusal(*value).c_str(), stderr);
-    return kExitRefused;
+  if (!globals.socket.empty()) return std::unexpected("give either --socket or --url");
+  if (auto read = read_url(globals.url, target); !read) return std::unexpected(read.error());
+  if (globals.token_file.empty()) {
+    return std::unexpected("--url needs --token-file with a management key");
   }
-  std::fputs(verb.render(*value).c_str(), stdout);
-  return kExitOk;
-}
-
-int run(const Order& order, const std::string& upstream, const std::string& length,
-        const std::string& socket_path, bool as_json) {
-  if (!is_plain(upstream) || (order.has_length && !is_plain(length))) {
-    return complain("no upstream or time can be called that; sluicectl upstreams lists the names");
+  auto token = read_file(globals.token_file);
+  if (!token) return std::unexpected(token.error());
+  target.token = token->substr(0, token->find_first_of("\r\n"));
+  const bool is_plain =
+      std::ranges::all_of(target.token, [](char c) { return c > ' ' && c <= '~'; });
+  if (target.token.empty() || !is_plain) {
+    return std::unexpected("the first line of " + globals.token_file + " is not a key");
   }
-  const std::string path = "/v1/upstreams/" + upstream + "/" + order.verb;
-  const Verb verb{order.name, order.purpose, "POST", path.c_str(), render_order};
-  return run(verb, socket_path, as_json, order.has_length ? "{\"for\":\"" + length + "\"}" : "");
+  return target;
 }
 
 int main(int argc, char** argv) {
-  CLI::App command("Speaks to a running Sluice on its admin socket.", "sluicectl");
-  command.footer("Exit status: 0 done, 1 refused by Sluice, 2 no answer or a wrong command line.");
-  std::string socket_path = default_socket();
-  bool as_json = false;
-  command.add_option("-s,--socket", socket_path, "the admin socket")->capture_default_str();
-  command.add_flag("--json", as_json, "print the answer as it came");
-  command.require_subcommand(1);
-  command.fallthrough();
-  std::array<CLI::App*, kVerbs.size()> verbs{};
-  for (size_t i = 0; i < kVerbs.size(); ++i) {
-    verbs[i] = command.add_subcommand(kVerbs[i].name, kVerbs[i].purpose);
-  }
-  std::string upstream, length;
-  std::array<CLI::App*, kOrders.size()> orders{};
-  for (size_t i = 0; i < kOrders.size(); ++i) {
-    orders[i] = command.add_subcommand(kOrders[i].name, kOrders[i].purpose);
-    orders[i]->add_option("upstream", upstream, "its name")->required();
-    if (kOrders[i].has_length) orders[i]->add_option("time", length, "how long")->required();
-  }
-  std::string by = "key", window = "month";
-  CLI::App* spend = command.add_subcommand("spend", "what was spent, the most expensive first");
-  spend->add_option("--by", by, "key, tenant or model")
-      ->check(CLI::IsMember({"key", "tenant", "model"}))
-      ->capture_default_str();
-  spend->add_option("--window", window, "the present day, week or month of UTC, or total")
-      ->check(CLI::IsMember({"day", "week", "month", "total"}))
-      ->capture_default_str();
+  CLI::App root{std::string(kPurpose), "sluicectl"};
+  root.footer(std::string(kExitStatus));
+  root.require_subcommand(1);
+  root.fallthrough();
+  Globals globals;
+  add_globals(root, globals);
+  std::vector<Seat> seats;
+  add_commands(root, seats);
   try {
-    command.parse(argc, argv);
+    root.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
-    return command.exit(error) == 0 ? kExitOk : kExitNoAnswer;
+    return root.exit(error) == 0 ? kExitDone : kExitNoAnswer;
   }
-  for (size_t i = 0; i < kVerbs.size(); ++i) {
-    if (*verbs[i]) return run(kVerbs[i], socket_path, as_json);
+  const auto seat =
+      std::ranges::find_if(seats, [](const Seat& one) { return one.parser->parsed(); });
+  if (seat == seats.end()) return kExitNoAnswer;
+  for (size_t i = 0; i < seat->flags.size(); ++i) {
+    if (seat->flags[i] != 0) seat->words[i] = {"true"};
   }
-  for (size_t i = 0; i < kOrders.size(); ++i) {
-    if (*orders[i]) return run(kOrders[i], upstream, length, socket_path, as_json);
-  }
-  if (*spend) {
-    const std::string path = "/v1/spend/" + by + "/" + window;
-    return run({"spend", "", "GET", path.c_str(), render_spend}, socket_path, as_json);
-  }
-  return kExitNoAnswer;
+  auto target = target_of(globals);
+  if (!target) return complain(target.error());
+  return run(
+      *seat->command, seat->words,
+      {.target = *std::move(target), .as_json = globals.as_json, .is_sure = globals.is_sure});
 }
 
 }  // namespace

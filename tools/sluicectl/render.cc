@@ -1,68 +1,119 @@
 #include "render.h"
 
 #include <algorithm>
-#include <initializer_list>
-#include <string_view>
+#include <cstdint>
 
 namespace sluice::sluicectl {
 namespace {
+
+constexpr std::string_view kDollars = "micro_dollars";
 
 bool is_number(std::string_view text) {
   return !text.empty() &&
          (text == "-" || text.find_first_not_of("0123456789.eE+-") == std::string_view::npos);
 }
 
-struct Column {
-  std::string_view title;
-  std::string_view member;
-};
-
-std::string render_list(const JsonValue& list, std::initializer_list<Column> columns) {
-  std::vector<std::vector<std::string>> rows(1);
-  for (const Column& column : columns) rows[0].emplace_back(column.title);
-  for (const JsonValue& item : list.items) {
-    auto& row = rows.emplace_back();
-    for (const Column& column : columns) row.push_back(item[column.member].cell());
-  }
-  return render_table(rows);
+// How many columns of a terminal; every character is taken for one.
+size_t width_of(std::string_view text) {
+  return static_cast<size_t>(std::ranges::count_if(
+      text, [](char c) { return (static_cast<unsigned char>(c) & 0xc0u) != 0x80u; }));
 }
 
-std::string render_sentences(const JsonValue& list, std::string_view before) {
+std::string cell_of(const json::Object& members) {
   std::string text;
-  for (const JsonValue& sentence : list.items) {
-    text += std::string(before) + sentence.cell() + "\n";
+  for (const json::Member& member : members) {
+    if (member.value.is_null()) continue;
+    text += (text.empty() ? "" : ",") + printable(member.name) + "=" + cell(member.value);
   }
-  return text;
-}
-
-// "3/8", "-" without a limit.
-std::string render_places(const JsonValue& upstream) {
-  const JsonValue& most = upstream["concurrency_max"];
-  if (most.kind != JsonValue::Kind::kNumber) return "-";
-  return upstream["places_in_use"].cell() + "/" + most.cell();
-}
-
-// "12.345678" for 12345678.
-std::string render_dollars(std::string micro) {
-  if (micro.size() < 7) micro.insert(0, 7 - micro.size(), '0');
-  return micro.insert(micro.size() - 6, ".");
-}
-
-// "-" when there is none.
-std::string render_words(const JsonValue& list) {
-  std::string text;
-  for (const JsonValue& word : list.items) text += (text.empty() ? "" : ",") + word.cell();
   return text.empty() ? "-" : text;
 }
 
+std::string cell_of(const json::Array& list) {
+  std::string text;
+  for (const json::Value& item : list) {
+    const bool is_object = item.as_object() != nullptr;
+    text += text.empty() ? "" : is_object ? "; " : ",";
+    text += cell(item);
+  }
+  return text.empty() ? "-" : text;
+}
+
+const json::Value& member_or_all(const json::Value& answer, std::string_view member) {
+  const json::Value* found = member.empty() ? nullptr : answer.find(member);
+  return found == nullptr ? answer : *found;
+}
+
+std::string render_page(const Command& command, const json::Value& answer) {
+  std::string text = render_list(items(answer, command.member), command.columns);
+  const json::Value* next = answer.find("next");
+  if (next != nullptr && next->as_string() != nullptr) {
+    text += "there are more: add --cursor " + printable(*next->as_string()) + "\n";
+  }
+  if (is_true(answer, "has_more")) text += "there are more than these\n";
+  return text;
+}
+
 }  // namespace
+
+std::string printable(std::string_view text) {
+  std::string shown(text);
+  for (size_t i = 0; i < shown.size(); ++i) {
+    const auto c = static_cast<unsigned char>(shown[i]);
+    // U+0080 to U+009F are control characters, too.
+    const bool is_long =
+        c == 0xc2 && i + 1 < shown.size() && static_cast<unsigned char>(shown[i + 1]) < 0xa0;
+    if (c < 0x20 || c == 0x7f) shown[i] = '?';
+    if (is_long) shown.replace(i, 2, "?");
+  }
+  return shown;
+}
+
+std::string cell(const json::Value& value) {
+  if (value.is_null()) return "-";
+  if (const std::string* text = value.as_string()) return text->empty() ? "-" : printable(*text);
+  if (const json::Array* list = value.as_array()) return cell_of(*list);
+  if (const json::Object* members = value.as_object()) return cell_of(*members);
+  std::string text;
+  value.write(text);
+  return text;
+}
+
+std::string cell(const json::Value& object, std::string_view member) {
+  const json::Value* value = object.find(member);
+  return value == nullptr ? "-" : cell(*value);
+}
+
+bool is_true(const json::Value& object, std::string_view member) noexcept {
+  const json::Value* value = object.find(member);
+  const bool* truth = value == nullptr ? nullptr : value->as_boolean();
+  return truth != nullptr && *truth;
+}
+
+const json::Array& items(const json::Value& object, std::string_view member) noexcept {
+  static const json::Array kNone;
+  const json::Value* value = object.find(member);
+  const json::Array* list = value == nullptr ? nullptr : value->as_array();
+  return list == nullptr ? kNone : *list;
+}
+
+std::string title_of(std::string_view member) {
+  std::string title(member);
+  for (char& c : title) c = c == '_' ? '-' : static_cast<char>(c >= 'a' && c <= 'z' ? c - 32 : c);
+  return title;
+}
+
+std::string dollars(std::string micro) {
+  if (micro == "-") return micro;
+  if (micro.size() < 7) micro.insert(0, 7 - micro.size(), '0');
+  return micro.insert(micro.size() - 6, ".");
+}
 
 std::string render_table(const std::vector<std::vector<std::string>>& rows) {
   std::vector<size_t> widths(rows.empty() ? 0 : rows.front().size());
   std::vector<bool> are_numbers(widths.size(), rows.size() > 1);
   for (size_t r = 0; r < rows.size(); ++r) {
     for (size_t c = 0; c < widths.size(); ++c) {
-      widths[c] = std::max(widths[c], rows[r][c].size());
+      widths[c] = std::max(widths[c], width_of(rows[r][c]));
       if (r > 0 && !is_number(rows[r][c])) are_numbers[c] = false;
     }
   }
@@ -70,7 +121,7 @@ std::string render_table(const std::vector<std::vector<std::string>>& rows) {
   for (const auto& row : rows) {
     std::string line;
     for (size_t c = 0; c < widths.size(); ++c) {
-      const std::string space(widths[c] - row[c].size(), ' ');
+      const std::string space(widths[c] - width_of(row[c]), ' ');
       if (c > 0) line += "  ";
       line += are_numbers[c] ? space + row[c] : row[c] + space;
     }
@@ -80,102 +131,74 @@ std::string render_table(const std::vector<std::vector<std::string>>& rows) {
   return text;
 }
 
-std::string render_version(const JsonValue& answer) {
-  std::string text = "Sluice " + answer["version"].cell() + ", generation " +
-                     answer["generation"].cell() + " of " + answer["config"].cell();
-  if (answer["draining"].is_true()) text += ", draining";
-  return text + "\n";
-}
-
-std::string render_shards(const JsonValue& answer) {
-  return render_list(answer["shards"], {{"SHARD", "shard"},
-                                        {"CPU", "cpu"},
-                                        {"CPU-SECONDS", "cpu_seconds"},
-                                        {"CONNECTIONS", "connections"},
-                                        {"IN-FLIGHT", "in_flight"},
-                                        {"REQUESTS", "requests"},
-                                        {"TURNS", "turns"},
-                                        {"BUFFERS", "buffers_in_use"},
-                                        {"STARVED", "buffers_starved"},
-                                        {"OVERFLOWS", "cq_overflows"}});
-}
-
-std::string render_upstreams(const JsonValue& answer) {
-  std::vector<std::vector<std::string>> rows = {
-      {"UPSTREAM", "STATE", "BREAKER", "BREAKER-S", "COOLDOWN-S", "EJECTED-S", "IN-FLIGHT",
-       "PLACES", "FIRST-MS", "WHOLE-MS", "ERRORS", "TOKENS/MIN", "TAGS", "AUTHORITY", "WEIGHT",
-       "USAGE", "OPEN", "IDLE"}};
-  const auto& upstreams = answer["upstreams"].items;
-  if (!upstreams.empty()) {
-    for (const auto& [outcome, count] : upstreams.front()["attempts"].members) {
-      std::string title = outcome;
-      for (char& c : title) c = c == '_' ? '-' : static_cast<char>(c >= 'a' ? c - 32 : c);
-      rows[0].push_back(title);
-    }
+std::string render_list(const json::Array& list, std::string_view columns) {
+  std::vector<std::vector<std::string>> rows(1);
+  std::vector<std::string_view> members;
+  for (const std::string_view column : split(columns, ' ')) {
+    const size_t mark = column.find('=');
+    members.push_back(column.substr(0, mark));
+    rows[0].push_back(mark == std::string_view::npos ? title_of(column)
+                                                     : std::string(column.substr(mark + 1)));
   }
-  for (const JsonValue& upstream : upstreams) {
+  for (const json::Value& item : list) {
     auto& row = rows.emplace_back();
-    for (const std::string_view member :
-         {"name", "state", "breaker", "breaker_s", "cooldown_s", "ejected_s", "in_flight"}) {
-      row.push_back(upstream[member].cell());
+    for (const std::string_view member : members) {
+      std::string text = cell(item, member);
+      row.push_back(member == kDollars ? dollars(std::move(text)) : std::move(text));
     }
-    row.push_back(render_places(upstream));
-    for (const std::string_view member :
-         {"first_token_ms", "whole_ms", "error_ratio", "minute_tokens"}) {
-      row.push_back(upstream[member].cell());
-    }
-    row.push_back(render_words(upstream["tags"]));
-    for (const std::string_view member :
-         {"authority", "weight", "stream_usage", "connections_open", "connections_idle"}) {
-      row.push_back(upstream[member].cell());
-    }
-    for (const auto& [outcome, count] : upstream["attempts"].members) row.push_back(count.cell());
-    row.resize(rows[0].size());
   }
   return render_table(rows);
 }
 
-std::string render_spend(const JsonValue& answer) {
-  std::string title = answer["by"].cell();
-  for (char& c : title) c = static_cast<char>(c >= 'a' && c <= 'z' ? c - 32 : c);
-  std::vector<std::vector<std::string>> rows = {
-      {title, "DOLLARS", "REQUESTS", "TOKENS-IN", "TOKENS-OUT", "UNPRICED", "UNKNOWN"}};
-  for (const JsonValue& line : answer["spend"].items) {
-    rows.push_back({line["name"].cell(), render_dollars(line["micro_dollars"].cell())});
-    for (const std::string_view member :
-         {"requests", "input_tokens", "output_tokens", "unpriced", "unknown"}) {
-      rows.back().push_back(line[member].cell());
-    }
+std::string render_record(const json::Value& record) {
+  std::vector<std::vector<std::string>> rows;
+  if (record.as_object() == nullptr) return "";
+  for (const json::Member& member : *record.as_object()) {
+    rows.push_back({printable(member.name) + ":", cell(member.value) + " "});
   }
-  const std::string window = answer["window"].cell();
-  const std::string when = window == "total" ? "since the journal began" : "this " + window;
-  if (rows.size() == 1) return "nothing was spent " + when + "\n";
-  std::string text =
-      "Spend " + when + (window == "total" ? "" : ", UTC") + "\n" + render_table(rows);
-  const std::string left_out = answer["left_out"].cell();
-  if (left_out != "0" && left_out != "-") text += "and " + left_out + " more that spent less\n";
+  // The space keeps numbers to the left; render_table takes it away.
+  return render_table(rows);
+}
+
+std::string fill_in(std::string_view text, const json::Value& record) {
+  std::string filled;
+  while (!text.empty()) {
+    const size_t begin = std::min(text.find('{'), text.size());
+    filled += text.substr(0, begin);
+    text.remove_prefix(begin);
+    const size_t end = text.find('}');
+    if (text.empty() || end == std::string_view::npos) break;
+    filled += cell(record, text.substr(1, end - 1));
+    text.remove_prefix(end + 1);
+  }
+  return filled;
+}
+
+std::string render_sentences(const json::Array& list, std::string_view before) {
+  std::string text;
+  for (const json::Value& sentence : list) text += std::string(before) + cell(sentence) + "\n";
   return text;
 }
 
-std::string render_reload(const JsonValue& answer) {
-  return "reloaded, generation " + answer["generation"].cell() + " is in force\n" +
-         render_sentences(answer["warnings"], "warning: ");
+std::string render(const Command& command, const json::Value& answer) {
+  switch (command.shape) {
+    case Shape::kOwn: return command.render(answer);
+    case Shape::kTable: return render_page(command, answer);
+    case Shape::kRecord:
+    case Shape::kSecret: return render_record(member_or_all(answer, command.member));
+    case Shape::kSentence:
+      return fill_in(command.columns, member_or_all(answer, command.member)) + "\n";
+    case Shape::kRaw:
+    case Shape::kLocal: break;
+  }
+  return "";
 }
 
-std::string render_drain(const JsonValue& answer) {
-  const std::string time = answer["drain_timeout"].cell();
-  return answer["began_now"].is_true() ? "draining; open streams have " + time + " to end\n"
-                                       : "was draining already\n";
-}
-
-std::string render_order(const JsonValue& answer) {
-  return "told " + answer["upstream"].cell() + "; sluicectl upstreams shows its state\n";
-}
-
-std::string render_refusal(const JsonValue& answer) {
-  const JsonValue& message = answer["error"]["message"];
-  std::string text = "refused: " + message.cell() + "\n";
-  return text + render_sentences(answer["problems"], "");
+std::string render_refusal(const json::Value& answer, bool is_failure) {
+  const json::Value* error = answer.find("error");
+  const std::string message = error == nullptr ? "without a reason" : cell(*error, "message");
+  return (is_failure ? "failed: " : "refused: ") + message + "\n" +
+         render_sentences(items(answer, "problems"), "");
 }
 
 }  // namespace sluice::sluicectl

@@ -57,8 +57,8 @@ class ConfigCallsTest : public AdminTest {
 
 TEST_F(ConfigCallsTest, the_configuration_is_shown) {
   EXPECT_EQ(get("/v1/config").body, R"({"file":"a.yaml","generation":4,"checksum":"bb",)"
-                                    R"("loaded_at":"1970-01-01T00:00:00.000000Z","reloads":7,)"
-                                    R"("log_level":"info","text":"listen: x\n"})"
+                                    R"("loaded_at":"1970-01-01T00:00:00.000000Z",)"
+                                    R"("reloads":7,"log_level":"info","text":"listen: x\n"})"
                                     "\n");
 }
 
