@@ -11,6 +11,7 @@
 #include <sluice/base/byte_budget.h>
 #include <sluice/base/clock.h>
 #include <sluice/config/loader.h>
+#include <sluice/control/budget_seed.h>
 #include <sluice/control/control_thread.h>
 #include <sluice/control/key_port.h>
 #include <sluice/control/key_service.h>
@@ -148,8 +149,9 @@ class Gateway : private control::ListenSockets {
   std::unique_ptr<io::Lane> config_lane_;
   std::unique_ptr<net::SystemResolver> resolver_;
   store::SystemFileCalls file_calls_;
-  std::unique_ptr<control::UsageLog> usage_log_;          // These two are null when they are
-  std::unique_ptr<control::SpendJournal> spend_journal_;  // not configured.
+  std::unique_ptr<control::UsageLog> usage_log_;               // These two are null when they are
+  std::unique_ptr<control::SpendJournal> spend_journal_;       // not configured.
+  std::unique_ptr<control::StoredBudgetSeed> stored_budgets_;  // Null without a journal.
   std::unique_ptr<control::KeyService> keys_;
   std::unique_ptr<control::ControlThread> control_;
 

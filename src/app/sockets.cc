@@ -16,6 +16,9 @@ bool moves_admin(const config::Snapshot& running, const config::Snapshot& candid
          running.admin.mode != candidate.admin.mode || running.admin.group != candidate.admin.group;
 }
 
+// How long a server that was replaced may still answer.
+constexpr Duration kAnswerTime = seconds(1);
+
 // Renamed over the old one, so that the path leads somewhere at every instant.
 std::string path_before_use(const std::string& path) { return path + ".new"; }
 
@@ -73,7 +76,6 @@ std::vector<int> Gateway::use(const config::Snapshot& candidate) {
                                 ", since it cannot be renamed; restart Sluice to move it");
     }
     if (admin_path_ != moved_.admin_path && !admin_path_.empty()) ::unlink(admin_path_.c_str());
-    // What asked for this has its answer before its server ends.
     close_later(std::move(admin_server_));
     admin_fd_ = moved_.admin_fd;
     admin_path_ = std::move(moved_.admin_path);
@@ -106,6 +108,12 @@ void Gateway::drop() noexcept {
 
 Task<void> Gateway::close_server(std::unique_ptr<control::SmallServer> server) {
   ++closing_servers_;
+  // Whoever asked for the move through it has the answer first; closing cuts connections.
+  if (!control_->is_draining()) {
+    io::Timer pause(ring_->ready(), ring_->timers());
+    pause.set(Deadline::after(ring_->now(), kAnswerTime));
+    co_await io::first_of(&pause);
+  }
   co_await server->close();
   server.reset();
   --closing_servers_;

@@ -218,15 +218,23 @@ Gateway::Step Gateway::open_journal() {
 // Like the journal before anyone is served: a key that is in the store is good from the first
 // request on.
 Gateway::Step Gateway::open_keys() {
+  if (spend_journal_ != nullptr) {
+    stored_budgets_ =
+        std::make_unique<control::StoredBudgetSeed>(spend_journal_->book(), *banks_, clock_);
+  }
   keys_ = std::make_unique<control::KeyService>(
       control::KeyService::Parts{.ring = *ring_,
                                  .returns = *returns_,
                                  .registry = *registry_,
                                  .log = *log_,
                                  .ports = key_ports_,
-                                 .resolver = resolver_.get()});
+                                 .resolver = resolver_.get(),
+                                 .observer = stored_budgets_.get()});
   const auto& store = loaded_.snapshot->store;
-  return store ? keys_->desk().open(store->path, clock_) : Step();
+  if (!store) return {};
+  if (Step opened = keys_->desk().open(store->path, clock_); !opened) return opened;
+  if (stored_budgets_ != nullptr) stored_budgets_->seed_all(keys_->desk().present());
+  return {};
 }
 
 Gateway::Step Gateway::start_shards() {

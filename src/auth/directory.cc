@@ -57,7 +57,18 @@ bool Directory::has_key(std::string_view id) const noexcept {
     const KeyNode* const node = delta_->find_key(id);
     if (node != nullptr) return !node->is_gone;
   }
-  return index_ != nullptr && index_->has_key(id);
+  return index_ != nullptr && index_->find_key(id) != nullptr;
+}
+
+std::optional<FoundKey> Directory::find_by_id(std::string_view id) const noexcept {
+  if (delta_ != nullptr) {
+    const KeyNode* const node = delta_->find_key(id);
+    if (node != nullptr) {
+      return node->is_gone ? std::nullopt : std::optional(found_in_delta(*node, false));
+    }
+  }
+  const IndexEntry* const entry = index_ == nullptr ? nullptr : index_->find_key(id);
+  return entry == nullptr ? std::nullopt : std::optional(found_in_index(*entry));
 }
 
 const Owner* Directory::present(const OwnerEntry* owner) const noexcept {

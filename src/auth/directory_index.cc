@@ -85,11 +85,12 @@ const OwnerEntry* DirectoryIndex::find_owner(std::string_view id) const noexcept
   return found == owners_by_id_.end() ? nullptr : found->second;
 }
 
-bool DirectoryIndex::has_key(std::string_view id) const noexcept {
+const IndexEntry* DirectoryIndex::find_key(std::string_view id) const noexcept {
   const size_t mask = by_id_.size() - 1;
   for (size_t at = absl::HashOf(id) & mask;; at = (at + 1) & mask) {
-    if (by_id_[at] == 0) return false;
-    if (id_of(entries_[by_id_[at] - 1]) == id) return true;
+    if (by_id_[at] == 0) return nullptr;
+    const IndexEntry& entry = entries_[by_id_[at] - 1];
+    if (id_of(entry) == id) return &entry;
   }
 }
 

@@ -100,7 +100,8 @@ class DirectoryIndex {
   // Those whose digests begin as `digest` does; about one.
   [[nodiscard]] std::span<const IndexEntry> bucket(const crypto::Digest& digest) const noexcept;
   [[nodiscard]] const OwnerEntry* find_owner(std::string_view id) const noexcept;
-  [[nodiscard]] bool has_key(std::string_view id) const noexcept;
+  // Null for one that is not known.
+  [[nodiscard]] const IndexEntry* find_key(std::string_view id) const noexcept;
   [[nodiscard]] std::string_view id_of(const IndexEntry& entry) const noexcept {
     return {texts_.at(entry.text), entry.id_bytes};
   }

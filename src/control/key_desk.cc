@@ -197,6 +197,7 @@ Task<void> KeyDesk::publish_pending() {
     for (Waiting* const waiting : batch) {
       if (waiting->change.is_empty()) continue;
       has_changed = true;
+      if (parts_.observer != nullptr) parts_.observer->before_change(waiting->change);
       if (is_large(waiting->change)) {
         co_await apply_large(waiting->change);
       } else {

@@ -8,7 +8,7 @@ namespace sluice::control {
 
 KeyService::KeyService(Parts parts)
     : ports_(parts.ports),
-      desk_({parts.ring, parts.returns, parts.registry, parts.log, parts.ports}) {
+      desk_({parts.ring, parts.returns, parts.registry, parts.log, parts.ports, parts.observer}) {
   if (parts.resolver == nullptr) return;
   lookups_.emplace(KeyLookups::Parts{parts.ring, parts.returns, *parts.resolver, parts.registry,
                                      parts.log, parts.ports});

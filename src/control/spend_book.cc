@@ -77,13 +77,28 @@ void SpendSums::add(const SpendSums& other) noexcept {
 void SpendBook::add(const usage::SpendRecord& record) {
   const SpendSums sums = sums_of(record);
   const int32_t day = day_number(record.at);
-  const std::array names = {record.key.view(), record.tenant.view(), record.model.view()};
-  for (size_t i = 0; i < names.size(); ++i) {
-    Account& found =
-        account(static_cast<SpendSubject>(i), names[i].empty() ? kNobodyName : names[i]);
+  const auto add_to = [&](SpendSubject subject, std::string_view name) {
+    Account& found = account(subject, name.empty() ? kNobodyName : name);
     found.total.add(sums);
     add_day(found, day, sums);
+  };
+  const std::string_view tenant = record.tenant.view();
+  add_to(SpendSubject::kKey, record.key.view());
+  add_to(SpendSubject::kTenant, tenant);
+  add_to(SpendSubject::kModel, record.model.view());
+  for (const std::string_view owner :
+       {record.user.view(), record.team.view(), record.organisation.view()}) {
+    if (!owner.empty() && owner != tenant) add_to(SpendSubject::kTenant, owner);
   }
+}
+
+std::vector<std::string> SpendBook::names(SpendSubject subject) const {
+  std::vector<std::string> found;
+  const std::string front = account_name(subject, {});
+  for (const auto& [name, account] : accounts_) {
+    if (name.starts_with(front)) found.push_back(name.substr(front.size()));
+  }
+  return found;
 }
 
 SpendBook::Account& SpendBook::account(SpendSubject subject, std::string_view name) {

@@ -262,6 +262,7 @@ void UsageLog::push(const usage::SpendRecord& record) {
 
 void UsageLog::advance(MonoTime now) {
   now_ = now;
+  note_backlog();
   if (is_writing_) return;
   const bool is_waiting =
       waiting_.size() >= kBatchMost || (!waiting_.empty() && now - waiting_since_ >= kBatchAge);

@@ -46,8 +46,7 @@ std::optional<Ipv6Bytes> Exchange::find_address(const config::Snapshot& config) 
 
 Task<void> Exchange::run() {
   GenerationPin generation(*services_.generation);
-  // Phase 7, whatever happens below.
-  Settlement settlement(services_, *generation, head_, client_, began_at_);
+  Settlement settlement(services_, *generation, head_, client_, began_at_);  // Phase 7, always.
 
   const Outcome<Endpoint> endpoint = read_head(head_, refused_, settlement);
   const bool is_probe = asks_for_health(endpoint);

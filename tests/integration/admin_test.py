@@ -17,7 +17,7 @@ CONFIG = """development: true
 upstreams: [{name: up, url: "http://127.0.0.1:9", private_addresses: true}]
 models: [{name: m, routes: [{upstream: up}]}]
 """
-BOOTSTRAP = "let-me-in-0123456789abcdef"
+BOOTSTRAP = "let-me-in-0123456789abcdef0123456789"
 
 
 class Admin(unittest.TestCase):
@@ -85,7 +85,8 @@ class Admin(unittest.TestCase):
 
     def test_d002_a_listener_beyond_loopback_needs_tls(self):
         with self.assertRaises(AssertionError) as caught:
-            Gateway(CONFIG, admin=', listen: "0.0.0.0:0", bootstrap_token: "0123456789abcdef01"')
+            Gateway(CONFIG, environment={"BOOTSTRAP": BOOTSTRAP},
+                    admin=', listen: "0.0.0.0:0", bootstrap_token: env://BOOTSTRAP')
         self.assertIn("without TLS", str(caught.exception))
 
     def test_d003_d099_rights_come_from_the_type_of_the_key(self):

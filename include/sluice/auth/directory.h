@@ -79,6 +79,8 @@ class Directory {
   // Null for one that is not known.
   [[nodiscard]] const Owner* find_owner(std::string_view id) const noexcept;
   [[nodiscard]] bool has_key(std::string_view id) const noexcept;
+  // By what limits, spend and logs call it. Allocates nothing.
+  [[nodiscard]] std::optional<FoundKey> find_by_id(std::string_view id) const noexcept;
   // Grows with every change; an answer of find() holds while it is the same.
   [[nodiscard]] uint64_t version() const noexcept { return version_; }
   [[nodiscard]] bool is_empty() const noexcept { return index_ == nullptr && delta_ == nullptr; }

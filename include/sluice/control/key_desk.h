@@ -19,6 +19,13 @@
 
 namespace sluice::control {
 
+// Hears of changes of the store before they are in force. Control thread.
+class KeyChangeObserver {
+ public:
+  virtual ~KeyChangeObserver() = default;
+  virtual void before_change(const auth::DirectoryChange& change) = 0;
+};
+
 // Publishes the directory of the store's keys to the shards. A change is in force on every shard
 // when run() returns (D5). Parts that no shard uses any more are freed; a delta that has grown is
 // folded into a new index beside the work, on a lane of its own.
@@ -32,6 +39,7 @@ class KeyDesk {
     metrics::Registry& registry;
     Logger& log;
     std::span<KeyPort> ports;
+    KeyChangeObserver* observer = nullptr;  // May be null.
   };
   // What takes longer than this is told of in the log; it goes on waiting.
   static constexpr Duration kSlowChange = seconds(2);

@@ -28,6 +28,7 @@ class KeyService {
     std::span<KeyPort> ports;
     // Null in tests without sources outside: every question is then answered by kFailed.
     net::Resolver* resolver = nullptr;
+    KeyChangeObserver* observer = nullptr;  // May be null.
   };
   explicit KeyService(Parts parts);
 

@@ -36,7 +36,8 @@ struct SpendLine {
 };
 
 // Days are of UTC and of the time of settling. What tenants spent counts for those above them, as
-// they stand in the configuration in force.
+// they stand in the configuration in force; what a key of the store spent counts for its user, its
+// team and its organisation, each as a tenant.
 //
 // Control thread only. Sums stay at their greatest value rather than wrap.
 class SpendBook {
@@ -61,6 +62,8 @@ class SpendBook {
   // is how many more there are.
   [[nodiscard]] std::vector<SpendLine> lines(SpendSubject subject, config::LimitWindow window,
                                              WallTime now, size_t most, size_t* left_out) const;
+  // Of everyone with a request.
+  [[nodiscard]] std::vector<std::string> names(SpendSubject subject) const;
   [[nodiscard]] size_t size() const noexcept { return accounts_.size(); }
 
   // The whole book as payloads, and back. restore() is false for what write_rows() cannot write.

@@ -56,17 +56,17 @@ class ConfigCallsTest : public AdminTest {
 };
 
 TEST_F(ConfigCallsTest, the_configuration_is_shown) {
-  EXPECT_EQ(get("/v1/config").body,
-            R"({"file":"a.yaml","generation":4,"checksum":"bb","loaded_at":"1970-01-01T00:00:00Z",)"
-            R"("reloads":7,"log_level":"info","text":"listen: x\n"})"
-            "\n");
+  EXPECT_EQ(get("/v1/config").body, R"({"file":"a.yaml","generation":4,"checksum":"bb",)"
+                                    R"("loaded_at":"1970-01-01T00:00:00.000000Z",)"
+                                    R"("reloads":7,"log_level":"info","text":"listen: x\n"})"
+                                    "\n");
 }
 
 TEST_F(ConfigCallsTest, the_history_begins_with_the_newest) {
   EXPECT_EQ(get("/v1/config/history").body,
-            R"({"versions":[{"generation":4,"checksum":"bb","at":"1970-01-01T00:00:00Z",)"
+            R"({"versions":[{"generation":4,"checksum":"bb","at":"1970-01-01T00:00:00.000000Z",)"
             R"("asked_by":"SIGHUP","changes":["x: added"]},{"generation":1,"checksum":"aa",)"
-            R"("at":"1970-01-01T00:00:00Z","asked_by":"the start","changes":[]}]})"
+            R"("at":"1970-01-01T00:00:00.000000Z","asked_by":"the start","changes":[]}]})"
             "\n");
 }
 

@@ -4,6 +4,8 @@
 
 #include <sluice/limit/subjects.h>
 
+#include "sim_clock.h"
+
 namespace sluice::control {
 namespace {
 
@@ -45,6 +47,49 @@ TEST(BudgetSeed, a_budget_begins_with_what_was_spent_and_once_only) {
   EXPECT_EQ(banks->find(limit::key_of(snapshot.limit_rules[0], "fresh")), nullptr);
   EXPECT_EQ(banks->find(limit::key_of(snapshot.limit_rules[1], "spent")), nullptr);
   EXPECT_EQ(banks->in_use(), 1u);
+}
+
+TEST(BudgetSeed, keys_of_the_store_and_their_owners_begin_with_what_they_spent) {
+  const config::LimitRule day{.name = "key/budget_per_day",
+                              .measure = config::LimitMeasure::kMicroDollars,
+                              .most = 1'000'000,
+                              .window = config::LimitWindow::kDay};
+  support::SimClock clock;
+  const auto banks = std::move(
+      *limit::BankTable::make({.subjects_max = 64, .now = clock.now(), .wall = clock.wall()}));
+  SpendBook book;
+  usage::SpendRecord record{.at = clock.wall(), .kind = usage::SpendKind::kSettled};
+  record.key.assign("key_1");
+  record.tenant.assign("team_1");
+  record.team.assign("team_1");
+  record.organisation.assign("org_1");
+  record.cost_micro_dollars = 300'000;
+  book.add(record);
+
+  auth::KeyRecord key;
+  key.id = "key_1";
+  key.team = "team_1";
+  key.limits = {day};
+  auth::Owner organisation{.level = auth::OwnerLevel::kOrganisation, .id = "org_1"};
+  organisation.limits = {day};
+  auth::DirectoryBuilder builder;
+  builder.add(organisation);
+  builder.add(key);
+  const auth::IndexPtr index = builder.finish();
+  StoredBudgetSeed seed(book, *banks, clock);
+  const auto room = [&](std::string_view subject) {
+    limit::Bank* const bank = banks->find(limit::key_of(day, subject));
+    return bank == nullptr ? -1 : bank->room(banks->clock().at(clock.now()));
+  };
+  seed.seed_all(auth::Directory(index.get(), nullptr, 1));
+  EXPECT_EQ(room("key_1"), 700'000);
+  EXPECT_EQ(room("org_1"), 700'000);
+  EXPECT_EQ(room("team_1"), -1);
+  // A budget that a change brings begins with what was spent, too.
+  auth::Owner team{.id = "team_1"};
+  team.limits = {day};
+  seed.before_change({.owners = {team}});
+  EXPECT_EQ(room("team_1"), 700'000);
 }
 
 }  // namespace
