@@ -75,6 +75,9 @@ std::string cell(const json::Value& value) {
   if (const json::Object* members = value.as_object()) return cell_of(*members);
   std::string text;
   value.write(text);
+  // Rates are as wide when they are whole.
+  const bool is_fraction = std::holds_alternative<double>(value.content());
+  if (is_fraction && text.find_first_of(".e") == std::string::npos) text += ".0";
   return text;
 }
 

@@ -184,11 +184,11 @@ TEST(SluicectlRender, what_moves_a_cursor_is_not_shown) {
 TEST(SluicectlRender, records_are_lines) {
   EXPECT_EQ(render_record(parsed("{\"id\":\"k1\",\"limits\":{\"rpm\":5,\"tpm\":null},"
                                  "\"expires\":null,\"weight\":1,\"tags\":[\"a\",\"b\"]}")),
-            "id:      k1\n"
-            "limits:  rpm=5\n"
-            "expires: -\n"
-            "weight:  1\n"
-            "tags:    a,b\n");
+            "id:       k1\n"
+            "limits:   rpm=5\n"
+            "expires:  -\n"
+            "weight:   1\n"
+            "tags:     a,b\n");
 }
 
 TEST(SluicectlRender, columns_are_aligned_by_their_kind) {
