@@ -14,7 +14,7 @@ MODELS = "price: {input: 0, output: 1000}"
 
 def settings(simulator, folder, more=""):
     """The configuration of a gateway with a store in `folder`, before one simulated server."""
-    return (f"forward_headers: [x-sim-tokens, x-sim-interval, x-sim-fixed]\n"
+    return ("forward_headers: [x-sim-tokens, x-sim-tps, x-sim-ttft, x-sim-fixed]\n"
             f"store: {{path: {folder}/keys.db}}\n"
             f"upstreams:\n{upstream(simulator, 'breaker: off')}"
             f"models:\n  - {{name: m, routes: [{{upstream: {simulator.name}, model: sim, "

@@ -82,9 +82,9 @@ class Stage(stage.Stage):
         """A redis_support.Redis, Sentinel or Cluster."""
         return self.stack.enter_context(kind(**options))
 
-    def begin_load(self, gateway, *options):
-        """Starts sluice-load; (process, file of its figures)."""
-        figures = gateway.folder / "load.json"
+    def begin_load(self, gateway, *options, name="load"):
+        """Starts sluice-load; (process, file of its figures). Two at a time have two names."""
+        figures = gateway.folder / f"{name}.json"
         figures.unlink(missing_ok=True)
         command = [self.program("bench/load/sluice-load"), "run", "--target",
                    f"http://127.0.0.1:{gateway.port}", *options, "--json", figures]
