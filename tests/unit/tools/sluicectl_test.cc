@@ -339,7 +339,7 @@ TEST(SluicectlFrame, two_samples_make_rates) {
   EXPECT_EQ(cell(models[1], "first_token_ms_p50"), "50.0");
   EXPECT_EQ(cell(models[1], "first_token_ms_p99"), "99.0");
   EXPECT_EQ(cell(items(frame, "shards")[0], "cpu_percent"), "50.0");
-  EXPECT_EQ(cell(items(frame, "shards")[0], "bytes_per_s"), "1000.0");
+  EXPECT_EQ(cell(items(frame, "shards")[0], "bytes_per_s"), "1000");
   EXPECT_EQ(cell(*frame.find("total"), "requests_per_s"), "40.0");
   EXPECT_EQ(cell(*frame.find("total"), "tokens_in_per_s"), "50.0");
   EXPECT_EQ(cell(*frame.find("total"), "in_flight"), "1");
