@@ -56,7 +56,7 @@ class Chain::Walk {
       if (!step) return Unexpected(step.error());
       switch (*step) {
         case Step::kKnown:
-          if (!needs_all) return result_;
+          if (!needs_all) return known();
           is_known_ = true;
           break;
         case Step::kUnknown:
@@ -69,7 +69,7 @@ class Chain::Walk {
         }
       }
     }
-    if (is_known_) return result_;
+    if (is_known_) return known();
     return refuse(ErrorCode::kInvalidApiKey, "unknown key");
   }
 
@@ -108,6 +108,7 @@ class Chain::Walk {
     if (decider_ == nullptr) return Step::kUnknown;
     const bool has_found = is_known_ && result_.by == Identified::By::kFound;
     const AnsweredKey* said = nullptr;
+    has_run_script_ = true;
     const Verdict verdict = decider_->decide(i, has_found ? &result_.found : nullptr, &said);
     if (verdict == Verdict::kDeny) return refuse(ErrorCode::kScriptRefused, "a script refused");
     if (verdict == Verdict::kPass) return Step::kUnknown;
@@ -156,6 +157,12 @@ class Chain::Walk {
     return Step::kKnown;
   }
 
+  // A script is run for each request, also when it passed or came behind what was found.
+  [[nodiscard]] const Identified& known() noexcept {
+    if (has_run_script_) result_.holds_until = now_;
+    return result_;
+  }
+
   void refresh_before(uint32_t end) noexcept {
     result_.is_refresh_due = true;
     result_.sources_end = std::max(result_.sources_end, end);
@@ -183,6 +190,7 @@ class Chain::Walk {
   const AnswerCache& cache_;
   Decider* decider_;
   bool is_known_ = false;
+  bool has_run_script_ = false;
   Identified result_;
 };
 
