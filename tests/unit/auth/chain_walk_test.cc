@@ -182,7 +182,9 @@ TEST_F(ChainWalk, a_script_allows_passes_or_refuses) {
   use({SourceKind::kLua, SourceKind::kRedis});
   say(1, found("redis:a"));
   FakeDecider decider;
-  EXPECT_EQ(told(walk(kNow, &decider)), "redis:a");
+  const Result<Identified> passed = walk(kNow, &decider);
+  EXPECT_EQ(told(passed), "redis:a");
+  EXPECT_EQ(passed->holds_until, kNow);  // The next request may be one that the script refuses.
   decider.verdict = Verdict::kDeny;
   EXPECT_EQ(told(walk(kNow, &decider)), "refused_by_policy");
   decider.verdict = Verdict::kAllow;
@@ -201,7 +203,9 @@ TEST_F(ChainWalk, in_mode_all_a_script_sees_what_was_found_and_must_allow_it) {
   EXPECT_EQ(told(walk(kNow, &decider)), "invalid_api_key");
   EXPECT_EQ(decider.saw, "redis:a");
   decider.verdict = Verdict::kAllow;
-  EXPECT_EQ(told(walk(kNow, &decider)), "redis:a");
+  const Result<Identified> allowed = walk(kNow, &decider);
+  EXPECT_EQ(told(allowed), "redis:a");
+  EXPECT_EQ(allowed->holds_until, kNow);
 }
 
 // Goal: made-up keys push out each other, not answers about real ones.
