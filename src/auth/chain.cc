@@ -80,6 +80,12 @@ class Chain::Walk {
     return static_cast<uint32_t>(chain_.settings_.sources.size());
   }
 
+  // What a script has said, also that it has no objection, holds for this request alone.
+  Identified known() noexcept {
+    if (has_asked_script_) result_.holds_until = std::min(result_.holds_until, now_);
+    return result_;
+  }
+
   Result<Step> ask(uint32_t i) {
     const config::SourceSettings& source = chain_.settings_.sources[i];
     if (source.kind == SourceKind::kFile) return ask_file();
@@ -106,9 +112,9 @@ class Chain::Walk {
 
   Result<Step> ask_script(uint32_t i) {
     if (decider_ == nullptr) return Step::kUnknown;
+    has_asked_script_ = true;
     const bool has_found = is_known_ && result_.by == Identified::By::kFound;
     const AnsweredKey* said = nullptr;
-    has_run_script_ = true;
     const Verdict verdict = decider_->decide(i, has_found ? &result_.found : nullptr, &said);
     if (verdict == Verdict::kDeny) return refuse(ErrorCode::kScriptRefused, "a script refused");
     if (verdict == Verdict::kPass) return Step::kUnknown;
@@ -157,12 +163,6 @@ class Chain::Walk {
     return Step::kKnown;
   }
 
-  // A script is run for each request, also when it passed or came behind what was found.
-  [[nodiscard]] const Identified& known() noexcept {
-    if (has_run_script_) result_.holds_until = now_;
-    return result_;
-  }
-
   void refresh_before(uint32_t end) noexcept {
     result_.is_refresh_due = true;
     result_.sources_end = std::max(result_.sources_end, end);
@@ -190,7 +190,7 @@ class Chain::Walk {
   const AnswerCache& cache_;
   Decider* decider_;
   bool is_known_ = false;
-  bool has_run_script_ = false;
+  bool has_asked_script_ = false;
   Identified result_;
 };
 

@@ -271,8 +271,9 @@ auth::Verdict ScriptDecider::decide(uint32_t source, const auth::FoundKey* so_fa
   }
   auto record = fields.finish();
   if (!record) return auth::Verdict::kDeny;
-  // What was found may be what an earlier script said, so that is not replaced.
-  if (so_far == nullptr) said_ = std::make_unique<auth::AnsweredKey>(std::move(*record));
+  // What another script has said before may be what the chain goes on with: it is not replaced.
+  if (so_far != nullptr) return auth::Verdict::kAllow;
+  said_ = std::make_unique<auth::AnsweredKey>(std::move(*record));
   *said = said_.get();
   return auth::Verdict::kAllow;
 }

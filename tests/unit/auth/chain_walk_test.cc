@@ -183,8 +183,8 @@ TEST_F(ChainWalk, a_script_allows_passes_or_refuses) {
   say(1, found("redis:a"));
   FakeDecider decider;
   const Result<Identified> passed = walk(kNow, &decider);
-  ASSERT_EQ(told(passed), "redis:a");
-  EXPECT_EQ(passed->holds_until, kNow);  // Run again for the next request.
+  EXPECT_EQ(told(passed), "redis:a");
+  EXPECT_EQ(passed->holds_until, kNow);  // The next request may be one that the script refuses.
   decider.verdict = Verdict::kDeny;
   EXPECT_EQ(told(walk(kNow, &decider)), "refused_by_policy");
   decider.verdict = Verdict::kAllow;
@@ -193,7 +193,7 @@ TEST_F(ChainWalk, a_script_allows_passes_or_refuses) {
   decider.own = std::make_unique<AnsweredKey>(std::move(record));
   const Result<Identified> allowed = walk(kNow, &decider);
   ASSERT_EQ(told(allowed), "lua:x");
-  EXPECT_EQ(allowed->holds_until, kNow);
+  EXPECT_EQ(allowed->holds_until, kNow);  // Run again for the next request.
 }
 
 TEST_F(ChainWalk, in_mode_all_a_script_sees_what_was_found_and_must_allow_it) {
@@ -204,7 +204,7 @@ TEST_F(ChainWalk, in_mode_all_a_script_sees_what_was_found_and_must_allow_it) {
   EXPECT_EQ(decider.saw, "redis:a");
   decider.verdict = Verdict::kAllow;
   const Result<Identified> allowed = walk(kNow, &decider);
-  ASSERT_EQ(told(allowed), "redis:a");
+  EXPECT_EQ(told(allowed), "redis:a");
   EXPECT_EQ(allowed->holds_until, kNow);
 }
 
