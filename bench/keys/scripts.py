@@ -177,7 +177,8 @@ def run(place, is_small):
     case = verdict.Case(
         6, "Endless loops, memory bombs and escapes in `on_request`",
         f"two shards, time_max {TIME_MAX_MS} ms, memory_max 8 MiB, 1 M instructions, then so many "
-        f"that the time ends a script; {CLIENTS} well-behaved clients, {ATTACKS_S} attacks a second")
+        f"that the time ends a script; {CLIENTS} well-behaved clients, {ATTACKS_S} attacks a "
+        "second")
     mark, path = place.folder / "escaped", place.folder / "attack.lua"
     path.write_text(script(str(mark)))
     simulator = place.simulator("sim", "ttft=1ms&tps=0&tokens=1")
