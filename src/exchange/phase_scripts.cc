@@ -85,6 +85,10 @@ class Sight {
       view.tenant = config.tenants[identity.principal.tenant.value].name;
     }
   }
+  // What on_auth has made of it.
+  void show_metadata(const Settlement& settlement) noexcept {
+    if (!settlement.metadata().empty()) view.metadata = settlement.metadata();
+  }
   // "sk-abcd...": enough to tell keys apart, nothing to call with.
   void show_secret(std::string_view secret) noexcept {
     constexpr size_t kShown = 7;
@@ -114,6 +118,9 @@ HookOutcome run_counted(Services& services, Scripts& scripts, HookKind kind, con
   HookOutcome outcome = scripts.run(kind, source, request, response);
   services.cells.hook_time.record(services.ring.clock().now() - began_at);
   services.cells.hook_runs[static_cast<size_t>(kind)][outcome_of(outcome.verdict)].add();
+  for (const std::string& line : outcome.log_lines) {
+    services.log.write(LogLevel::kInfo, "script", line);
+  }
   const bool has_failed = outcome.verdict >= Verdict::kError;
   if (has_failed) services.log.write(LogLevel::kWarn, "script", outcome.message);
   return outcome;
@@ -133,6 +140,23 @@ Outcome<void> judge(HookOutcome& outcome, const config::HookSettings& hook,
         Refusal{{ErrorCode::kScriptFailed, Side::kSelf, Retry::kNever, "a script failed"}, {}});
   }
   return {};
+}
+
+// Both are objects; members of the second go before those of the first.
+std::string merge_objects(std::string_view first, std::string_view second) {
+  const auto read = [](std::string_view text) -> json::Object {
+    const auto value = json::parse_value(text);
+    return value && value->as_object() != nullptr ? *value->as_object() : json::Object();
+  };
+  json::Object merged = read(second);
+  for (json::Member& member : read(first)) {
+    const bool is_there =
+        std::ranges::find(merged, member.name, &json::Member::name) != merged.end();
+    if (!is_there) merged.push_back(std::move(member));
+  }
+  std::string text;
+  json::Value(std::move(merged)).write(text);
+  return text;
 }
 
 Outcome<void> fail_script(std::string_view why) {
@@ -184,6 +208,9 @@ Outcome<void> ask_on_auth(Services& services, Generation& generation, const http
   sight.show(identity, generation.config);
   HookOutcome outcome =
       run_counted(services, *generation.scripts, HookKind::kOnAuth, nullptr, sight.view);
+  if (!outcome.metadata.empty()) {
+    settlement.keep_metadata(merge_objects(sight.view.metadata, outcome.metadata));
+  }
   return judge(outcome, *generation.config.scripts.on_auth, settlement);
 }
 
@@ -192,6 +219,7 @@ Outcome<void> ask_on_request(Services& services, Generation& generation,
                              Settlement& settlement) {
   Sight sight(services, head, settlement);
   sight.show(admission.identity, generation.config);
+  sight.show_metadata(settlement);
   sight.view.model = generation.config.model(admission.model).name;
   sight.view.is_stream = admission.envelope.stream;
   HookOutcome outcome =
@@ -206,6 +234,7 @@ std::string tell_on_response(Services& services, Generation& generation,
                              const http::RequestHead& head, Settlement& settlement,
                              const script::ResponseView& response) {
   Sight sight(services, head, settlement);
+  sight.show_metadata(settlement);
   sight.view.model = response.model;
   const HookOutcome outcome = run_counted(services, *generation.scripts, HookKind::kOnResponse,
                                           nullptr, sight.view, &response);

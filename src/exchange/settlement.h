@@ -76,6 +76,9 @@ class Settlement {
   // Anywhere.
   void note_error(const Error& error) noexcept { error_ = error; }
   void note_status(uint16_t status) noexcept { record_.status = status; }
+  // The key's metadata as on_auth has left it, a JSON object; "" when it left it alone.
+  void keep_metadata(std::string metadata) noexcept { metadata_ = std::move(metadata); }
+  [[nodiscard]] std::string_view metadata() const noexcept { return metadata_; }
   // Keeps what a script says to the client until it is said.
   [[nodiscard]] std::string_view keep_message(std::string message) noexcept {
     message_ = std::move(message);
@@ -113,6 +116,7 @@ class Settlement {
   usage::Usage usage_;
   ModelId model_;
   std::string message_;
+  std::string metadata_;
   TenantId share_;    // Of whose places it took one.
   CallerPin caller_;  // What was charged refers to it, so it stands before the reservations.
   limit::Reservation address_reservation_;
