@@ -2,6 +2,7 @@
 
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <chrono>
 #include <cstdio>
@@ -85,8 +86,11 @@ int show_live(Target target, int interval_ms) {
   json::Value frame = make_frame(*before.figures, *before.figures);
   std::string fault;
   while (true) {
-    screen.draw(render_frame(frame, screen.lines()) +
-                (fault.empty() ? "" : "\n" + fault + "; q ends"));
+    // The fault stands first, where no window is too low for it.
+    const size_t lines = screen.lines();
+    screen.draw(fault.empty() ? render_frame(frame, lines)
+                              : "no answer, q ends: " + fault + "\n" +
+                                    render_frame(frame, std::max<size_t>(lines, 2) - 1));
     const Screen::Event event = screen.wait(interval_ms);
     if (event == Screen::Event::kEnd) return kExitDone;
     if (event == Screen::Event::kResized) continue;
