@@ -72,8 +72,8 @@ def measure_lookup(place, case):
     """The directory's own benchmark, among a million keys."""
     done = subprocess.run(
         [str(place.program("bench/micro/bench_auth")), "--benchmark_filter=^find",
-         "--benchmark_format=json", f"--benchmark_repetitions={REPETITIONS}"], stdin=subprocess.DEVNULL,
-        capture_output=True, text=True, timeout=BENCH_S)
+         "--benchmark_format=json", f"--benchmark_repetitions={REPETITIONS}"],
+        stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=BENCH_S)
     found = {}
     for each in json.loads(done.stdout)["benchmarks"]:
         if each["run_type"] == "iteration":

@@ -202,7 +202,8 @@ def run(place, is_small):
     case = verdict.Case(
         4, f"Rotations of a key under {RATE} requests a second; {kills} kills in rotations",
         f"two shards; overlap {OVERLAP}, each second request with the secret before the last; "
-        f"kills within {WITHIN_S * 1000:g} ms of the call, each second one without overlap, seed {SEED}")
+        f"kills within {WITHIN_S * 1000:g} ms of the call, each second one without overlap, "
+        f"seed {SEED}")
     under_load(place, case, seconds)
     kill_in_rotations(place, case, kills)
     kill_in_first_starts(place, case, starts)
