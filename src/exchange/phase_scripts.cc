@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <array>
 
+#include <fmt/format.h>
+
 #include <sluice/auth/record_fields.h>
 #include <sluice/exchange/scripts.h>
 #include <sluice/json/value.h>
@@ -70,20 +72,30 @@ class Sight {
             .client_address = address_.view(),
             .request_id = settlement.request_id(),
             .headers = {fields_.data(), count_},
+            .metadata = settlement.metadata(),
             .now = services.ring.wall()};
   }
 
   void show(const Identity& identity, const config::Snapshot& config) noexcept {
     if (const Caller* caller = identity.caller) {
-      view.key_id = caller->id();
-      view.key_name = caller->name();
-      view.tenant = caller->tenant_name();
-      view.user = caller->user();
-      view.metadata = caller->metadata();
+      show(*caller);
     } else if (!identity.is_anonymous()) {
       view.key_id = view.key_name = config.key(identity.principal.key).name;
       view.tenant = config.tenants[identity.principal.tenant.value].name;
     }
+  }
+  void show(const Caller& caller) noexcept {
+    view.key_id = caller.id();
+    view.key_name = caller.name();
+    view.tenant = caller.tenant_name();
+    view.user = caller.user();
+    if (view.metadata.empty()) view.metadata = caller.metadata();
+  }
+  // Once the identity is gone.
+  void show(const Settlement& settlement) noexcept {
+    if (const Caller* caller = settlement.caller()) return show(*caller);
+    view.key_id = view.key_name = settlement.key();
+    view.tenant = settlement.tenant();
   }
   // "sk-abcd...": enough to tell keys apart, nothing to call with.
   void show_secret(std::string_view secret) noexcept {
@@ -116,6 +128,9 @@ HookOutcome run_counted(Services& services, Scripts& scripts, HookKind kind, con
   services.cells.hook_runs[static_cast<size_t>(kind)][outcome_of(outcome.verdict)].add();
   const bool has_failed = outcome.verdict >= Verdict::kError;
   if (has_failed) services.log.write(LogLevel::kWarn, "script", outcome.message);
+  for (const std::string& line : outcome.log_lines) {
+    services.log.write(LogLevel::kInfo, "script", fmt::format("{}: {}", request.request_id, line));
+  }
   return outcome;
 }
 
@@ -133,6 +148,21 @@ Outcome<void> judge(HookOutcome& outcome, const config::HookSettings& hook,
         Refusal{{ErrorCode::kScriptFailed, Side::kSelf, Retry::kNever, "a script failed"}, {}});
   }
   return {};
+}
+
+// `more` over `metadata`, name by name. Both are JSON objects, checked where they came in.
+std::string merge(std::string_view metadata, std::string_view more) {
+  const auto added = json::parse_value(more);
+  auto known = json::parse_value(metadata.empty() ? "{}" : metadata);
+  if (!added || added->as_object() == nullptr || !known || known->as_object() == nullptr) return {};
+  json::Object merged = *known->as_object();
+  for (const json::Member& member : *added->as_object()) {
+    std::erase_if(merged, [&](const json::Member& old) { return old.name == member.name; });
+    merged.push_back(member);
+  }
+  std::string text;
+  json::Value(std::move(merged)).write(text);
+  return text;
 }
 
 Outcome<void> fail_script(std::string_view why) {
@@ -184,7 +214,11 @@ Outcome<void> ask_on_auth(Services& services, Generation& generation, const http
   sight.show(identity, generation.config);
   HookOutcome outcome =
       run_counted(services, *generation.scripts, HookKind::kOnAuth, nullptr, sight.view);
-  return judge(outcome, *generation.config.scripts.on_auth, settlement);
+  auto judged = judge(outcome, *generation.config.scripts.on_auth, settlement);
+  if (judged && !outcome.metadata.empty()) {
+    settlement.keep_metadata(merge(sight.view.metadata, outcome.metadata));
+  }
+  return judged;
 }
 
 Outcome<void> ask_on_request(Services& services, Generation& generation,
@@ -206,6 +240,7 @@ std::string tell_on_response(Services& services, Generation& generation,
                              const http::RequestHead& head, Settlement& settlement,
                              const script::ResponseView& response) {
   Sight sight(services, head, settlement);
+  sight.show(settlement);
   sight.view.model = response.model;
   const HookOutcome outcome = run_counted(services, *generation.scripts, HookKind::kOnResponse,
                                           nullptr, sight.view, &response);

@@ -82,6 +82,14 @@ class Settlement {
     return message_;
   }
 
+  // What on_auth has made of the key's metadata, a JSON object; "" when it has said nothing.
+  void keep_metadata(std::string metadata) noexcept { metadata_ = std::move(metadata); }
+  [[nodiscard]] std::string_view metadata() const noexcept { return metadata_; }
+  // Known after note_identity(). Null and "" where nobody is known.
+  [[nodiscard]] const Caller* caller() const noexcept { return caller_.get(); }
+  [[nodiscard]] std::string_view key() const noexcept { return record_.key.view(); }
+  [[nodiscard]] std::string_view tenant() const noexcept { return record_.tenant.view(); }
+
   // Known after note_request(); lives as long as this object.
   [[nodiscard]] std::string_view request_id() const noexcept { return record_.request_id.view(); }
   [[nodiscard]] uint16_t status() const noexcept { return record_.status; }
@@ -113,6 +121,7 @@ class Settlement {
   usage::Usage usage_;
   ModelId model_;
   std::string message_;
+  std::string metadata_;
   TenantId share_;    // Of whose places it took one.
   CallerPin caller_;  // What was charged refers to it, so it stands before the reservations.
   limit::Reservation address_reservation_;
