@@ -29,10 +29,12 @@ Refusal refuse_key(std::string_view why) {
 }
 
 Caller caller_of_process(const net::PeerCredentials& process) {
-  return {.actor = {.name = fmt::format("unix:uid={},pid={}", process.uid, process.pid),
+  const std::string user = fmt::format("unix:uid={}", process.uid);
+  return {.actor = {.name = fmt::format("{},pid={}", user, process.pid),
                     .origin = "unix",
                     .organisation = {},
-                    .team = {}}};
+                    .team = {}},
+          .account = user};
 }
 
 // "" when there is no usable token.
@@ -95,6 +97,7 @@ std::expected<Caller, Refusal> caller_of_key(const auth::FoundKey& key, std::str
                           .origin = std::move(origin),
                           .organisation = {},
                           .team = {}},
+                .account = std::string(key.id),
                 .is_read_only = key.terms->kind == auth::KeyKind::kReadOnly};
   set_scope(key, caller.actor);
   const bool has_owner = key.owners != decltype(key.owners){};
@@ -125,8 +128,9 @@ std::expected<Caller, Refusal> identify(const AdminParts& parts,
   if (token.empty()) return std::unexpected(refuse_token());
   const crypto::Digest digest = crypto::sha256(token);
   if (is_bootstrap(parts, digest)) {
-    return Caller{
-        .actor = {.name = "bootstrap", .origin = address, .organisation = {}, .team = {}}};
+    const std::string name(auth::kBootstrapActor);
+    return Caller{.actor = {.name = name, .origin = address, .organisation = {}, .team = {}},
+                  .account = name};
   }
   std::optional<auth::FoundKey> key;
   if (parts.keys != nullptr) key = parts.keys->present().find(digest);

@@ -36,9 +36,11 @@ crypto::Digest digest_of(const control::SmallRequest& request) {
   return crypto::sha256(text);
 }
 
-StoreAnswer run_once(auth::KeyStore& store, const auth::Actor& actor,
+StoreAnswer run_once(auth::KeyStore& store, const Caller& caller,
                      const control::SmallRequest& request, StoreWork& work) {
   const crypto::Digest digest = digest_of(request);
+  const auth::Actor actor{
+      .name = caller.account, .origin = caller.actor.origin, .organisation = {}, .team = {}};
   const auto known = store.recall(actor, request.idempotency_key);
   if (!known) return {answer_of(known.error())};
   if (*known && (*known)->request != digest) {
@@ -79,7 +81,7 @@ Task<control::SmallAnswer> with_store(Call& call, StoreWork work) {
   }
   StoreAnswer made;
   const auto ran = co_await keys->run([&](auth::KeyStore& store) {
-    made = is_once ? run_once(store, call.caller.actor, call.request, work) : work(store);
+    made = is_once ? run_once(store, call.caller, call.request, work) : work(store);
   });
   if (!ran) co_return control::error_answer(503, "store_failed", ran.error());
   co_return std::move(made.answer);

@@ -164,6 +164,20 @@ TEST_F(StoreCalls, a_request_with_an_idempotency_key_is_carried_out_once) {
   EXPECT_EQ(send(request).status, 400);
 }
 
+// Each call of sluicectl or curl is a process of its own.
+TEST_F(StoreCalls, an_idempotency_key_is_known_to_the_next_process_of_the_same_user) {
+  control::SmallRequest request = request_of(kPost, "/v1/keys", R"({"name":"a"})");
+  request.idempotency_key = "once-3";
+  const auto send_by = [&](uint32_t uid, int pid) {
+    request.peer = {.process = net::PeerCredentials{.uid = uid, .gid = 8, .pid = pid},
+                    .address = {}};
+    return send_plain(request);
+  };
+  EXPECT_TRUE(send_by(7, 100).body.contains("\"replayed\":false"));
+  EXPECT_TRUE(send_by(7, 101).body.contains("\"replayed\":true"));
+  EXPECT_TRUE(send_by(8, 101).body.contains("\"replayed\":false"));
+}
+
 TEST_F(StoreCalls, a_refused_request_is_not_remembered) {
   control::SmallRequest request = request_of(kPost, "/v1/keys", R"({"team":"team_none"})");
   request.idempotency_key = "once-2";
