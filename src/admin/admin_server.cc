@@ -72,7 +72,9 @@ Task<control::SmallAnswer> AdminService::let_in(const control::SmallRequest& req
   }
   const Route& route = *match.route;
   if (auto refusal = check_rights(route, *caller)) co_return answer_of(*refusal);
-  if (!request.body.empty() && !is_json(request.content_type)) {
+  // What a page in a browser can send without asking has another type, with or without a body.
+  const bool has_type = !request.body.empty() || !request.content_type.empty();
+  if (has_type && !is_json(request.content_type)) {
     co_return answer_of(
         refuse(415, "unsupported_media_type", "send the body as application/json, or send none"));
   }
