@@ -7,10 +7,17 @@ import socket
 import subprocess
 
 import redis_support
+from lab.processes import fail
 from resilience import stage
 from resilience.stage import Simulator, ask, upstream  # noqa: F401
 
 RUN_MAX_S = 400  # The bound of one run of sluice-load.
+
+
+def admin_request(method, path, text=b""):
+    return (f"{method} {path} HTTP/1.1\r\nhost: show\r\nconnection: close\r\n"
+            f"content-type: application/json\r\ncontent-length: {len(text)}\r\n\r\n"
+            ).encode() + text
 
 
 class Gateway(stage.Gateway):
@@ -23,16 +30,25 @@ class Gateway(stage.Gateway):
         self.socket = folder / "admin.sock"
         super().__init__(program, folder, f"admin: {{socket: {self.socket}}}\n{config}", shards)
 
-    def admin(self, path):
-        """The answer of a GET on the admin socket."""
+    def call(self, path, body=None, method=None):
+        """(status, answer) of one admin call; a POST when there is a body."""
+        text = b"" if body is None else json.dumps(body).encode()
+        method = method or ("GET" if body is None else "POST")
         with contextlib.closing(socket.socket(socket.AF_UNIX)) as wire:
             wire.settimeout(stage.PATIENCE_S)
             wire.connect(str(self.socket))
-            wire.sendall(f"GET {path} HTTP/1.1\r\nhost: show\r\nconnection: close\r\n\r\n".encode())
+            wire.sendall(admin_request(method, path, text))
             got = b""
             while more := wire.recv(65536):
                 got += more
-        return json.loads(got.split(b"\r\n\r\n", 1)[1])
+        return int(got[9:12]), json.loads(got.split(b"\r\n\r\n", 1)[1])
+
+    def admin(self, path, body=None):
+        """The answer of a call that must succeed."""
+        status, answer = self.call(path, body)
+        if status >= 300:
+            fail(f"{path}: {status} {answer}")
+        return answer
 
     def wait_for(self, pattern):
         return self._wait_for(pattern)
@@ -66,9 +82,9 @@ class Stage(stage.Stage):
         """A redis_support.Redis, Sentinel or Cluster."""
         return self.stack.enter_context(kind(**options))
 
-    def begin_load(self, gateway, *options):
-        """Starts sluice-load; (process, file of its figures)."""
-        figures = gateway.folder / "load.json"
+    def begin_load(self, gateway, *options, name="load"):
+        """Starts sluice-load; (process, file of its figures). Two at a time have two names."""
+        figures = gateway.folder / f"{name}.json"
         figures.unlink(missing_ok=True)
         command = [self.program("bench/load/sluice-load"), "run", "--target",
                    f"http://127.0.0.1:{gateway.port}", *options, "--json", figures]

@@ -31,6 +31,7 @@ class Line(asyncio.Protocol):
     def __init__(self):
         self.buffer = bytearray()
         self.is_lost = False
+        self.is_last = False  # Its other side closes it behind the answer that was read.
         self.waiter = None
         self.transport = None
 
@@ -95,6 +96,7 @@ class Line(asyncio.Protocol):
                 return answer
             answer.status = int(head[9:12])
             lower = head.lower()
+            self.is_last = header(lower, b"connection") == "close"
             answer.retry_after = header(lower, b"retry-after")
             if b"transfer-encoding: chunked" in lower:
                 await self._read_chunks(answer, events_max)
@@ -163,7 +165,7 @@ async def ask(port, data, line=None):
     line.send(data)
     answer = await line.read()
     answer.began = began
-    if line.is_lost or not answer.is_whole:
+    if line.is_lost or line.is_last or not answer.is_whole:
         line.close()
         line = None
     return answer, line

@@ -26,6 +26,7 @@ class Case:
     setting: str  # What ran, in a sentence.
     lines: list = dataclasses.field(default_factory=list)
     table: list = dataclasses.field(default_factory=list)  # Rows of text, the first its heads.
+    transcript: list = dataclasses.field(default_factory=list)  # Lines as a program wrote them.
     figures: dict = dataclasses.field(default_factory=dict)
 
     def at_most(self, what, value, most, is_timed=False, unit=""):
@@ -57,6 +58,7 @@ class Case:
         rows += [[line.what, line.value, line.expected,
                   line.mark(is_small) if line.expected else ""] for line in self.lines]
         parts = [f"\n{self.number}. {self.title}", f"   {self.setting}"]
+        parts += [f"   | {line}".rstrip() for line in self.transcript]
         if self.table:
             parts.append(report.columns(self.table))
         return "\n".join([*parts, report.columns(rows)])

@@ -29,12 +29,10 @@ Refusal refuse_key(std::string_view why) {
 }
 
 Caller caller_of_process(const net::PeerCredentials& process) {
-  const std::string user = fmt::format("unix:uid={}", process.uid);
-  return {.actor = {.name = fmt::format("{},pid={}", user, process.pid),
+  return {.actor = {.name = fmt::format("unix:uid={},pid={}", process.uid, process.pid),
                     .origin = "unix",
                     .organisation = {},
-                    .team = {}},
-          .account = user};
+                    .team = {}}};
 }
 
 // "" when there is no usable token.
@@ -97,7 +95,6 @@ std::expected<Caller, Refusal> caller_of_key(const auth::FoundKey& key, std::str
                           .origin = std::move(origin),
                           .organisation = {},
                           .team = {}},
-                .account = std::string(key.id),
                 .is_read_only = key.terms->kind == auth::KeyKind::kReadOnly};
   set_scope(key, caller.actor);
   const bool has_owner = key.owners != decltype(key.owners){};
@@ -129,8 +126,7 @@ std::expected<Caller, Refusal> identify(const AdminParts& parts,
   const crypto::Digest digest = crypto::sha256(token);
   if (is_bootstrap(parts, digest)) {
     const std::string name(auth::kBootstrapActor);
-    return Caller{.actor = {.name = name, .origin = address, .organisation = {}, .team = {}},
-                  .account = name};
+    return Caller{.actor = {.name = name, .origin = address, .organisation = {}, .team = {}}};
   }
   std::optional<auth::FoundKey> key;
   if (parts.keys != nullptr) key = parts.keys->present().find(digest);

@@ -15,8 +15,6 @@ struct Refusal;
 
 struct Caller {
   auth::Actor actor;
-  // Whose idempotency keys it shares: its name, less what the next process of it has not.
-  std::string account;
   bool is_read_only = false;
 
   // Sees only what belongs to its organisation or team.

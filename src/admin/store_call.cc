@@ -36,11 +36,17 @@ crypto::Digest digest_of(const control::SmallRequest& request) {
   return crypto::sha256(text);
 }
 
-StoreAnswer run_once(auth::KeyStore& store, const Caller& caller,
+// Who asked, for idempotency keys: the account without its process, which is another one each time
+// that a command is tried again.
+auth::Actor account_of(const auth::Actor& actor) {
+  auth::Actor account = actor;
+  if (actor.origin == "unix") account.name = actor.name.substr(0, actor.name.find(",pid="));
+  return account;
+}
+
+StoreAnswer run_once(auth::KeyStore& store, const auth::Actor& actor,
                      const control::SmallRequest& request, StoreWork& work) {
   const crypto::Digest digest = digest_of(request);
-  const auth::Actor actor{
-      .name = caller.account, .origin = caller.actor.origin, .organisation = {}, .team = {}};
   const auto known = store.recall(actor, request.idempotency_key);
   if (!known) return {answer_of(known.error())};
   if (*known && (*known)->request != digest) {
@@ -81,7 +87,8 @@ Task<control::SmallAnswer> with_store(Call& call, StoreWork work) {
   }
   StoreAnswer made;
   const auto ran = co_await keys->run([&](auth::KeyStore& store) {
-    made = is_once ? run_once(store, call.caller, call.request, work) : work(store);
+    made =
+        is_once ? run_once(store, account_of(call.caller.actor), call.request, work) : work(store);
   });
   if (!ran) co_return control::error_answer(503, "store_failed", ran.error());
   co_return std::move(made.answer);

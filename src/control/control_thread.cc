@@ -404,7 +404,9 @@ Task<void> ControlThread::reload_on_signal() {
   const shard::Gate::Pass pass = gate_.enter();
   do {
     reload_again_ = false;
-    co_await reload("SIGHUP");
+    ReloadRequest request;
+    request.asked_by = "SIGHUP";
+    co_await reload_unasked(std::move(request));
   } while (reload_again_ && !drain_.has_begun());
 }
 

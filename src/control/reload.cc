@@ -6,6 +6,7 @@
 
 #include <sluice/config/difference.h>
 #include <sluice/control/control_thread.h>
+#include <sluice/json/writer.h>
 
 #include "file_replace.h"
 
@@ -322,7 +323,33 @@ Task<void> ControlThread::look_at_files() {
   files_.settle();
   ReloadRequest request;
   request.asked_by = "the watched file " + *changed;
+  co_await reload_unasked(std::move(request));
+}
+
+Task<void> ControlThread::reload_unasked(ReloadRequest request) {
+  const std::string asked_by = request.asked_by;
   const ReloadOutcome outcome = co_await reload(std::move(request));
+  if (parts_.keys == nullptr || !parts_.keys->desk().has_store()) co_return;
+  const bool is_applied = outcome.result == ReloadResult::kApplied;
+  auth::AuditEntry entry{.at = parts_.ring.clock().wall(),
+                         .actor = asked_by,
+                         .origin = "process",
+                         .action = "config.reload",
+                         .outcome = is_applied ? "ok" : "refused"};
+  json::Writer after(entry.after);
+  after.begin_object().key("generation").unsigned_integer(outcome.generation);
+  after.key("changes").begin_array();
+  for (const std::string& change : outcome.changes) after.string(change);
+  after.end_array().end_object();
+  std::string problem;
+  const auto ran = co_await parts_.keys->desk().run([&](auth::KeyStore& store) {
+    const auto written = store.note(entry);
+    if (!written) problem = written.error().text;
+  });
+  if (!ran) problem = ran.error();
+  if (problem.empty()) co_return;
+  parts_.log.write(LogLevel::kError, "audit",
+                   fmt::format("the reload by {} is not in the audit log: {}", asked_by, problem));
 }
 
 void ControlThread::report(const ReloadOutcome& outcome, const ReloadRequest& request) {

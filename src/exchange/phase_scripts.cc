@@ -3,8 +3,6 @@
 #include <algorithm>
 #include <array>
 
-#include <fmt/format.h>
-
 #include <sluice/auth/record_fields.h>
 #include <sluice/exchange/scripts.h>
 #include <sluice/json/value.h>
@@ -72,7 +70,6 @@ class Sight {
             .client_address = address_.view(),
             .request_id = settlement.request_id(),
             .headers = {fields_.data(), count_},
-            .metadata = settlement.metadata(),
             .now = services.ring.wall()};
   }
 
@@ -89,13 +86,18 @@ class Sight {
     view.key_name = caller.name();
     view.tenant = caller.tenant_name();
     view.user = caller.user();
-    if (view.metadata.empty()) view.metadata = caller.metadata();
+    view.metadata = caller.metadata();
   }
   // Once the identity is gone.
   void show(const Settlement& settlement) noexcept {
-    if (const Caller* caller = settlement.caller()) return show(*caller);
     view.key_id = view.key_name = settlement.key();
     view.tenant = settlement.tenant();
+    if (const Caller* caller = settlement.caller()) show(*caller);
+    show_metadata(settlement);
+  }
+  // What on_auth has made of it.
+  void show_metadata(const Settlement& settlement) noexcept {
+    if (!settlement.metadata().empty()) view.metadata = settlement.metadata();
   }
   // "sk-abcd...": enough to tell keys apart, nothing to call with.
   void show_secret(std::string_view secret) noexcept {
@@ -126,11 +128,11 @@ HookOutcome run_counted(Services& services, Scripts& scripts, HookKind kind, con
   HookOutcome outcome = scripts.run(kind, source, request, response);
   services.cells.hook_time.record(services.ring.clock().now() - began_at);
   services.cells.hook_runs[static_cast<size_t>(kind)][outcome_of(outcome.verdict)].add();
+  for (const std::string& line : outcome.log_lines) {
+    services.log.write(LogLevel::kInfo, "script", line);
+  }
   const bool has_failed = outcome.verdict >= Verdict::kError;
   if (has_failed) services.log.write(LogLevel::kWarn, "script", outcome.message);
-  for (const std::string& line : outcome.log_lines) {
-    services.log.write(LogLevel::kInfo, "script", fmt::format("{}: {}", request.request_id, line));
-  }
   return outcome;
 }
 
@@ -150,15 +152,17 @@ Outcome<void> judge(HookOutcome& outcome, const config::HookSettings& hook,
   return {};
 }
 
-// `more` over `metadata`, name by name. Both are JSON objects, checked where they came in.
-std::string merge(std::string_view metadata, std::string_view more) {
-  const auto added = json::parse_value(more);
-  auto known = json::parse_value(metadata.empty() ? "{}" : metadata);
-  if (!added || added->as_object() == nullptr || !known || known->as_object() == nullptr) return {};
-  json::Object merged = *known->as_object();
-  for (const json::Member& member : *added->as_object()) {
-    std::erase_if(merged, [&](const json::Member& old) { return old.name == member.name; });
-    merged.push_back(member);
+// Both are objects; members of the second go before those of the first.
+std::string merge_objects(std::string_view first, std::string_view second) {
+  const auto read = [](std::string_view text) -> json::Object {
+    const auto value = json::parse_value(text);
+    return value && value->as_object() != nullptr ? *value->as_object() : json::Object();
+  };
+  json::Object merged = read(second);
+  for (json::Member& member : read(first)) {
+    const bool is_there =
+        std::ranges::find(merged, member.name, &json::Member::name) != merged.end();
+    if (!is_there) merged.push_back(std::move(member));
   }
   std::string text;
   json::Value(std::move(merged)).write(text);
@@ -214,11 +218,10 @@ Outcome<void> ask_on_auth(Services& services, Generation& generation, const http
   sight.show(identity, generation.config);
   HookOutcome outcome =
       run_counted(services, *generation.scripts, HookKind::kOnAuth, nullptr, sight.view);
-  auto judged = judge(outcome, *generation.config.scripts.on_auth, settlement);
-  if (judged && !outcome.metadata.empty()) {
-    settlement.keep_metadata(merge(sight.view.metadata, outcome.metadata));
+  if (!outcome.metadata.empty()) {
+    settlement.keep_metadata(merge_objects(sight.view.metadata, outcome.metadata));
   }
-  return judged;
+  return judge(outcome, *generation.config.scripts.on_auth, settlement);
 }
 
 Outcome<void> ask_on_request(Services& services, Generation& generation,
@@ -226,6 +229,7 @@ Outcome<void> ask_on_request(Services& services, Generation& generation,
                              Settlement& settlement) {
   Sight sight(services, head, settlement);
   sight.show(admission.identity, generation.config);
+  sight.show_metadata(settlement);
   sight.view.model = generation.config.model(admission.model).name;
   sight.view.is_stream = admission.envelope.stream;
   HookOutcome outcome =

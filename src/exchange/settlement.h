@@ -76,15 +76,15 @@ class Settlement {
   // Anywhere.
   void note_error(const Error& error) noexcept { error_ = error; }
   void note_status(uint16_t status) noexcept { record_.status = status; }
+  // The key's metadata as on_auth has left it, a JSON object; "" when it left it alone.
+  void keep_metadata(std::string metadata) noexcept { metadata_ = std::move(metadata); }
+  [[nodiscard]] std::string_view metadata() const noexcept { return metadata_; }
   // Keeps what a script says to the client until it is said.
   [[nodiscard]] std::string_view keep_message(std::string message) noexcept {
     message_ = std::move(message);
     return message_;
   }
 
-  // What on_auth has made of the key's metadata, a JSON object; "" when it has said nothing.
-  void keep_metadata(std::string metadata) noexcept { metadata_ = std::move(metadata); }
-  [[nodiscard]] std::string_view metadata() const noexcept { return metadata_; }
   // Known after note_identity(). Null and "" where nobody is known.
   [[nodiscard]] const Caller* caller() const noexcept { return caller_.get(); }
   [[nodiscard]] std::string_view key() const noexcept { return record_.key.view(); }

@@ -145,6 +145,7 @@ Task<Connection::HeadRead> Connection::read_head() {
     if (stream_.received().is_ready()) {
       Result<io::Buffer> received = stream_.take_received();
       if (!received || received->is_empty()) co_return HeadRead::kClosed;
+      if (!has_begun) head_began_at_ = worker_.ring().now();  // The idle time is nobody's.
       // A head that is too long is refused by the parser before this bound is reached.
       if (!input_.append(std::move(*received), worker_.blocks(), 64 * 1024)) {
         co_return HeadRead::kClosed;

@@ -46,6 +46,26 @@ TEST_F(Timeouts, d019_the_idle_timeout_ends_a_stream_that_stands_still) {
   EXPECT_EQ(shard.records()[0].record.error, ErrorCode::kUpstreamStalled);
 }
 
+TEST_F(Timeouts, a_requests_duration_is_without_the_idle_time_before_it) {
+  serve(a());
+  StageClient& c = client();
+  for (size_t i = 0; i < 2; ++i) {
+    ASSERT_TRUE(run_for(milliseconds(900)));
+    c.ask(post(kStream));
+    ASSERT_TRUE(run_until([&] { return !upstreams.empty() && shard.records().size() == i; }));
+    ASSERT_TRUE(run_for(milliseconds(20)));
+    upstreams[0]->send(std::string(kStreamHead) + chunk(kEvent) + "0\r\n\r\n");
+    ASSERT_TRUE(run_until([&] { return c.reader.complete_count() == i + 1; }));
+  }
+  c.close();
+  shard.expect_clean_end();
+  ASSERT_EQ(shard.records().size(), 2u);
+  for (const Settled& settled : shard.records()) {
+    EXPECT_LT(settled.record.ttft_us, 100'000u);
+    EXPECT_LT(settled.record.duration_us, 100'000u);
+  }
+}
+
 TEST_F(Timeouts, a_head_that_does_not_end_is_answered_408) {
   StageClient& c = client();
   c.ask("POST /v1/chat/completions HTTP/1.1\r\nhost: ");

@@ -25,7 +25,7 @@ double rounded(double value) { return std::round(value * 10) / 10; }
 json::Value whole(double value) { return json::Value(static_cast<int64_t>(value)); }
 
 // How one member of an item of a section comes about.
-enum class Way : uint8_t { kCopy, kRate, kPercent };
+enum class Way : uint8_t { kCopy, kRate, kWholeRate, kPercent };
 struct Figure {
   std::string_view name;
   std::string_view source;
@@ -46,7 +46,7 @@ constexpr std::array<Section, 4> kSections = {{
      {{{"cpu_percent", "cpu_seconds", Way::kPercent},
        {"connections", "connections", Way::kCopy},
        {"in_flight", "in_flight", Way::kCopy},
-       {"bytes_per_s", "bytes_sent"}}},
+       {"bytes_per_s", "bytes_sent", Way::kWholeRate}}},
      "shard cpu_percent=CPU% connections in_flight bytes_per_s=BYTES/S"},
     {"models",
      "name",
@@ -144,6 +144,7 @@ json::Value make_item(const Section& section, const json::Value* before, const j
     const double rate = seconds > 0 ? std::max(0.0, now - then) / seconds : 0;
     json::Value value = whole(now);
     if (figure.way == Way::kRate) value = json::Value(rounded(rate));
+    if (figure.way == Way::kWholeRate) value = whole(std::round(rate));
     if (figure.way == Way::kPercent) value = json::Value(rounded(rate * 100));
     item.push_back({std::string(figure.name), std::move(value)});
   }
@@ -249,15 +250,16 @@ json::Value make_frame(const json::Value& before, const json::Value& after) {
 
 std::string render_frame(const json::Value& frame, size_t lines) {
   const json::Value* total = frame.find("total");
-  std::string text = "sluice  up " + time_text(number(frame, "uptime_s")) +
-                     fill_in("  {at}  over {interval_s} s\n", frame);
+  std::string text = "sluice  up " + time_text(number(frame, "uptime_s"));
   if (total != nullptr) {
     text += fill_in(
-        "requests/s {requests_per_s}  tokens/s {tokens_in_per_s} in {tokens_out_per_s} out  "
-        "first token p50 {first_token_ms_p50} p99 {first_token_ms_p99} ms  in flight {in_flight}  "
-        "queue {queue}  refused/s {refused_per_s}\n",
+        "  requests/s {requests_per_s}  refused/s {refused_per_s}  in flight {in_flight}  queue "
+        "{queue}\n"
+        "first token p50 {first_token_ms_p50} p99 {first_token_ms_p99} ms  tokens/s "
+        "{tokens_in_per_s} in {tokens_out_per_s} out",
         *total);
   }
+  text += fill_in("  {at}\n", frame);
   const auto shares = share_lines(frame, lines);
   for (size_t i = 0; i < kSections.size(); ++i) {
     json::Array list = items(frame, kSections[i].list);

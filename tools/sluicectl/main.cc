@@ -40,11 +40,8 @@ void add_parameter(CLI::App& parser, const Parameter& parameter, std::vector<std
   CLI::Option* option = parser.add_option(shown, words, purpose_of(parameter));
   option->required(parameter.is_needed);
   option->type_name(parameter.is_option() ? "TEXT" : "");
-  if (parameter.is_many()) {
-    option->allow_extra_args(false);
-  } else {
-    option->expected(1);
-  }
+  if (!parameter.is_many()) option->expected(1);
+  option->allow_extra_args(false);  // A word each time that the option stands there.
   if (!parameter.choices.empty()) {
     std::vector<std::string> choices;
     for (const std::string_view choice : split(parameter.choices, '|')) {

@@ -19,6 +19,13 @@ size_t width_of(std::string_view text) {
       text, [](char c) { return (static_cast<unsigned char>(c) & 0xc0u) != 0x80u; }));
 }
 
+// Of a time the seconds are enough.
+std::string cell_of(const std::string& text) {
+  const bool is_exact = text.size() == 27 && text[10] == 'T' && text[19] == '.' && text[26] == 'Z';
+  if (is_exact) return printable(text.substr(0, 19)) + "Z";
+  return text.empty() ? "-" : printable(text);
+}
+
 std::string cell_of(const json::Object& members) {
   std::string text;
   for (const json::Member& member : members) {
@@ -70,11 +77,14 @@ std::string printable(std::string_view text) {
 
 std::string cell(const json::Value& value) {
   if (value.is_null()) return "-";
-  if (const std::string* text = value.as_string()) return text->empty() ? "-" : printable(*text);
+  if (const std::string* text = value.as_string()) return cell_of(*text);
   if (const json::Array* list = value.as_array()) return cell_of(*list);
   if (const json::Object* members = value.as_object()) return cell_of(*members);
   std::string text;
   value.write(text);
+  // Rates are as wide when they are whole.
+  const bool is_fraction = std::holds_alternative<double>(value.content());
+  if (is_fraction && text.find_first_of(".e") == std::string::npos) text += ".0";
   return text;
 }
 

@@ -20,6 +20,7 @@ namespace {
 
 constexpr Duration kIntervalLeast = std::chrono::milliseconds(100);
 constexpr Duration kIntervalMost = std::chrono::minutes(1);
+constexpr int64_t kPatienceS = 2;  // No key is heard while an answer is waited for.
 
 // One answer of GET /v1/top, or why there is none, and the exit status that makes.
 struct Sample {
@@ -76,7 +77,8 @@ int print_frames(const TopOptions& options, int interval_ms) {
 }
 
 // Draws what is known until it is ended; a gateway that does not answer may come back.
-int show_live(const Target& target, int interval_ms) {
+int show_live(Target target, int interval_ms) {
+  target.patience_s = kPatienceS;
   Sample before = take_sample(target);
   if (!before.figures) return complain_of(before);
   Screen screen;

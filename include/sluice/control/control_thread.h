@@ -153,6 +153,8 @@ class ControlThread final : public Operations, public ConfigWork, public io::Tur
   // Why nothing can be put into force now; "" when it can.
   [[nodiscard]] std::string why_busy() const;
   Task<void> look_at_files();
+  // By a signal or a file's change; noted in the audit log, where admin calls note themselves.
+  Task<void> reload_unasked(ReloadRequest request);
   void watch_files();
   // Loads the servers that discovery has found.
   Task<void> reload_found();

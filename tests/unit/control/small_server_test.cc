@@ -22,6 +22,7 @@ class EchoService final : public SmallService {
     ++calls;
     last_content_type = request.content_type;
     last_has_origin = request.has_origin;
+    last = request;
     SmallAnswer answer;
     answer.body = request.path + "|" + request.body;
     co_return answer;
@@ -29,6 +30,7 @@ class EchoService final : public SmallService {
   int calls = 0;
   std::string last_content_type;
   bool last_has_origin = false;
+  SmallRequest last;
 };
 
 class SmallServerTest : public ::testing::Test {
@@ -114,6 +116,26 @@ TEST_F(SmallServerTest, body_by_length_is_read_whole) {
   };
   ASSERT_TRUE(run_until([&] { return has_answer(peer, "/p|12345"); }));
   EXPECT_TRUE(service_.last_has_origin);
+}
+
+TEST_F(SmallServerTest, a_request_has_its_query_its_headers_and_its_peer) {
+  start();
+  SimPeer& peer = ask(
+      "GET /a?b=c HTTP/1.1\r\nhost: x\r\nauthorization: Bearer t\r\nidempotency-key: k\r\n\r\n");
+  ASSERT_TRUE(run_until([&] { return has_answer(peer, "/a|"); }));
+  EXPECT_EQ(service_.last.query, "b=c");
+  EXPECT_EQ(service_.last.authorization, "Bearer t");
+  EXPECT_EQ(service_.last.idempotency_key, "k");
+  EXPECT_FALSE(service_.last.peer.process);
+  EXPECT_FALSE(service_.last.peer.address.empty());
+}
+
+TEST_F(SmallServerTest, d086_no_cache_keeps_an_answer_and_no_browser_guesses_its_type) {
+  start();
+  SimPeer& peer = ask("GET /a HTTP/1.1\r\nhost: x\r\n\r\n");
+  ASSERT_TRUE(run_until([&] { return has_answer(peer, "/a|"); }));
+  EXPECT_TRUE(peer.received().contains("cache-control: no-store\r\n"));
+  EXPECT_TRUE(peer.received().contains("x-content-type-options: nosniff\r\n"));
 }
 
 TEST_F(SmallServerTest, d010_body_above_the_limit_is_413_before_it_is_read) {

@@ -1,5 +1,10 @@
 #include <sluice/net/listener.h>
 
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <filesystem>
+
 #include "net_world.h"
 
 namespace sluice::net {
@@ -67,6 +72,39 @@ TEST_F(ListenerTest, shared_ports_are_shared_and_others_say_who_is_in_the_way) {
   EXPECT_EQ(world_.files().open_count(), 3u) << "the failed one was not closed";
   world_.syscalls().close(*first);
   world_.syscalls().close(*second);
+}
+
+// Of the kernel: the simulation has neither modes nor processes.
+TEST(UnixListener, has_its_mode_and_knows_its_peers) {
+  std::string folder = ::testing::TempDir() + "sluice_listener_XXXXXX";
+  ASSERT_NE(::mkdtemp(folder.data()), nullptr);
+  const std::string path = folder + "/a.sock";
+  const auto fd = open_unix_listener(path, {.mode = 0640, .group = std::to_string(::getgid())});
+  ASSERT_TRUE(fd) << fd.error();
+  struct stat status{};
+  ASSERT_EQ(::stat(path.c_str(), &status), 0);
+  EXPECT_EQ(status.st_mode & 0777, 0640u);
+  EXPECT_EQ(status.st_gid, ::getgid());
+
+  const auto address = unix_address(path);
+  const int client = ::socket(AF_UNIX, SOCK_STREAM, 0);
+  ASSERT_EQ(::connect(client, address->raw(), address->length), 0);
+  const int server = ::accept(*fd, nullptr, nullptr);
+  const PeerCredentials own{.uid = ::getuid(), .gid = ::getgid(), .pid = ::getpid()};
+  EXPECT_EQ(peer_credentials(server), own);
+  EXPECT_FALSE(peer_credentials(-1));
+  for (const int open : {client, server, *fd}) ::close(open);
+  std::filesystem::remove_all(folder);
+}
+
+TEST(UnixListener, a_group_that_does_not_exist_is_told_and_leaves_nothing) {
+  std::string folder = ::testing::TempDir() + "sluice_listener_XXXXXX";
+  ASSERT_NE(::mkdtemp(folder.data()), nullptr);
+  const auto fd = open_unix_listener(folder + "/a.sock", {.group = "no-such-group-here"});
+  ASSERT_FALSE(fd);
+  EXPECT_TRUE(fd.error().contains("there is no group `no-such-group-here`")) << fd.error();
+  EXPECT_TRUE(std::filesystem::is_empty(folder));
+  std::filesystem::remove_all(folder);
 }
 
 }  // namespace

@@ -1,0 +1,1 @@
+"""Keys seen from outside, case by case."""
