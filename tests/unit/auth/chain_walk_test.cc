@@ -140,6 +140,10 @@ TEST_F(ChainWalk, d129_in_mode_all_every_source_must_know_the_key) {
   EXPECT_EQ(told(walk()), "file");
   say(2, blocked("hook:b"));
   EXPECT_EQ(told(walk()), "key_blocked");
+  KeyAnswer of_operator = found("hook:b");
+  of_operator.record.kind = KeyKind::kManagement;
+  say(2, std::move(of_operator));
+  EXPECT_EQ(told(walk()), "wrong_key_type");
   say(2, unknown());
   EXPECT_EQ(told(walk()), "invalid_api_key");
   say(2, failed());
