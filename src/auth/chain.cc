@@ -56,7 +56,7 @@ class Chain::Walk {
       if (!step) return Unexpected(step.error());
       switch (*step) {
         case Step::kKnown:
-          if (!needs_all) return result_;
+          if (!needs_all) return known();
           is_known_ = true;
           break;
         case Step::kUnknown:
@@ -69,7 +69,7 @@ class Chain::Walk {
         }
       }
     }
-    if (is_known_) return result_;
+    if (is_known_) return known();
     return refuse(ErrorCode::kInvalidApiKey, "unknown key");
   }
 
@@ -78,6 +78,12 @@ class Chain::Walk {
 
   [[nodiscard]] uint32_t count() const noexcept {
     return static_cast<uint32_t>(chain_.settings_.sources.size());
+  }
+
+  // What a script has said, also that it has no objection, holds for this request alone.
+  Identified known() noexcept {
+    if (has_asked_script_) result_.holds_until = std::min(result_.holds_until, now_);
+    return result_;
   }
 
   Result<Step> ask(uint32_t i) {
@@ -106,6 +112,7 @@ class Chain::Walk {
 
   Result<Step> ask_script(uint32_t i) {
     if (decider_ == nullptr) return Step::kUnknown;
+    has_asked_script_ = true;
     const bool has_found = is_known_ && result_.by == Identified::By::kFound;
     const AnsweredKey* said = nullptr;
     const Verdict verdict = decider_->decide(i, has_found ? &result_.found : nullptr, &said);
@@ -141,6 +148,9 @@ class Chain::Walk {
     if (is_known_) {
       if (const Result<void> checked = check_state(found, wall_); !checked) {
         return Unexpected(checked.error());
+      }
+      if (found.terms->kind != KeyKind::kInference) {
+        return refuse(ErrorCode::kWrongKeyType, "not an inference key to every source");
       }
       result_.holds_until = std::min(result_.holds_until, holds_until);
       return Step::kKnown;
@@ -183,6 +193,7 @@ class Chain::Walk {
   const AnswerCache& cache_;
   Decider* decider_;
   bool is_known_ = false;
+  bool has_asked_script_ = false;
   Identified result_;
 };
 

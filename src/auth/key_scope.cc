@@ -118,7 +118,8 @@ StoreResult<void> place(KeyTables& tables, const Actor& actor, Owner& owner) {
 }
 
 StoreResult<void> check_gives_no_more(KeyTables& tables, const Actor& actor, const KeyRecord& key) {
-  if (key.kind == KeyKind::kInference || !actor.name.starts_with("key_")) return {};
+  if (key.kind == KeyKind::kInference) return {};
+  // Other actors than keys have names that are no key's id.
   const auto own = tables.key(actor.name);
   if (!own) {
     if (own.error().fault == StoreFault::kNotFound) return {};

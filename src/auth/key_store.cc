@@ -119,6 +119,10 @@ StoreResult<KeyRecord> KeyStore::rotate_key(const Actor& actor, std::string_view
     return refusal(StoreFault::kInvalid, "former_until must be in the future, or be left out",
                    "former_until");
   }
+  // Whoever rotates a key can use it.
+  if (auto fair = check_gives_no_more(*parts_, actor, *before); !fair) {
+    return std::unexpected(fair.error());
+  }
   if (auto is_new = check_new_digest(*parts_, digest); !is_new) {
     return std::unexpected(is_new.error());
   }
@@ -201,6 +205,8 @@ class Sync {
     if (key.digest == kNoDigest) return check_new_digest(tables_, key.digest);
     if (key.id.empty()) {
       key.id = tables_.new_id("key_");
+    } else if (key.id == kBootstrapActor) {
+      return refusal(StoreFault::kInvalid, "id must be another one; this is no key's name", "id");
     } else if (const auto other = tables_.key(key.id); other) {
       return refusal(StoreFault::kConflict,
                      fmt::format("{} has another secret; rotate it, or leave the id out", key.id),

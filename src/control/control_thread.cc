@@ -38,7 +38,7 @@ ControlThread::ControlThread(ControlParts parts)
 
 ControlThread::~ControlThread() {
   // With the hook: what its lanes give back comes that way.
-  if (parts_.keys != nullptr && !parts_.keys->is_quiet()) {
+  while (parts_.keys != nullptr && !parts_.keys->is_quiet()) {
     run_to_end(parts_.ring, parts_.keys->end());
   }
   parts_.ring.clear_hook();

@@ -10,6 +10,7 @@
 #include <sluice/base/assert.h>
 #include <sluice/crypto/random.h>
 #include <sluice/crypto/secret.h>
+#include <sluice/io/timer.h>
 
 #include "key_sources.h"
 
@@ -252,10 +253,7 @@ void KeyLookups::State::answer(ShardId shard, const Flight& flight,
 KeyLookups::KeyLookups(Parts parts)
     : parts_(parts), state_(std::make_unique<State>(parts_, crypto::RandomSource().next_u64())) {}
 
-KeyLookups::~KeyLookups() {
-  const auto is_there = [](const auto& source) { return source != nullptr; };
-  SLUICE_ASSERT(state_->inside.inside() == 0 && std::ranges::none_of(state_->sources, is_there));
-}
+KeyLookups::~KeyLookups() { SLUICE_ASSERT(is_quiet()); }
 
 void KeyLookups::follow(const config::AuthSettings& settings, uint64_t generation) {
   state_->mode = settings.mode;
@@ -296,7 +294,12 @@ void KeyLookups::on_asked(ShardId shard, auth::KeyAsked asked) {
   io::start_detached(state.fly(std::move(flight), state.inside.enter()));
 }
 
-bool KeyLookups::is_quiet() const noexcept { return state_->flights.empty(); }
+bool KeyLookups::is_busy() const noexcept { return state_->inside.inside() > 0; }
+
+bool KeyLookups::is_quiet() const noexcept {
+  const auto is_there = [](const auto& source) { return source != nullptr; };
+  return !is_busy() && std::ranges::none_of(state_->sources, is_there);
+}
 
 Task<void> KeyLookups::end() {
   State& state = *state_;
@@ -305,9 +308,12 @@ Task<void> KeyLookups::end() {
     if (source != nullptr) state.leave(std::move(source));
   }
   for (AskedSource* source : state.leaving) source->left.trigger();
-  while (state.inside.inside() > 0) {
+  // A driver that looks up a name cannot be interrupted.
+  io::Timer patience(parts_.ring.ready(), parts_.ring.timers());
+  patience.set(Deadline::after(parts_.ring.now(), kEndTime));
+  while (is_busy() && !patience.is_ready()) {
     state.inside.emptied().reset();
-    co_await io::first_of(&state.inside.emptied());
+    co_await io::first_of(&state.inside.emptied(), &patience);
   }
 }
 

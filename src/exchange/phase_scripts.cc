@@ -75,15 +75,25 @@ class Sight {
 
   void show(const Identity& identity, const config::Snapshot& config) noexcept {
     if (const Caller* caller = identity.caller) {
-      view.key_id = caller->id();
-      view.key_name = caller->name();
-      view.tenant = caller->tenant_name();
-      view.user = caller->user();
-      view.metadata = caller->metadata();
+      show(*caller);
     } else if (!identity.is_anonymous()) {
       view.key_id = view.key_name = config.key(identity.principal.key).name;
       view.tenant = config.tenants[identity.principal.tenant.value].name;
     }
+  }
+  void show(const Caller& caller) noexcept {
+    view.key_id = caller.id();
+    view.key_name = caller.name();
+    view.tenant = caller.tenant_name();
+    view.user = caller.user();
+    view.metadata = caller.metadata();
+  }
+  // Once the identity is gone.
+  void show(const Settlement& settlement) noexcept {
+    view.key_id = view.key_name = settlement.key();
+    view.tenant = settlement.tenant();
+    if (const Caller* caller = settlement.caller()) show(*caller);
+    show_metadata(settlement);
   }
   // What on_auth has made of it.
   void show_metadata(const Settlement& settlement) noexcept {
@@ -234,7 +244,7 @@ std::string tell_on_response(Services& services, Generation& generation,
                              const http::RequestHead& head, Settlement& settlement,
                              const script::ResponseView& response) {
   Sight sight(services, head, settlement);
-  sight.show_metadata(settlement);
+  sight.show(settlement);
   sight.view.model = response.model;
   const HookOutcome outcome = run_counted(services, *generation.scripts, HookKind::kOnResponse,
                                           nullptr, sight.view, &response);
@@ -271,6 +281,8 @@ auth::Verdict ScriptDecider::decide(uint32_t source, const auth::FoundKey* so_fa
   }
   auto record = fields.finish();
   if (!record) return auth::Verdict::kDeny;
+  // What another script has said before may be what the chain goes on with: it is not replaced.
+  if (so_far != nullptr) return auth::Verdict::kAllow;
   said_ = std::make_unique<auth::AnsweredKey>(std::move(*record));
   *said = said_.get();
   return auth::Verdict::kAllow;

@@ -332,6 +332,24 @@ TEST_F(OutsideKeys, one_address_can_ask_about_so_many_keys_only) {
   shard.expect_clean_end();
 }
 
+TEST_F(OutsideKeys, all_addresses_of_one_ipv6_network_are_one) {
+  begin();
+  size_t asked = 0;
+  for (int i = 0; i < 120; ++i) {
+    StageClient& made = client();
+    made.set_address(support::sim_address(("2001:db8::" + std::to_string(i + 1)).c_str(), 4711));
+    made.ask(post(kUnary, bearer("sk-made-up-" + std::to_string(i))));
+    ASSERT_TRUE(run_for(milliseconds(2)));
+    for (const auto& question : shard.take_asked()) {
+      ++asked;
+      shard.answer(say(*question, {.kind = auth::KeyAnswer::Kind::kNotFound}));
+    }
+    finish(made);
+  }
+  EXPECT_EQ(asked, 100u);
+  shard.expect_clean_end();
+}
+
 TEST_F(OutsideKeys, owners_that_the_store_knows_bind_keys_of_a_source) {
   begin();
   Owner team{.id = "team_1", .name = "chat"};

@@ -27,17 +27,31 @@ class Scripts : public ServedStage {
     static std::string source;
     return source;
   }
+  // With it the chain is these two scripts, and both must allow.
+  static std::string& chain_end_of_test() {
+    static std::string source;
+    return source;
+  }
+  static config::SourceSettings script(std::string name) {
+    config::SourceSettings settings{.kind = config::SourceKind::kLua, .name = std::move(name)};
+    settings.script = "chain.lua";
+    return settings;
+  }
   static ShardOptions with_hooks(config::ScriptSettings&) {
     hooks_of_test() = {};
     chain_of_test().clear();
+    chain_end_of_test().clear();
     ShardOptions options;
     options.adjust = [](config::Snapshot& snapshot) {
       snapshot.scripts = hooks_of_test();
       if (chain_of_test().empty()) return;
-      snapshot.auth.sources = {{.kind = config::SourceKind::kFile},
-                               {.kind = config::SourceKind::kLua, .name = "policy"}};
-      snapshot.auth.sources[1].script = "policy.lua";
+      snapshot.auth.sources = {{.kind = config::SourceKind::kFile}, script("policy")};
       snapshot.auth.sources[1].source = chain_of_test();
+      if (chain_end_of_test().empty()) return;
+      snapshot.auth.mode = config::AuthMode::kAll;
+      snapshot.auth.sources[0] = script("more");
+      snapshot.auth.sources[0].source = chain_of_test();
+      snapshot.auth.sources[1].source = chain_end_of_test();
     };
     return options;
   }
@@ -67,7 +81,7 @@ class Scripts : public ServedStage {
 TEST_F(Scripts, d094_on_auth_sees_who_calls_and_may_refuse) {
   hooks_of_test().on_auth = hook(R"(
     if request.path ~= "/v1/chat/completions" then return {allow = false, message = "path"} end
-    if key_name == "free" then return {allow = false, message = "No free lunch."} end)");
+    if request.key_name == "free" then return {allow = false, message = "No free lunch."} end)");
   begin();
   EXPECT_EQ(call("app").status, 200);
   const Answer refused = call("free");
@@ -202,6 +216,19 @@ TEST_F(Scripts, a_script_in_the_chain_lets_in_whom_nobody_else_knows) {
   EXPECT_EQ(code_of(with_team("blue", "n")), "model_not_allowed");
   EXPECT_EQ(code_of(with_team("red", "m")), "refused_by_policy");
   EXPECT_EQ(code_of(with_team("green", "m")), "invalid_api_key");
+  shard.expect_clean_end();
+}
+
+TEST_F(Scripts, d129_where_all_must_allow_the_first_script_says_who_it_is) {
+  chain_of_test() = R"(return {allow = true, metadata = {user_id = "ada", models = {"m"}}})";
+  chain_end_of_test() = R"(
+    if request.headers["x-team"] == "red" then return false end
+    return {allow = true, metadata = {user_id = "eve", models = {"n"}}})";
+  begin();
+  EXPECT_EQ(call("app", "m").status, 200);
+  EXPECT_EQ(shard.records().back().record.key.view().substr(0, 5), "more:");
+  EXPECT_EQ(code_of(call("app", "n")), "model_not_allowed");
+  EXPECT_EQ(code_of(get("m", bearer() + "x-team: red\r\n")), "refused_by_policy");
   shard.expect_clean_end();
 }
 

@@ -35,6 +35,9 @@ struct StoreError {
 template <class T>
 using StoreResult = std::expected<T, StoreError>;
 
+// The actor that the bootstrap token makes; no key may have it as its id.
+inline constexpr std::string_view kBootstrapActor = "bootstrap";
+
 // Who asks for a change: for the audit log, and for what may be seen.
 struct Actor {
   std::string name;    // "unix:uid=1000,pid=77", or the id of a management key.

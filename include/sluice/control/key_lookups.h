@@ -6,6 +6,7 @@
 #include <vector>
 
 #include <sluice/auth/key_messages.h>
+#include <sluice/base/clock.h>
 #include <sluice/base/log.h>
 #include <sluice/config/auth.h>
 #include <sluice/control/key_port.h>
@@ -19,10 +20,11 @@ namespace sluice::control {
 // One look-up at a time for each key, whoever asks (D5); what several shards ask meanwhile is
 // answered together. Sources that a new configuration keeps as they are live on.
 //
-// Control thread only. Await end() before it dies.
+// Control thread only. Await end() before it dies; it cannot be destroyed before it is_quiet().
 class KeyLookups {
  public:
-  static constexpr size_t kFlightsMost = 4096;  // Keys being asked about; beyond it kFailed.
+  static constexpr size_t kFlightsMost = 4096;      // Keys being asked about; beyond it kFailed.
+  static constexpr Duration kEndTime = seconds(2);  // That end() waits for the sources.
 
   struct Parts {
     io::Ring& ring;
@@ -39,7 +41,12 @@ class KeyLookups {
 
   void follow(const config::AuthSettings& settings, uint64_t generation);
   void on_asked(ShardId shard, auth::KeyAsked asked);
+  // Whether a source has not answered, or not ended. Behind end(): it hangs.
+  [[nodiscard]] bool is_busy() const noexcept;
+  // Whether it may be destroyed: it follows nothing, or has ended.
   [[nodiscard]] bool is_quiet() const noexcept;
+  // Answers every question, and waits at most kEndTime for the sources. May be called again.
+  // Suspends.
   Task<void> end();
 
  private:

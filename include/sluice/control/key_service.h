@@ -44,8 +44,10 @@ class KeyService {
   void flush();
   void on_shard_end(ShardId shard) { desk_.on_shard_end(shard); }
 
-  // Whether a job of the store hangs on its lane, which then cannot be joined soon.
-  [[nodiscard]] bool is_busy() const noexcept { return desk_.is_busy(); }
+  // Behind end(): whether a job of the store or a source hangs, whose lane cannot be joined soon.
+  [[nodiscard]] bool is_busy() const noexcept {
+    return desk_.is_busy() || (lookups_ && lookups_->is_busy());
+  }
   // Whether it may be destroyed.
   [[nodiscard]] bool is_quiet() const noexcept {
     return !desk_.is_busy() && (!lookups_ || lookups_->is_quiet());

@@ -119,6 +119,18 @@ TEST_F(ConfigCallsTest, a_candidate_is_checked) {
   EXPECT_EQ(post("/v1/config/validate", R"({"text":"a: b"})").status, 422);
 }
 
+// What is wrong with a text may quote the variables and files of the host that it names.
+TEST_F(ConfigCallsTest, no_token_has_a_candidate_checked) {
+  const std::string token = "let-me-in-0123456789abcdef0123456789";
+  operations_.snapshot_.admin.bootstrap_token = token;
+  const control::SmallRequest request{.method = http::Method::kPost,
+                                      .path = "/v1/config/validate",
+                                      .content_type = "application/json",
+                                      .body = R"({"text":"a: ${HOME}"})"};
+  EXPECT_EQ(send_as(token, request).status, 403);
+  EXPECT_EQ(config_.checked, "");
+}
+
 TEST_F(ConfigCallsTest, the_log_level_is_shown_and_set) {
   control::SmallRequest request{.method = http::Method::kPut,
                                 .path = "/v1/log-level",

@@ -140,6 +140,10 @@ TEST_F(ChainWalk, d129_in_mode_all_every_source_must_know_the_key) {
   EXPECT_EQ(told(walk()), "file");
   say(2, blocked("hook:b"));
   EXPECT_EQ(told(walk()), "key_blocked");
+  KeyAnswer of_operator = found("hook:b");
+  of_operator.record.kind = KeyKind::kManagement;
+  say(2, std::move(of_operator));
+  EXPECT_EQ(told(walk()), "wrong_key_type");
   say(2, unknown());
   EXPECT_EQ(told(walk()), "invalid_api_key");
   say(2, failed());
@@ -182,7 +186,9 @@ TEST_F(ChainWalk, a_script_allows_passes_or_refuses) {
   use({SourceKind::kLua, SourceKind::kRedis});
   say(1, found("redis:a"));
   FakeDecider decider;
-  EXPECT_EQ(told(walk(kNow, &decider)), "redis:a");
+  const Result<Identified> passed = walk(kNow, &decider);
+  EXPECT_EQ(told(passed), "redis:a");
+  EXPECT_EQ(passed->holds_until, kNow);  // The next request may be one that the script refuses.
   decider.verdict = Verdict::kDeny;
   EXPECT_EQ(told(walk(kNow, &decider)), "refused_by_policy");
   decider.verdict = Verdict::kAllow;
@@ -201,7 +207,9 @@ TEST_F(ChainWalk, in_mode_all_a_script_sees_what_was_found_and_must_allow_it) {
   EXPECT_EQ(told(walk(kNow, &decider)), "invalid_api_key");
   EXPECT_EQ(decider.saw, "redis:a");
   decider.verdict = Verdict::kAllow;
-  EXPECT_EQ(told(walk(kNow, &decider)), "redis:a");
+  const Result<Identified> allowed = walk(kNow, &decider);
+  EXPECT_EQ(told(allowed), "redis:a");
+  EXPECT_EQ(allowed->holds_until, kNow);
 }
 
 // Goal: made-up keys push out each other, not answers about real ones.

@@ -93,5 +93,21 @@ TEST(KeyStoreSync, d004_a_scoped_one_deletes_its_own_alone_and_never_the_key_tha
   EXPECT_EQ(*world.store->find_key(kRoot, foreign.id), foreign);
 }
 
+TEST(KeyStoreSync, an_id_of_ones_own_choice_gives_no_more_rights) {
+  StoreWorld world;
+  KeyRecord key = new_key("sk-m");
+  key.id = "ops";
+  key.kind = KeyKind::kManagement;
+  key.expires = WallTime{world.clock.time.unix_us + 1'000'000};
+  ASSERT_TRUE(world.store->sync_keys(kRoot, {.keys = {key}}));
+  KeyRecord longer = new_key("sk-n");
+  longer.kind = KeyKind::kManagement;
+  EXPECT_EQ(field_of(world.store->create_key(Actor{.name = "ops"}, longer)), "expires");
+  // Nobody is taken for whoever has the bootstrap token.
+  key = new_key("sk-b");
+  key.id = kBootstrapActor;
+  EXPECT_EQ(field_of(world.store->sync_keys(kRoot, {.keys = {key}})), "id");
+}
+
 }  // namespace
 }  // namespace sluice::auth

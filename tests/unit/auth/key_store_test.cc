@@ -253,6 +253,14 @@ TEST(KeyStore, a_management_key_that_ends_gives_nobody_longer) {
   longer.expires = key.expires;
   EXPECT_TRUE(world.store->create_key(self, longer));
   EXPECT_TRUE(world.store->create_key(self, new_key("sk-i")));
+  // Nor does it take over one that lives longer.
+  KeyRecord lasting = new_key("sk-l");
+  lasting.kind = KeyKind::kManagement;
+  lasting.organisation = "org_a";
+  lasting = world.create(lasting);
+  EXPECT_EQ(field_of(world.store->rotate_key(self, lasting.id, digest_of("sk-l2"), "l2", {})),
+            "expires");
+  EXPECT_TRUE(world.store->rotate_key(self, key.id, digest_of("sk-m2"), "m2", {}));
 }
 
 TEST(KeyStore, an_answer_is_remembered_for_its_actor_and_a_day) {

@@ -21,6 +21,7 @@ class NumericNames final : public net::Resolver {
  public:
   Task<std::expected<net::NameAnswer, std::string>> find_addresses(std::string host,
                                                                    uint16_t port) override {
+    if (hangs != nullptr) co_await io::first_of(hangs);
     co_return net::NameAnswer{.addresses = {*net::parse_address(host, port)}, .valid_for = {}};
   }
   Task<std::expected<std::vector<net::ServiceRecord>, std::string>> resolve_srv(
@@ -28,6 +29,7 @@ class NumericNames final : public net::Resolver {
     co_return std::vector<net::ServiceRecord>{};
   }
   Task<void> end() override { co_return; }
+  io::Event* hangs = nullptr;  // Until it is triggered; null for not at all.
 };
 
 class KeptLines final : public Logger {
@@ -358,6 +360,33 @@ TEST_F(KeyLookupsTest, the_end_answers_all_and_waits_for_nobody) {
   ASSERT_TRUE(end());
   EXPECT_LE(ring_.now() - begun, milliseconds(50));
   EXPECT_TRUE(commands_[0]->has_message());
+}
+
+TEST_F(KeyLookupsTest, the_end_has_a_bound_though_a_source_hangs_beyond_its_own) {
+  io::Event never(ring_.ready());
+  names_.hangs = &never;
+  serve(1);
+  lookups_->follow(chain_of({hook_at(1)}), 1);
+  ask(0);
+  bool is_over = false;
+  io::start_detached(end_task(&is_over));
+  const MonoTime begun = ring_.now();
+  ASSERT_TRUE(world_.run_until(ring_, [&] { return is_over; }));
+  EXPECT_GE(ring_.now() - begun, KeyLookups::kEndTime);
+  EXPECT_LE(ring_.now() - begun, 2 * KeyLookups::kEndTime);
+  EXPECT_EQ(told(), "1:failed");
+  EXPECT_TRUE(lookups_->is_busy());
+  EXPECT_FALSE(lookups_->is_quiet());
+  never.trigger();
+  ASSERT_TRUE(end());
+}
+
+TEST_F(KeyLookupsTest, with_sources_it_has_to_be_ended_though_nobody_has_asked) {
+  serve(1);
+  EXPECT_TRUE(lookups_->is_quiet());
+  lookups_->follow(chain_of({hook_at(1)}), 1);
+  EXPECT_FALSE(lookups_->is_busy());
+  EXPECT_FALSE(lookups_->is_quiet());
 }
 
 }  // namespace
