@@ -157,7 +157,7 @@ def kill_in_rotations(place, case, times):
     gateway.signal_end()
     case.note("killed while a rotation ran, or just after it", times)
     case.note("of those, the new secret had been told", found.answered)
-    case.note("not told, the old one goes on", found.unfinished)
+    case.note("it had not been told", found.unfinished)
     case.note("after the restart the old secret worked", found.with_old)
     case.note("the new one alone", found.with_new_alone)
     case.equal("neither works", found.neither, 0)
