@@ -246,7 +246,8 @@ Task<control::SmallAnswer> reset_limits(Call& call) {
 constexpr std::array<Route, 2> kRows = {{
     {.method = http::Method::kGet,
      .path = "/v1/limits/{scope}/{subject...}",
-     .purpose = "The limits of one subject, and what of them is used, with what running requests have set aside. The gateway's own have the "
+     .purpose = "The limits of one subject, and what of them is used, with what running requests "
+                "have set aside. The gateway's own have the "
                 "subject `all`.",
      .run = show_limits,
      .answer = kLimits},
