@@ -23,6 +23,7 @@ Ipv6Bytes network_of(Ipv6Bytes address) noexcept {
 void KeyRoom::follow(const config::Snapshot& config) {
   callers_.clear();
   if (config.auth.sources != settings_.sources) oldest_generation_ = config.generation;
+  generation_ = config.generation;
   answers_.follow(config.auth);
   settings_ = config.auth;
   lookups_per_address_ = config.auth.lookups_per_address;
@@ -30,7 +31,10 @@ void KeyRoom::follow(const config::Snapshot& config) {
 
 void KeyRoom::take(auth::LookupAnswered&& answered, MonoTime now) {
   const auto found = flights_.find(answered.digest);
-  answers_.put(std::move(answered), oldest_generation_, now);
+  // Of sources that are not, or not yet, those of this shard's configuration it says nothing here.
+  const bool is_ours =
+      answered.generation >= oldest_generation_ && answered.generation <= generation_;
+  if (is_ours) answers_.put(std::move(answered), now);
   if (found == flights_.end()) return;
   const std::unique_ptr<Flight> flight = std::move(found->second);
   flights_.erase(found);

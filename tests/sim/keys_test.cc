@@ -286,6 +286,17 @@ TEST_F(OutsideKeys, an_unknown_key_is_refused_and_not_asked_about_again_soon) {
   shard.expect_clean_end();
 }
 
+TEST_F(OutsideKeys, an_answer_of_sources_that_are_not_adopted_yet_lets_nobody_in) {
+  begin();
+  StageClient& early = ask("m", bearer("sk-outside"));
+  shard.answer(say(*next_asked(), found("hook:1")), 1);
+  EXPECT_EQ(finish(early).status, 503);
+  StageClient& again = ask("m", bearer("sk-outside"));
+  shard.answer(say(*next_asked(), found("hook:1")));
+  EXPECT_EQ(finish(again).status, 200);
+  shard.expect_clean_end();
+}
+
 TEST_F(OutsideKeys, d128_no_answer_and_a_failed_source_refuse) {
   begin();
   StageClient& first = ask("m", bearer("sk-outside"));

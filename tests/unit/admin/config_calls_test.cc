@@ -170,6 +170,32 @@ TEST_F(ConfigCallsTest, limits_of_a_subject_are_shown_and_given_back) {
   EXPECT_EQ(get("/v1/limits/nonsense/x").status, 404);
 }
 
+TEST_F(ConfigCallsTest, d004_a_scoped_key_gives_nothing_of_the_operators_limits_back) {
+  keys_.open(clock_);
+  ASSERT_EQ(post("/v1/organisations", R"({"id":"org_1","name":"o"})").status, 201);
+  const auto made =
+      json::parse_value(post("/v1/keys", R"({"type":"management","organisation":"org_1"})").body);
+  ASSERT_TRUE(made);
+  const std::string id = text_of(*made->find("key"), "id");
+  config::Snapshot& snapshot = operations_.snapshot_;
+  snapshot.limit_rules = {{.name = "each", .most = 100, .length = seconds(60)}};
+  snapshot.every_key_limits = {LimitId{0}};
+  const config::LimitRule& rule = snapshot.limit_rules[0];
+  limit::Bank* bank = banks_->open(limit::key_of(rule, id), limit::terms_of(rule));
+  ASSERT_NE(bank, nullptr);
+  const auto now = banks_->clock().at(clock_.now());
+  ASSERT_EQ(bank->take(30, 30, now).amount, 30);
+  const std::string path = "/v1/limits/key/" + id;
+  const control::SmallRequest reset{.method = http::Method::kPost, .path = path + "/reset"};
+  const control::SmallRequest show{.method = http::Method::kGet, .path = path};
+  EXPECT_TRUE(send_as(text_of(*made, "secret"), show).body.contains("\"used\":30"));
+  EXPECT_TRUE(send_as(text_of(*made, "secret"), reset).body.contains("\"reset\":0"));
+  EXPECT_EQ(bank->used(now), 30);
+  EXPECT_TRUE(send(reset).body.contains("\"reset\":1"));
+  EXPECT_EQ(bank->used(now), 0);
+  banks_->close(*bank);
+}
+
 TEST_F(ConfigCallsTest, figures_are_sums_over_shards) {
   const std::vector<std::string_view> models = {"m"};
   const std::vector<std::string_view> upstreams = {"u"};

@@ -49,7 +49,7 @@ class ChainWalk : public testing::Test {
   void say(uint32_t source, KeyAnswer answer, MonoTime when = kNow) {
     LookupAnswered answered{.digest = kDigest};
     answered.said.push_back({source, std::move(answer)});
-    cache_.put(std::move(answered), 0, when);
+    cache_.put(std::move(answered), when);
   }
   Result<Identified> walk(MonoTime now = kNow, Decider* decider = nullptr) {
     const Chain chain(KeyTable(snapshot_), snapshot_.auth);
@@ -221,7 +221,7 @@ TEST_F(ChainWalk, d139_a_flood_of_unknown_keys_stays_bounded) {
   for (int i = 0; i < 10'000; ++i) {
     LookupAnswered answered{.digest = crypto::sha256("made up " + std::to_string(i))};
     answered.said.push_back({0, unknown()});
-    cache_.put(std::move(answered), 0, kNow);
+    cache_.put(std::move(answered), kNow);
   }
   EXPECT_LE(cache_.size(), 64u);
   EXPECT_EQ(told(walk()), "redis:a");
