@@ -13,7 +13,7 @@ from resilience import verdict
 from . import stage
 
 RATE, SECONDS, TOKENS = 40, 6, 50
-LINE_MOST = 110
+LINE_MOST = 130
 
 
 class Terminal:
