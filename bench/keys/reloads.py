@@ -56,12 +56,13 @@ def failures(figures):
 
 
 def run(place, is_small):
-    streams, rate, reloads, seconds = (50, 200, 10, 4) if is_small else (STREAMS, RATE, 200, 45)
+    streams, rate, reloads, seconds = (
+        (50, 200, 10, 4) if is_small else (STREAMS, RATE, 200, 45))
     case = verdict.Case(
         5, f"{reloads} reloads during {streams:,} streams and {rate:,} requests a second",
-        f"two shards; each reload changes one of {len(CHANGES)}: a limit, a price, a strategy, a "
-        f"weight, the log level, drain_timeout; streams of {EVENTS} tokens, {INTERVAL_MS} ms apart; "
-        "every answer of the requests is compared by byte with the server's own")
+        f"two shards; each reload changes one of {len(CHANGES)}: a limit, a price, a strategy, "
+        f"a weight, the log level, drain_timeout; streams of {EVENTS} tokens, {INTERVAL_MS} ms "
+        "apart; every answer of the requests is compared by byte with the server's own")
     simulator = place.simulator("sim", "ttft=0&tps=0&tokens=1")
     gateway = place.gateway(settings(simulator, place.folder))
     key = ("--key", "sk-show-app-0123456789=1", "--model", "m=1", "--body-bytes", "300=1")

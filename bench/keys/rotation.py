@@ -1,8 +1,9 @@
-"""4: rotations under load, and kill -9 at random moments of them."""
+"""4: rotations under load, and kill -9 in rotations, first starts and upgrades of the file."""
 
 import asyncio
 import hashlib
 import random
+import shutil
 import sqlite3
 import time
 
@@ -15,8 +16,8 @@ SEED = 4
 RATE = 500
 EVERY_S = 0.25     # Between two rotations under load.
 OVERLAP = "1h"
-WITHIN_S = 0.02    # A kill comes so long after a rotation was asked for, at most.
-START_S = 0.03     # The same of the start that makes the store.
+WITHIN_S = 0.006    # A kill comes so long after a rotation was asked for, at most.
+START_S = 0.06     # The same of the start that makes the store.
 
 
 class Rotated(tide.Tide):
@@ -189,6 +190,45 @@ def kill_in_first_starts(place, case, times):
     case.equal("a second start without a working store", bad, 0)
 
 
+# Takes the file one step back, by the step.
+BACK = {5: "DROP TABLE answers",
+        4: "ALTER TABLE keys DROP COLUMN tags; ALTER TABLE keys DROP COLUMN model_limits",
+        3: "DROP INDEX keys_by_former; ALTER TABLE keys DROP COLUMN former_until; "
+           "ALTER TABLE keys DROP COLUMN former_digest",
+        2: "DROP TABLE audit"}
+
+
+def kill_in_upgrades(place, case, times):
+    """A file of an earlier version is brought up to date at the start, which is killed."""
+    chance = random.Random(SEED)
+    simulator = place.simulator("sim", "ttft=0&tps=0&tokens=1")
+    first = place.folder / "newest"
+    first.mkdir()
+    with place.scope():
+        gateway = place.gateway(stage.settings(simulator, first))
+        _, secret = stage.make_key(gateway, name="app")
+        gateway.signal_end()
+    lost, versions = 0, {}
+    for turn in range(times):
+        folder, version = place.folder / f"upgrade{turn}", 1 + turn % 4
+        folder.mkdir()
+        shutil.copy(first / "keys.db", folder)
+        with sqlite3.connect(folder / "keys.db") as db:
+            for step in range(max(BACK), version, -1):
+                db.executescript(f"{BACK[step]}; DELETE FROM schema_version WHERE version = {step}")
+        config = stage.settings(simulator, folder)
+        place.start_and_kill(config, chance.uniform(0, START_S))
+        found = f"{version} to {look_at_version(folder / 'keys.db')}"
+        versions[found] = versions.get(found, 0) + 1
+        with place.scope():
+            gateway = place.gateway(config)
+            lost += not stage.is_let_in(gateway, secret)
+            gateway.signal_end()
+    case.note("killed in an upgrade, from step to step", ", ".join(
+        f"{each}: {count}" for each, count in sorted(versions.items())))
+    case.equal("a second start without the key", lost, 0)
+
+
 def look_at_version(path):
     try:
         with sqlite3.connect(path) as db:
@@ -198,12 +238,14 @@ def look_at_version(path):
 
 
 def run(place, is_small):
-    seconds, kills, starts = (4, 6, 4) if is_small else (30, 200, 40)
+    seconds, kills, starts = (4, 6, 4) if is_small else (30, 200, 60)
     case = verdict.Case(
         4, f"Rotations of a key under {RATE} requests a second; {kills} kills in rotations",
-        f"two shards; overlap {OVERLAP}, each second request with the secret before the last; kills "
-        f"within {WITHIN_S * 1000:g} ms of the call, each second one without overlap, seed {SEED}")
+        f"two shards; overlap {OVERLAP}, each second request with the secret before the last; "
+        f"kills within {WITHIN_S * 1000:g} ms of the call, each second one without overlap, "
+        f"seed {SEED}")
     under_load(place, case, seconds)
     kill_in_rotations(place, case, kills)
     kill_in_first_starts(place, case, starts)
+    kill_in_upgrades(place, case, starts)
     return case

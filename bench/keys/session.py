@@ -39,7 +39,8 @@ class Terminal:
     def ask(self, secret):
         """One request as curl makes it; its status."""
         done = subprocess.run(
-            ["curl", "-sS", "-w", "\n%{http_code}", "-H", "@-", "-H", "content-type: application/json",
+            ["curl", "-sS", "-w", "\n%{http_code}", "-H", "@-",
+             "-H", "content-type: application/json",
              "-d", json.dumps({"model": "m", "max_tokens": TOKENS,
                                "messages": [{"role": "user", "content": "Hello"}]}),
              f"http://127.0.0.1:{self.gateway.port}/v1/chat/completions"],

@@ -28,8 +28,10 @@ def run_file(place, name, probe):
         env={**os.environ, "SLUICE_BIN": str(place.program("src/app/sluice"))})
     ran = re.search(r"Ran (\d+) tests?", done.stderr)
     count = int(ran.group(1)) if ran else 0
-    failed = re.findall(r"^(?:FAIL|ERROR): (\S+)", done.stderr, re.M)
+    failed = re.findall(r"^(?:FAIL|ERROR): \S+ \(__main__\.([^)]*)\)", done.stderr, re.M)
     skipped = re.search(r"skipped=(\d+)", done.stderr)
+    if failed:
+        place.say(done.stderr[-3000:])
     if done.returncode != 0 and not failed:
         failed = [done.stderr[-200:]]
     return count - len(failed) - int(skipped.group(1) if skipped else 0), count, failed

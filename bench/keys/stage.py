@@ -68,7 +68,7 @@ def is_let_in(gateway, secret):
 
 class Stage(stage.Stage):
     def start_and_kill(self, config, delay):
-        """kill -9 of a gateway so many seconds after its start, whether it serves by then or not."""
+        """kill -9 of a gateway so many seconds after its start, whether it serves or not."""
         self.started += 1
         path = self.folder / f"gateway{self.started}.yaml"
         path.write_text(f"listen: 127.0.0.1:0\nshards: 2\naccess_log: off\n{config}")

@@ -1,5 +1,9 @@
 #include <sluice/admin/admin_server.h>
 
+#include <algorithm>
+#include <set>
+#include <vector>
+
 #include <fmt/format.h>
 
 #include <sluice/http/headers.h>
@@ -30,6 +34,40 @@ std::optional<Refusal> check_rights(const Route& route, const Caller& caller) {
     return refuse(403, "forbidden",
                   "this concerns the whole gateway; use a management key without an organisation "
                   "and a team, or the Unix socket");
+  }
+  return std::nullopt;
+}
+
+Refusal refuse_name(std::string param) {
+  Refusal refusal = refuse(403, "forbidden",
+                           "the configuration has this name for something of its own; only a key "
+                           "without organisation and team, or the Unix socket, can give it");
+  refusal.param = std::move(param);
+  return refusal;
+}
+
+// Who pays for a key, and whose limits it is under, is found by the id or name of its owners, and
+// what it used is counted by its id. A key that manages a part of the gateway gives none of them
+// the name of a tenant or key of the configuration.
+std::optional<Refusal> check_names(const Call& call) {
+  if (!call.caller.is_scoped() || !call.route.changes()) return std::nullopt;
+  const config::Snapshot& config = call.parts.operations.snapshot();
+  if (const json::Value* items = call.body.find("keys"); items != nullptr && items->as_array()) {
+    std::set<std::string_view> names;
+    for (const config::Key& key : config.keys) names.insert(key.name);
+    for (const json::Value& item : *items->as_array()) {
+      if (names.contains(text_of(item, "id"))) return refuse_name("keys");
+    }
+  }
+  if (call.route.path.starts_with("/v1/keys") || call.route.path.starts_with("/key/")) {
+    return std::nullopt;
+  }
+  std::vector<std::string_view> members = {"name", "team_alias"};
+  if (call.route.is_remembered) members.insert(members.end(), {"id", "team_id"});
+  for (const std::string_view member : members) {
+    const std::string& text = text_of(call.body, member);
+    const auto tenant = std::ranges::find(config.tenants, text, &config::Tenant::name);
+    if (tenant != config.tenants.end()) return refuse_name(std::string(member));
   }
   return std::nullopt;
 }
@@ -72,7 +110,9 @@ Task<control::SmallAnswer> AdminService::let_in(const control::SmallRequest& req
   }
   const Route& route = *match.route;
   if (auto refusal = check_rights(route, *caller)) co_return answer_of(*refusal);
-  if (!request.body.empty() && !is_json(request.content_type)) {
+  // What a page in a browser can send without asking has another type, with or without a body.
+  const bool has_type = !request.body.empty() || !request.content_type.empty();
+  if (has_type && !is_json(request.content_type)) {
     co_return answer_of(
         refuse(415, "unsupported_media_type", "send the body as application/json, or send none"));
   }
@@ -87,6 +127,7 @@ Task<control::SmallAnswer> AdminService::let_in(const control::SmallRequest& req
             .places = std::move(match.places),
             .query = *std::move(query),
             .body = *std::move(body)};
+  if (auto refusal = check_names(call)) co_return answer_of(*refusal);
   control::SmallAnswer answer = co_await route.run(call);
   if (!route.action.empty()) co_await note(call, answer);
   co_return answer;

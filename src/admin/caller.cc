@@ -125,8 +125,8 @@ std::expected<Caller, Refusal> identify(const AdminParts& parts,
   if (token.empty()) return std::unexpected(refuse_token());
   const crypto::Digest digest = crypto::sha256(token);
   if (is_bootstrap(parts, digest)) {
-    return Caller{
-        .actor = {.name = "bootstrap", .origin = address, .organisation = {}, .team = {}}};
+    const std::string name(auth::kBootstrapActor);
+    return Caller{.actor = {.name = name, .origin = address, .organisation = {}, .team = {}}};
   }
   std::optional<auth::FoundKey> key;
   if (parts.keys != nullptr) key = parts.keys->present().find(digest);

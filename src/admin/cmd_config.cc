@@ -68,6 +68,11 @@ Task<control::SmallAnswer> show_config(Call& call) {
 }
 
 Task<control::SmallAnswer> check_config(Call& call) {
+  // A text names variables and files of this host, and what is wrong with it may quote them.
+  if (!call.request.peer.process) {
+    co_return control::error_answer(403, "forbidden",
+                                    "a text is checked for processes on the Unix socket alone");
+  }
   if (call.parts.config == nullptr) co_return no_config();
   const control::CandidateOutcome outcome =
       co_await call.parts.config->check(text_of(call.body, "text"));
@@ -122,7 +127,7 @@ constexpr std::array<Route, 4> kRows = {{
      .answer = kShown},
     {.method = http::Method::kPost,
      .path = "/v1/config/validate",
-     .purpose = "What would come of a text, were it in the file.",
+     .purpose = "What would come of a text, were it in the file; on the Unix socket alone.",
      .rights = Rights::kGateway,
      .run = check_config,
      .body = kCandidate,

@@ -142,7 +142,11 @@ Task<std::optional<Counts>> find_counts(Call& call) {
     if (found.is_known) {
       counts.emplace();
       for (const config::LimitRule& rule : found.rules) add(*counts, rule, subject);
-      if (scope == "key") add_all(*counts, config, config.every_key_limits, subject);
+      // Those are the operator's: whoever manages a part of the gateway gives nothing of them back.
+      const bool may_change = !call.caller.is_scoped() || !call.route.changes();
+      if (scope == "key" && may_change) {
+        add_all(*counts, config, config.every_key_limits, subject);
+      }
     }
   }
   if (!counts && !call.caller.is_scoped()) {
@@ -242,7 +246,8 @@ Task<control::SmallAnswer> reset_limits(Call& call) {
 constexpr std::array<Route, 2> kRows = {{
     {.method = http::Method::kGet,
      .path = "/v1/limits/{scope}/{subject...}",
-     .purpose = "The limits of one subject, and what of them is used. The gateway's own have the "
+     .purpose = "The limits of one subject, and what of them is used, with what running requests "
+                "have set aside. The gateway's own have the "
                 "subject `all`.",
      .run = show_limits,
      .answer = kLimits},

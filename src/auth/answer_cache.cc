@@ -66,8 +66,7 @@ const AnswerCache::Said* AnswerCache::find(const crypto::Digest& digest,
   return said.is_known || said.has_failed ? &said : nullptr;
 }
 
-void AnswerCache::put(LookupAnswered&& answered, uint64_t oldest_generation, MonoTime now) {
-  if (answered.generation < oldest_generation) return;
+void AnswerCache::put(LookupAnswered&& answered, MonoTime now) {
   std::unique_ptr<Entry>& entry = entries_[answered.digest];
   if (entry == nullptr) entry = std::make_unique<Entry>();
   entry->said.resize(settings_.sources.size());

@@ -149,6 +149,9 @@ class Chain::Walk {
       if (const Result<void> checked = check_state(found, wall_); !checked) {
         return Unexpected(checked.error());
       }
+      if (found.terms->kind != KeyKind::kInference) {
+        return refuse(ErrorCode::kWrongKeyType, "not an inference key to every source");
+      }
       result_.holds_until = std::min(result_.holds_until, holds_until);
       return Step::kKnown;
     }

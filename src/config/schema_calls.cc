@@ -127,7 +127,9 @@ bool is_sql_word(std::string_view word) noexcept {
 }  // namespace
 
 std::optional<std::string> read_call_url(Walk& walk, const Node& node, bool private_addresses) {
-  auto text = walk.text(node);
+  // Services put a token into the query, or the path that a variable holds.
+  const bool is_open = node.text.find_first_of("?$") == std::string::npos;
+  auto text = walk.text_or_reference(node, is_open);
   if (!text) return std::nullopt;
   const auto endpoint = parse_url(*text);
   if (!endpoint) {

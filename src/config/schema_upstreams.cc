@@ -34,6 +34,8 @@ struct UpstreamDraft : Upstream {
 // "url" of the upstream that the table has read the name of before.
 void read_url(Walk& walk, const Node& node, UpstreamDraft& upstream) {
   const auto text = walk.text(node);
+  // Some services take their key in the query.
+  if (node.text.find('?') != std::string::npos) walk.secrets.push_back({node.line, node.column});
   if (!text) return;
   auto endpoint = parse_url(*text);
   if (!endpoint) {

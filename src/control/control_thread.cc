@@ -406,7 +406,7 @@ Task<void> ControlThread::reload_on_signal() {
     reload_again_ = false;
     ReloadRequest request;
     request.asked_by = "SIGHUP";
-    co_await reload_unasked(std::move(request));
+    co_await reload_unasked(std::move(request), std::string());
   } while (reload_again_ && !drain_.has_begun());
 }
 

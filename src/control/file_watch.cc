@@ -73,4 +73,9 @@ void FileWatch::settle() noexcept {
   }
 }
 
+void FileWatch::put_off(std::string_view path) noexcept {
+  const auto file = std::ranges::find(files_, path, &File::path);
+  if (file != files_.end()) file->known = {};
+}
+
 }  // namespace sluice::control

@@ -323,12 +323,14 @@ Task<void> ControlThread::look_at_files() {
   files_.settle();
   ReloadRequest request;
   request.asked_by = "the watched file " + *changed;
-  co_await reload_unasked(std::move(request));
+  co_await reload_unasked(std::move(request), *changed);
 }
 
-Task<void> ControlThread::reload_unasked(ReloadRequest request) {
+Task<void> ControlThread::reload_unasked(ReloadRequest request, std::string watched) {
   const std::string asked_by = request.asked_by;
   const ReloadOutcome outcome = co_await reload(std::move(request));
+  // Nobody has looked at the file: a key that has gone from it must not stay.
+  if (outcome.result == ReloadResult::kBusy) files_.put_off(watched);
   if (parts_.keys == nullptr || !parts_.keys->desk().has_store()) co_return;
   const bool is_applied = outcome.result == ReloadResult::kApplied;
   auth::AuditEntry entry{.at = parts_.ring.clock().wall(),

@@ -1,12 +1,29 @@
 #include <sluice/exchange/key_room.h>
 
+#include <algorithm>
+#include <array>
+#include <span>
+
 #include <sluice/config/snapshot.h>
 
 namespace sluice::exchange {
+namespace {
+
+// One host has all IPv6 addresses of its network.
+Ipv6Bytes network_of(Ipv6Bytes address) noexcept {
+  constexpr std::array<uint8_t, 12> kMapped = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff};
+  constexpr size_t kNetworkBytes = 8;
+  const bool is_v4 = std::ranges::equal(kMapped, std::span(address).first<kMapped.size()>());
+  if (!is_v4) std::ranges::fill(std::span(address).subspan<kNetworkBytes>(), uint8_t{0});
+  return address;
+}
+
+}  // namespace
 
 void KeyRoom::follow(const config::Snapshot& config) {
   callers_.clear();
   if (config.auth.sources != settings_.sources) oldest_generation_ = config.generation;
+  generation_ = config.generation;
   answers_.follow(config.auth);
   settings_ = config.auth;
   lookups_per_address_ = config.auth.lookups_per_address;
@@ -14,7 +31,10 @@ void KeyRoom::follow(const config::Snapshot& config) {
 
 void KeyRoom::take(auth::LookupAnswered&& answered, MonoTime now) {
   const auto found = flights_.find(answered.digest);
-  answers_.put(std::move(answered), oldest_generation_, now);
+  // Of sources that are not, or not yet, those of this shard's configuration it says nothing here.
+  const bool is_ours =
+      answered.generation >= oldest_generation_ && answered.generation <= generation_;
+  if (is_ours) answers_.put(std::move(answered), now);
   if (found == flights_.end()) return;
   const std::unique_ptr<Flight> flight = std::move(found->second);
   flights_.erase(found);
@@ -36,11 +56,12 @@ bool KeyRoom::charge(const std::optional<Ipv6Bytes>& address, MonoTime now) {
   }
   uint32_t* count = &asked_by_others_;
   if (address) {
-    const auto known = asked_by_.find(*address);
+    const Ipv6Bytes network = network_of(*address);
+    const auto known = asked_by_.find(network);
     if (known != asked_by_.end()) {
       count = &known->second;
     } else if (asked_by_.size() < kAddressesMost) {
-      count = &asked_by_[*address];
+      count = &asked_by_[network];
     }
   }
   if (*count >= lookups_per_address_) return false;

@@ -75,15 +75,25 @@ class Sight {
 
   void show(const Identity& identity, const config::Snapshot& config) noexcept {
     if (const Caller* caller = identity.caller) {
-      view.key_id = caller->id();
-      view.key_name = caller->name();
-      view.tenant = caller->tenant_name();
-      view.user = caller->user();
-      view.metadata = caller->metadata();
+      show(*caller);
     } else if (!identity.is_anonymous()) {
       view.key_id = view.key_name = config.key(identity.principal.key).name;
       view.tenant = config.tenants[identity.principal.tenant.value].name;
     }
+  }
+  void show(const Caller& caller) noexcept {
+    view.key_id = caller.id();
+    view.key_name = caller.name();
+    view.tenant = caller.tenant_name();
+    view.user = caller.user();
+    view.metadata = caller.metadata();
+  }
+  // Once the identity is gone.
+  void show(const Settlement& settlement) noexcept {
+    view.key_id = view.key_name = settlement.key();
+    view.tenant = settlement.tenant();
+    if (const Caller* caller = settlement.caller()) show(*caller);
+    show_metadata(settlement);
   }
   // What on_auth has made of it.
   void show_metadata(const Settlement& settlement) noexcept {
@@ -234,7 +244,7 @@ std::string tell_on_response(Services& services, Generation& generation,
                              const http::RequestHead& head, Settlement& settlement,
                              const script::ResponseView& response) {
   Sight sight(services, head, settlement);
-  sight.show_metadata(settlement);
+  sight.show(settlement);
   sight.view.model = response.model;
   const HookOutcome outcome = run_counted(services, *generation.scripts, HookKind::kOnResponse,
                                           nullptr, sight.view, &response);

@@ -85,6 +85,11 @@ class Settlement {
     return message_;
   }
 
+  // Known after note_identity(). Null and "" where nobody is known.
+  [[nodiscard]] const Caller* caller() const noexcept { return caller_.get(); }
+  [[nodiscard]] std::string_view key() const noexcept { return record_.key.view(); }
+  [[nodiscard]] std::string_view tenant() const noexcept { return record_.tenant.view(); }
+
   // Known after note_request(); lives as long as this object.
   [[nodiscard]] std::string_view request_id() const noexcept { return record_.request_id.view(); }
   [[nodiscard]] uint16_t status() const noexcept { return record_.status; }

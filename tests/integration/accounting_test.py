@@ -33,8 +33,12 @@ keys:
                     self.assertEqual(answer.status, 401, header)
                     self.assertEqual(json.loads(answer.body)["error"]["code"], "invalid_api_key")
 
-    def test_d012_models_are_filtered_by_key(self):
+    def test_d012_d145_models_are_filtered_by_key(self):
         with Upstream(echo) as upstream, Gateway(self.config(upstream)) as gateway:
+            for path in ("/v1/models", "/v1/models/m"):
+                with gateway.connect() as client:
+                    client.send(f"GET {path} HTTP/1.1\r\nhost: t\r\n\r\n")
+                    self.assertEqual(client.read_answer().status, 401, path)
             with gateway.connect() as client:
                 for secret, models in (("sk-alice", ["m"]), ("sk-bob", ["other"])):
                     client.send(f"GET /v1/models HTTP/1.1\r\nhost: t\r\napi-key: {secret}\r\n\r\n")

@@ -1,13 +1,14 @@
 #!/usr/bin/env python3
 """Keys of the store in a running gateway of two shards, from the admin call to the file.
 
-Who calls whom is real: clients, the admin socket, an upstream, scripts, and kill -9.
+Who calls whom is real: clients, the admin socket, an upstream, and kill -9.
 """
 
 import glob
 import hashlib
 import json
 import os
+import re
 import signal
 import sqlite3
 import tempfile
@@ -15,8 +16,7 @@ import unittest
 
 from limits_support import usage
 from redis_support import wait_until
-from reload_test import post_admin
-from support import Gateway, Upstream, ask, config, echo
+from support import Gateway, Upstream, ask, config, echo, post_admin
 from usage_log_test import Receiver, webhook
 
 PROMPT = "canary-in-the-prompt"
@@ -26,18 +26,12 @@ ENDPOINTS = ("/v1/chat/completions", "/v1/completions", "/v1/embeddings", "/v1/r
 
 
 class Place:
-    """A folder for the store, the journal, the usage log, scripts and logs of some processes."""
+    """A folder for the store, the journal and the usage log of some processes."""
 
     def __init__(self):
         self.kept = tempfile.TemporaryDirectory()
         self.path = self.kept.name
         self.store = os.path.join(self.path, "keys.db")
-
-    def write(self, name, text):
-        path = os.path.join(self.path, name)
-        with open(path, "w", encoding="utf-8") as file:
-            file.write(text)
-        return path
 
     def settings(self, upstream, extra="", model_extra="", upstream_extra="", reporters=""):
         text = config(upstream, extra, model_extra, upstream_extra)
@@ -272,7 +266,7 @@ class Outside(Keys):
                 self.assertEqual("authorization: bearer upstream-secret-0123" in head,
                                  bool(credential))
 
-    def test_d066_d134_d137_nothing_that_is_written_has_a_prompt_or_a_secret(self):
+    def test_d066_d134_nothing_that_is_written_has_a_prompt_or_a_secret(self):
         answer = json.dumps({"id": "c", "choices": [{"message": {"content": ANSWER}}],
                              "usage": {"prompt_tokens": 7, "completion_tokens": 5}})
 
@@ -294,7 +288,6 @@ class Outside(Keys):
             post(gateway, secret, messages=messages, user=PROMPT)
         get(gateway, f"/v1/models?key={first}", bearer(second))
         wait_until(lambda: len(self.place.records("request_id")) == 3, "the usage log is written")
-        self.assertEqual(self.place.records("key, team, user")[0], (key, team, user))
         told = json.dumps([post_admin(gateway, path, method="GET")[1] for path in (
             "/v1/audit", "/v1/keys", f"/v1/keys/{key}", "/v1/usage/records", "/v1/top",
             "/v1/config", "/key/list", f"/key/info?key={key}")])
@@ -330,73 +323,6 @@ class Outside(Keys):
                 self.assertLess(gateway.descriptors(), descriptors + 5)
 
 
-class Scripts(Keys):
-    def start_with(self, text, hook="on_request", more="", hook_more=""):
-        place = tempfile.TemporaryDirectory()
-        self.addCleanup(place.cleanup)
-        path = os.path.join(place.name, "rules.lua")
-        with open(path, "w", encoding="utf-8") as file:
-            file.write(text)
-        gateway = self.start(
-            extra="  - {name: other, routes: [{upstream: up}]}\n"
-                  f"scripts: {{{hook}: {{file: {path}{hook_more}}}{more}}}\n")
-        return gateway, make_key(gateway, name="app", metadata={"cost": "7"})[1]
-
-    def test_d132_what_a_script_sets_takes_effect(self):
-        gateway, secret = self.start_with(
-            "return {headers = {['x-cost'] = metadata.cost, ['x-who'] = request.key_name}}")
-        head = json.loads(post(gateway, secret).body)["head"]
-        self.assertIn("x-cost: 7\r\n", head)
-        self.assertIn("x-who: app\r\n", head)
-
-    def test_d132_d095_an_error_refuses_unless_it_shall_pass(self):
-        for text in ("error('no')", "return nil, 'denied'", "return {alow = true}", "return 7",
-                     "return missing.field"):
-            with self.subTest(text):
-                gateway, secret = self.start_with(text)
-                self.assertEqual(code_of(post(gateway, secret))[0], 500)
-                self.assertEqual(self.upstream.connections, 0)
-        gateway, secret = self.start_with("error('no')", hook_more=", on_error: pass")
-        self.assertEqual(post(gateway, secret).status, 200)
-
-    def test_a_refusal_has_the_message_of_the_script(self):
-        for hook in ("on_auth", "on_request"):
-            with self.subTest(hook):
-                gateway, secret = self.start_with(
-                    "return {allow = false, message = 'ask your administrator'}", hook)
-                answer = post(gateway, secret)
-                self.assertEqual(answer.status, 403)
-                self.assertIn(b"ask your administrator", answer.body)
-                self.assertEqual(self.upstream.connections, 0)
-
-    def test_d094_a_script_changes_neither_who_asks_nor_the_model(self):
-        for text in ("return {model = 'other'}", "return {tags = {'a'}}", "request.tenant = 'x'",
-                     "return {headers = {authorization = 'Bearer x'}}", "return {tenant = 'x'}",
-                     "return {headers = {['x-forwarded-for'] = '1.2.3.4'}}"):
-            with self.subTest(text):
-                gateway, secret = self.start_with(text)
-                self.assertEqual(post(gateway, secret).status, 500)
-                self.assertEqual(self.upstream.connections, 0)
-        gateway, secret = self.start_with("return {model = 'other'}", more=", may_route: true")
-        body = json.loads(json.loads(post(gateway, secret).body)["body"])
-        self.assertEqual(body["model"], "other")
-
-    def test_d130_loops_and_bombs_are_stopped_and_the_next_request_is_served(self):
-        gateway, secret = self.start_with(
-            "if request.headers['x-kind'] == 'loop' then while true do pcall(error) end end\n"
-            "if request.headers['x-kind'] == 'bomb' then local s = 'x' while true do s = s .. s "
-            "end end\n"
-            "if request.headers['x-kind'] == 'os' then os.execute('true') end\n")
-        for kind in ("loop", "bomb", "os"):
-            for _ in range(CONNECTIONS):
-                self.assertEqual(post(gateway, secret, headers=f"x-kind: {kind}\r\n").status, 500)
-                self.assertEqual(post(gateway, secret).status, 200)
-
-    def test_a_script_that_does_not_compile_refuses_the_start(self):
-        with self.assertRaisesRegex(AssertionError, r"rules.lua:3"):
-            self.start_with("local a = 1\nreturn {\n")
-
-
 class Starts(Keys):
     """D107: who cannot serve does not say that it can."""
 
@@ -408,6 +334,13 @@ class Starts(Keys):
         gateway = self.start()
         for path in ("/livez", "/readyz"):
             self.assertEqual(get(gateway, path).status, 200, path)
+
+    def test_a_script_that_does_not_compile_refuses_the_start(self):
+        with tempfile.NamedTemporaryFile("w", suffix=".lua") as file:
+            file.write("local a = 1\nreturn {\n")
+            file.flush()
+            with self.assertRaisesRegex(AssertionError, re.escape(file.name) + r":3: .*mend"):
+                self.start(extra=f"scripts: {{on_request: {{file: {file.name}}}}}\n")
 
     def test_d107_ready_before_and_not_in_a_drain(self):
         begun = []

@@ -263,6 +263,29 @@ class Draining(unittest.TestCase):
             for client in (idle, busy, probe):
                 client.close()
 
+    def test_d107_readiness_ends_with_a_drain_and_liveness_does_not(self):
+        with Upstream(lambda connection: connection.is_closed()) as upstream, \
+                Gateway(config(upstream)) as gateway:
+            probes = {}
+            for path in ("/livez", "/readyz"):
+                with gateway.connect() as client:
+                    client.send(f"GET {path} HTTP/1.1\r\nhost: t\r\n\r\n")
+                    self.assertEqual(client.read_answer().status, 200, path)
+                probes[path] = gateway.connect()
+                probes[path].send(f"GET {path} HTTP/1.1\r\n")
+            # A request that the gateway has begun to read is let to its end.
+            idle = gateway.connect()
+            idle.send("GET /livez HTTP/1.1\r\nhost: t\r\n\r\n")
+            idle.read_answer()
+            gateway.signal(signal.SIGTERM)
+            self.assertTrue(idle.is_closed())
+            for path, status in (("/livez", 200), ("/readyz", 503)):
+                probes[path].send("host: t\r\n\r\n")
+                self.assertEqual(probes[path].read_answer().status, status, path)
+            self.assertEqual(gateway.wait(), 0)
+            for client in (idle, *probes.values()):
+                client.close()
+
     def test_streams_beyond_the_limit_end_with_an_error_event(self):
         def script(connection):
             connection.read_request()

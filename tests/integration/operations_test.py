@@ -154,7 +154,7 @@ class Operations(unittest.TestCase):
         self.assertEqual(self.servers[0].requests, before)
         self.control(gateway, "undrain-upstream", "a")
         self.wait_until(lambda: self.served_by(gateway) == {"a", "b"})
-        gateway.wait_for(rb"a: drain asked by the admin socket")
+        gateway.wait_for(rb"a: drain asked by unix:uid=\d+")
         self.assertIn("no upstream of this name",
                       self.control(gateway, "drain-upstream", "c", status=1))
 

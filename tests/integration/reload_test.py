@@ -9,7 +9,7 @@ import time
 import unittest
 
 import support
-from support import DONE, PATIENCE_S, Client, Gateway, Upstream, ask, config, delta
+from support import DONE, PATIENCE_S, Client, Gateway, Upstream, ask, config, delta, post_admin
 
 STREAMS = int(os.environ.get("RELOAD_STREAMS", "100"))
 RELOADS = int(os.environ.get("RELOADS", "40"))
@@ -49,19 +49,6 @@ def paced(pacer):
             connection.chunk(DONE)
             connection.end_stream()
     return script
-
-
-def post_admin(gateway, path, body=None, method="POST"):
-    connection = socket.socket(socket.AF_UNIX)
-    connection.settimeout(PATIENCE_S)
-    connection.connect(gateway.socket_path)
-    text = "" if body is None else json.dumps(body)
-    kind = "content-type: application/json\r\n" if text else ""
-    with Client(connection) as client:
-        client.send(f"{method} {path} HTTP/1.1\r\nhost: t\r\n{kind}"
-                    f"content-length: {len(text.encode())}\r\n\r\n{text}")
-        answer = client.read_answer()
-    return answer.status, json.loads(answer.body)
 
 
 def until(condition, what):

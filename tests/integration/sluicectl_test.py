@@ -16,6 +16,7 @@ import subprocess
 import sys
 import tempfile
 import termios
+import time
 import unittest
 
 from support import DONE, PATIENCE_S, USAGE, Gateway, Upstream, config, delta
@@ -69,9 +70,11 @@ class Terminal:
         return bool(piece)
 
     def wait_for(self, pattern, since=0):
+        end = time.monotonic() + PATIENCE_S
         while not re.search(pattern, self.output[since:]):
-            if not self.read():
-                raise AssertionError(f"it ended with: {self.output!r}")
+            if time.monotonic() > end or not self.read():
+                os.kill(self.pid, signal.SIGKILL)
+                raise AssertionError(f"{pattern} is not in: {self.output[-4000:]!r}")
 
     def type(self, text):
         os.write(self.fd, text.encode())
@@ -260,6 +263,11 @@ class Sluicectl(unittest.TestCase):
         self.assertIn("unchanged 1", self.ctl("keys", "sync", path))
         self.ctl("keys", "sync", path, "--mode", "full", status=2)  # Asks, and there is nobody.
         self.assertEqual(self.ask_model(secret), 200)
+
+    def test_sync_that_is_too_large_is_refused_with_the_reason(self):
+        keys = [{"name": f"k{i}", "secret": f"sk-{i:060}"} for i in range(12000)]
+        path = self.file("large.json", json.dumps(keys))
+        self.assertIn("refused: ", self.ctl("keys", "sync", path, status=1))
 
     # --- exit status
 
@@ -457,6 +465,17 @@ class Sluicectl(unittest.TestCase):
                  for line in frame.split(b"\r\n")]
         self.assertLessEqual(len(lines), 6)
         self.assertLessEqual(max(map(len, lines)), 30)
+        terminal.type("q")
+        self.assertEqual(terminal.end(), 0)
+
+    def test_top_outlives_the_gateway(self):
+        folder = tempfile.mkdtemp(dir=self.folder.name)
+        gateway = self.start(folder)
+        terminal = Terminal(["--socket", gateway.socket_path, "top", "--interval", "100ms"])
+        terminal.wait_for(rb"MODEL")
+        gateway.process.kill()
+        gateway.wait()
+        terminal.wait_for(rb"no answer, q ends: cannot connect")
         terminal.type("q")
         self.assertEqual(terminal.end(), 0)
 

@@ -305,6 +305,19 @@ DONE = "data: [DONE]\n\n"
 USAGE = 'data: {"id":"c","choices":[],"usage":{"prompt_tokens":7,"completion_tokens":5}}\n\n'
 
 
+def post_admin(gateway, path, body=None, method="POST"):
+    connection = socket.socket(socket.AF_UNIX)
+    connection.settimeout(PATIENCE_S)
+    connection.connect(gateway.socket_path)
+    text = "" if body is None else json.dumps(body)
+    kind = "content-type: application/json\r\n" if text else ""
+    with Client(connection) as client:
+        client.send(f"{method} {path} HTTP/1.1\r\nhost: t\r\n{kind}"
+                    f"content-length: {len(text.encode())}\r\n\r\n{text}")
+        answer = client.read_answer()
+    return answer.status, json.loads(answer.body)
+
+
 def config(upstream, extra="", model_extra="", upstream_extra=""):
     return f"""
 development: true

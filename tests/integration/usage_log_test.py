@@ -13,7 +13,7 @@ import unittest
 from limits_support import usage
 from sql_support import Mariadb, Postgres
 from redis_support import wait_until
-from support import Gateway, Upstream, config
+from support import Gateway, Upstream, config, post_admin
 
 DOCS = os.path.join(os.path.dirname(__file__), "../../docs/usage.md")
 PROMPT = "canary-in-the-prompt"
@@ -151,6 +151,25 @@ class File(unittest.TestCase):
             for _ in range(2):
                 with run(upstream, folder.extra()):
                     self.assertEqual(folder.rows(), [("lost", 0, "unknown")])
+
+    def test_d137_a_record_names_the_user_and_all_above_the_key(self):
+        with Folder() as folder, Upstream(usage()) as upstream:
+            store = os.path.join(folder.kept.name, "keys.db")
+            with run(upstream, folder.extra() + f"store: {{path: {store}}}\n") as gateway:
+                for path, body in (("organisations", {"id": "org_1", "name": "o"}),
+                                   ("teams", {"id": "team_1", "name": "t",
+                                              "organisation": "org_1"}),
+                                   ("users", {"id": "user_1", "name": "u", "team": "team_1"})):
+                    self.assertEqual(post_admin(gateway, "/v1/" + path, body)[0], 201)
+                _, made = post_admin(gateway, "/v1/keys", {"name": "k", "user": "user_1"})
+                with gateway.connect() as client:
+                    client.post(json.dumps({"model": "m", "messages": []}),
+                                headers=f"authorization: Bearer {made['secret']}\r\n")
+                    self.assertEqual(client.read_answer().status, 200)
+                gateway.signal()
+                gateway.wait()
+            self.assertEqual(folder.rows("key, user, team, organisation"),
+                             [(made["key"]["id"], "user_1", "team_1", "org_1")])
 
     def test_d135_missing_usage_is_estimated_and_flagged(self):
         def silent(connection):

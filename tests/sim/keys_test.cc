@@ -286,6 +286,17 @@ TEST_F(OutsideKeys, an_unknown_key_is_refused_and_not_asked_about_again_soon) {
   shard.expect_clean_end();
 }
 
+TEST_F(OutsideKeys, an_answer_of_sources_that_are_not_adopted_yet_lets_nobody_in) {
+  begin();
+  StageClient& early = ask("m", bearer("sk-outside"));
+  shard.answer(say(*next_asked(), found("hook:1")), 1);
+  EXPECT_EQ(finish(early).status, 503);
+  StageClient& again = ask("m", bearer("sk-outside"));
+  shard.answer(say(*next_asked(), found("hook:1")));
+  EXPECT_EQ(finish(again).status, 200);
+  shard.expect_clean_end();
+}
+
 TEST_F(OutsideKeys, d128_no_answer_and_a_failed_source_refuse) {
   begin();
   StageClient& first = ask("m", bearer("sk-outside"));
@@ -329,6 +340,24 @@ TEST_F(OutsideKeys, one_address_can_ask_about_so_many_keys_only) {
   EXPECT_EQ(asked, 100u);
   EXPECT_EQ(refused, 50u);
   EXPECT_EQ(shard.cells().key_lookups_refused.value(), 50u);
+  shard.expect_clean_end();
+}
+
+TEST_F(OutsideKeys, all_addresses_of_one_ipv6_network_are_one) {
+  begin();
+  size_t asked = 0;
+  for (int i = 0; i < 120; ++i) {
+    StageClient& made = client();
+    made.set_address(support::sim_address(("2001:db8::" + std::to_string(i + 1)).c_str(), 4711));
+    made.ask(post(kUnary, bearer("sk-made-up-" + std::to_string(i))));
+    ASSERT_TRUE(run_for(milliseconds(2)));
+    for (const auto& question : shard.take_asked()) {
+      ++asked;
+      shard.answer(say(*question, {.kind = auth::KeyAnswer::Kind::kNotFound}));
+    }
+    finish(made);
+  }
+  EXPECT_EQ(asked, 100u);
   shard.expect_clean_end();
 }
 

@@ -81,7 +81,7 @@ class Scripts : public ServedStage {
 TEST_F(Scripts, d094_on_auth_sees_who_calls_and_may_refuse) {
   hooks_of_test().on_auth = hook(R"(
     if request.path ~= "/v1/chat/completions" then return {allow = false, message = "path"} end
-    if key_name == "free" then return {allow = false, message = "No free lunch."} end)");
+    if request.key_name == "free" then return {allow = false, message = "No free lunch."} end)");
   begin();
   EXPECT_EQ(call("app").status, 200);
   const Answer refused = call("free");

@@ -274,8 +274,8 @@ std::vector<std::unique_ptr<auth::KeyAsked>> ShardWorld::take_asked() {
   return std::exchange(asked_, {});
 }
 
-void ShardWorld::answer(auth::LookupAnswered answered) {
-  answered.generation = generations_;
+void ShardWorld::answer(auth::LookupAnswered answered, uint64_t generations_ahead) {
+  answered.generation = generations_ + generations_ahead;
   ASSERT_TRUE(link_.key_commands.push(std::make_unique<auth::LookupAnswered>(std::move(answered))));
   ring_->wake();
 }

@@ -72,7 +72,8 @@ class ShardWorld {
                   const std::vector<auth::Owner>& owners = {});
   // What the shard asks of key sources, in order, since the last call.
   [[nodiscard]] std::vector<std::unique_ptr<auth::KeyAsked>> take_asked();
-  void answer(auth::LookupAnswered answered);
+  // Of the present configuration, or of one that the shard has not adopted yet.
+  void answer(auth::LookupAnswered answered, uint64_t generations_ahead = 0);
 
   // Subjects that a limit counts for.
   [[nodiscard]] uint32_t limit_subjects() const noexcept { return limit_banks_->in_use(); }

@@ -59,6 +59,7 @@ TEST_F(Timeouts, a_requests_duration_is_without_the_idle_time_before_it) {
   }
   c.close();
   shard.expect_clean_end();
+  ASSERT_EQ(shard.records().size(), 2u);
   for (const Settled& settled : shard.records()) {
     EXPECT_LT(settled.record.ttft_us, 100'000u);
     EXPECT_LT(settled.record.duration_us, 100'000u);

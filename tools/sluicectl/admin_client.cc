@@ -171,10 +171,10 @@ std::expected<Answer, std::string> ask(const Target& target, const Request& requ
   const auto address = address_of(target);
   if (!address) return std::unexpected(address.error());
   const Socket socket(address->storage.ss_family);
-  const timeval minute{.tv_sec = 60, .tv_usec = 0};
+  const timeval patience{.tv_sec = target.patience_s, .tv_usec = 0};
   if (socket.fd() < 0 ||
-      ::setsockopt(socket.fd(), SOL_SOCKET, SO_RCVTIMEO, &minute, sizeof minute) != 0 ||
-      ::setsockopt(socket.fd(), SOL_SOCKET, SO_SNDTIMEO, &minute, sizeof minute) != 0) {
+      ::setsockopt(socket.fd(), SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience) != 0 ||
+      ::setsockopt(socket.fd(), SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof patience) != 0) {
     return std::unexpected(std::string("cannot make a socket: ") + std::strerror(errno));
   }
   const auto* where = reinterpret_cast<const sockaddr*>(&address->storage);

@@ -15,7 +15,8 @@ struct Target {
   std::string socket_path;
   std::string host{};  // An address of loopback instead of the socket; "" for none.
   uint16_t port = 0;
-  std::string token{};  // Shown there; never printed.
+  std::string token{};      // Shown there; never printed.
+  int64_t patience_s = 60;  // For the next bytes of an answer.
 };
 
 struct Request {
@@ -38,7 +39,7 @@ struct Answer {
 // "http://127.0.0.1:9091" into `target`. The error is a sentence.
 [[nodiscard]] std::expected<void, std::string> read_url(std::string_view url, Target& target);
 
-// Connects, asks, reads to the end; at most a minute. The error is a sentence with the remedy.
+// Connects, asks, reads to the end. The error is a sentence with the remedy.
 [[nodiscard]] std::expected<Answer, std::string> ask(const Target& target, const Request& request);
 
 // Takes a whole HTTP answer, read until the connection's end, apart. Empty when it is not one.

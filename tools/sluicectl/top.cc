@@ -2,6 +2,7 @@
 
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <chrono>
 #include <cstdio>
@@ -20,6 +21,7 @@ namespace {
 
 constexpr Duration kIntervalLeast = std::chrono::milliseconds(100);
 constexpr Duration kIntervalMost = std::chrono::minutes(1);
+constexpr int64_t kPatienceS = 2;  // No key is heard while an answer is waited for.
 
 // One answer of GET /v1/top, or why there is none, and the exit status that makes.
 struct Sample {
@@ -76,15 +78,19 @@ int print_frames(const TopOptions& options, int interval_ms) {
 }
 
 // Draws what is known until it is ended; a gateway that does not answer may come back.
-int show_live(const Target& target, int interval_ms) {
+int show_live(Target target, int interval_ms) {
+  target.patience_s = kPatienceS;
   Sample before = take_sample(target);
   if (!before.figures) return complain_of(before);
   Screen screen;
   json::Value frame = make_frame(*before.figures, *before.figures);
   std::string fault;
   while (true) {
-    screen.draw(render_frame(frame, screen.lines()) +
-                (fault.empty() ? "" : "\n" + fault + "; q ends"));
+    // The fault stands first, where no window is too low for it.
+    const size_t lines = screen.lines();
+    screen.draw(fault.empty() ? render_frame(frame, lines)
+                              : "no answer, q ends: " + fault + "\n" +
+                                    render_frame(frame, std::max<size_t>(lines, 2) - 1));
     const Screen::Event event = screen.wait(interval_ms);
     if (event == Screen::Event::kEnd) return kExitDone;
     if (event == Screen::Event::kResized) continue;

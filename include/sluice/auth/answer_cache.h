@@ -48,8 +48,8 @@ class AnswerCache {
   void follow(const config::AuthSettings& settings);
   // Null when nothing is remembered. Good until the next call of put() or follow().
   [[nodiscard]] const Said* find(const crypto::Digest& digest, uint32_t source) const noexcept;
-  // Ignored when it was asked of other sources than those followed.
-  void put(LookupAnswered&& answered, uint64_t oldest_generation, MonoTime now);
+  // `answered` is of the sources followed.
+  void put(LookupAnswered&& answered, MonoTime now);
 
   [[nodiscard]] size_t size() const noexcept { return entries_.size(); }
 

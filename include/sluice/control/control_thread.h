@@ -154,7 +154,8 @@ class ControlThread final : public Operations, public ConfigWork, public io::Tur
   [[nodiscard]] std::string why_busy() const;
   Task<void> look_at_files();
   // By a signal or a file's change; noted in the audit log, where admin calls note themselves.
-  Task<void> reload_unasked(ReloadRequest request);
+  // `watched` is the file whose change it is, "" for a signal.
+  Task<void> reload_unasked(ReloadRequest request, std::string watched);
   void watch_files();
   // Loads the servers that discovery has found.
   Task<void> reload_found();

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include <sluice/base/clock.h>
@@ -46,6 +47,8 @@ class FileWatch {
   [[nodiscard]] std::optional<std::string> changed() const;
   // Everything as it was last seen is known now.
   void settle() noexcept;
+  // What was settled of `path` could not be dealt with: the next look finds it changed.
+  void put_off(std::string_view path) noexcept;
 
  private:
   struct File {

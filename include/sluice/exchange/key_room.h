@@ -89,6 +89,7 @@ class KeyRoom {
   uint32_t asked_by_others_ = 0;  // Of those that found no place in `asked_by_`.
   MonoTime window_ends_ = MonoTime::min();
   uint32_t lookups_per_address_ = 0;
+  uint64_t generation_ = 0;
   uint64_t oldest_generation_ = 0;  // Whose sources are those of the present one.
   uint64_t adopted_version_ = 0;    // That control has been told of.
   config::AuthSettings settings_;

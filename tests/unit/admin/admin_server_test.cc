@@ -217,6 +217,13 @@ TEST_F(AdminTest, d015_body_that_is_not_json_is_415_and_changes_nothing) {
   EXPECT_EQ(accepted.status, 200);
 }
 
+TEST_F(AdminTest, d015_another_content_type_is_415_also_without_a_body) {
+  const auto answer =
+      send({.method = http::Method::kPost, .path = "/v1/drain", .content_type = "text/plain"});
+  EXPECT_EQ(answer.status, 415);
+  EXPECT_FALSE(operations_.draining);
+}
+
 TEST_F(AdminTest, d015_request_of_a_browser_is_403_and_changes_nothing) {
   const auto answer =
       send({.method = http::Method::kPost, .path = "/v1/drain", .has_origin = true});

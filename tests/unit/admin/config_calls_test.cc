@@ -119,6 +119,18 @@ TEST_F(ConfigCallsTest, a_candidate_is_checked) {
   EXPECT_EQ(post("/v1/config/validate", R"({"text":"a: b"})").status, 422);
 }
 
+// What is wrong with a text may quote the variables and files of the host that it names.
+TEST_F(ConfigCallsTest, no_token_has_a_candidate_checked) {
+  const std::string token = "let-me-in-0123456789abcdef0123456789";
+  operations_.snapshot_.admin.bootstrap_token = token;
+  const control::SmallRequest request{.method = http::Method::kPost,
+                                      .path = "/v1/config/validate",
+                                      .content_type = "application/json",
+                                      .body = R"({"text":"a: ${HOME}"})"};
+  EXPECT_EQ(send_as(token, request).status, 403);
+  EXPECT_EQ(config_.checked, "");
+}
+
 TEST_F(ConfigCallsTest, the_log_level_is_shown_and_set) {
   control::SmallRequest request{.method = http::Method::kPut,
                                 .path = "/v1/log-level",
@@ -156,6 +168,32 @@ TEST_F(ConfigCallsTest, limits_of_a_subject_are_shown_and_given_back) {
   banks_->close(*bank);
   EXPECT_EQ(get("/v1/limits/key/nobody").status, 404);
   EXPECT_EQ(get("/v1/limits/nonsense/x").status, 404);
+}
+
+TEST_F(ConfigCallsTest, d004_a_scoped_key_gives_nothing_of_the_operators_limits_back) {
+  keys_.open(clock_);
+  ASSERT_EQ(post("/v1/organisations", R"({"id":"org_1","name":"o"})").status, 201);
+  const auto made =
+      json::parse_value(post("/v1/keys", R"({"type":"management","organisation":"org_1"})").body);
+  ASSERT_TRUE(made);
+  const std::string id = text_of(*made->find("key"), "id");
+  config::Snapshot& snapshot = operations_.snapshot_;
+  snapshot.limit_rules = {{.name = "each", .most = 100, .length = seconds(60)}};
+  snapshot.every_key_limits = {LimitId{0}};
+  const config::LimitRule& rule = snapshot.limit_rules[0];
+  limit::Bank* bank = banks_->open(limit::key_of(rule, id), limit::terms_of(rule));
+  ASSERT_NE(bank, nullptr);
+  const auto now = banks_->clock().at(clock_.now());
+  ASSERT_EQ(bank->take(30, 30, now).amount, 30);
+  const std::string path = "/v1/limits/key/" + id;
+  const control::SmallRequest reset{.method = http::Method::kPost, .path = path + "/reset"};
+  const control::SmallRequest show{.method = http::Method::kGet, .path = path};
+  EXPECT_TRUE(send_as(text_of(*made, "secret"), show).body.contains("\"used\":30"));
+  EXPECT_TRUE(send_as(text_of(*made, "secret"), reset).body.contains("\"reset\":0"));
+  EXPECT_EQ(bank->used(now), 30);
+  EXPECT_TRUE(send(reset).body.contains("\"reset\":1"));
+  EXPECT_EQ(bank->used(now), 0);
+  banks_->close(*bank);
 }
 
 TEST_F(ConfigCallsTest, figures_are_sums_over_shards) {

@@ -250,6 +250,33 @@ TEST_F(StoreCalls, d004_a_scoped_key_reads_of_the_audit_log_what_it_did_itself) 
   EXPECT_EQ(status_as(boss.second, kGet, "/v1/audit?actor=unix:uid=7,pid=9"), 403);
 }
 
+// By them it would spend what is another's, and be under none of its own tenant's limits.
+TEST_F(StoreCalls, d004_a_scoped_key_gives_no_owner_or_key_a_name_of_the_configuration) {
+  config::Snapshot& config = operations_.snapshot_;
+  config.tenants = {{.name = "default"}, {.name = "vip"}};
+  config.keys.emplace_back().name = "app";
+  const std::string mine = make_owner("organisations", "organisation", R"({"name":"mine"})");
+  const std::string token =
+      make_key(R"({"type":"management","organisation":")" + mine + "\"}").second;
+  for (const auto& [path, body] : {std::pair{"/v1/teams", R"({"name":"vip"})"},
+                                   {"/v1/teams", R"({"name":"x","id":"vip"})"},
+                                   {"/v1/users", R"({"name":"default"})"},
+                                   {"/team/new", R"({"team_alias":"vip"})"},
+                                   {"/team/new", R"({"team_alias":"x","team_id":"vip"})"}}) {
+    EXPECT_EQ(status_as(token, kPost, path, body), 403) << path << body;
+    EXPECT_LT(status_of(kPost, path, body), 300) << path << body;
+    for (const char* id : {"/v1/teams/vip"}) status_of(kDelete, id);
+  }
+  const std::string team =
+      text_of(*ok_as(token, kPost, "/v1/teams", R"({"name":"plain"})").find("team"), "id");
+  EXPECT_EQ(status_as(token, kPatch, "/v1/teams/" + team, R"({"name":"vip"})"), 403);
+  EXPECT_EQ(status_as(token, kPost, "/v1/keys/sync",
+                      R"({"mode":"incremental","keys":[{"id":"app","secret":"sk-0123456789ab"}]})"),
+            403);
+  // The name of a key stands for nothing.
+  EXPECT_EQ(status_as(token, kPost, "/v1/keys", R"({"name":"vip"})"), 201);
+}
+
 TEST_F(StoreCalls, d141_a_full_sync_of_nothing_must_be_meant) {
   const std::string hex(64, 'a');
   const std::string two =

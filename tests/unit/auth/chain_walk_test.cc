@@ -49,7 +49,7 @@ class ChainWalk : public testing::Test {
   void say(uint32_t source, KeyAnswer answer, MonoTime when = kNow) {
     LookupAnswered answered{.digest = kDigest};
     answered.said.push_back({source, std::move(answer)});
-    cache_.put(std::move(answered), 0, when);
+    cache_.put(std::move(answered), when);
   }
   Result<Identified> walk(MonoTime now = kNow, Decider* decider = nullptr) {
     const Chain chain(KeyTable(snapshot_), snapshot_.auth);
@@ -140,6 +140,10 @@ TEST_F(ChainWalk, d129_in_mode_all_every_source_must_know_the_key) {
   EXPECT_EQ(told(walk()), "file");
   say(2, blocked("hook:b"));
   EXPECT_EQ(told(walk()), "key_blocked");
+  KeyAnswer of_operator = found("hook:b");
+  of_operator.record.kind = KeyKind::kManagement;
+  say(2, std::move(of_operator));
+  EXPECT_EQ(told(walk()), "wrong_key_type");
   say(2, unknown());
   EXPECT_EQ(told(walk()), "invalid_api_key");
   say(2, failed());
@@ -217,7 +221,7 @@ TEST_F(ChainWalk, d139_a_flood_of_unknown_keys_stays_bounded) {
   for (int i = 0; i < 10'000; ++i) {
     LookupAnswered answered{.digest = crypto::sha256("made up " + std::to_string(i))};
     answered.said.push_back({0, unknown()});
-    cache_.put(std::move(answered), 0, kNow);
+    cache_.put(std::move(answered), kNow);
   }
   EXPECT_LE(cache_.size(), 64u);
   EXPECT_EQ(told(walk()), "redis:a");

@@ -148,7 +148,8 @@ TEST(Masking, d134_no_secret_of_a_rich_file_is_left) {
   const std::string text =
       "listen: 127.0.0.1:0\nupstreams:\n"
       "  - {name: up, url: 'http://a', credential: canary1, headers: {x-a: canary2}}\n"
-      "  - name: b\n    url: http://b\n    auth: {type: basic, user: canary3, secret: canary4}\n"
+      "  - name: b\n    url: http://b/?key=canary18\n    auth: {type: basic, user: canary3, "
+      "secret: canary4}\n"
       "    proxy: {url: 'http://p', user: canary5, password: canary6}\n"
       "models: [{name: m, routes: [{upstream: up}, {upstream: b}]}]\n"
       "store: {path: /s}\njournal: {directory: /j}\n"
@@ -157,9 +158,10 @@ TEST(Masking, d134_no_secret_of_a_rich_file_is_left) {
       "    - {type: redis, redis: {url: 'redis://h', password: canary9}}\n"
       "    - type: database\n      table: t\n      key_column: c\n"
       "      sql: {driver: mysql, host: h, user: canary10, password: canary11, database: d}\n"
-      "    - {type: webhook, url: 'https://h/', headers: {authorization: canary12}}\n"
+      "    - {type: webhook, url: 'https://h/?token=canary16', headers: {authorization: "
+      "canary12}}\n"
       "usage_log:\n  path: /u\n"
-      "  reporters: [{type: webhook, url: 'https://h/', headers: {x: canary13}}]\n"
+      "  reporters: [{type: webhook, url: 'https://h/?a=canary17', headers: {x: canary13}}]\n"
       "admin: {listen: '127.0.0.1:1', bootstrap_token: canary14-0123456789abcdef0123456789}\n"
       "keys: [{name: app, secret: canary15-0123456789}]\n";
   const LoadOutcome outcome = load_text(text, "x.yaml", fake);

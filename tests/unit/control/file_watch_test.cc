@@ -47,6 +47,22 @@ TEST_F(FileWatchTest, a_change_counts_once_it_rests) {
   EXPECT_FALSE(has_changed());
 }
 
+TEST_F(FileWatchTest, a_change_that_could_not_be_dealt_with_is_found_again) {
+  look(mark(1));
+  look(mark(2));
+  look(mark(2));
+  ASSERT_TRUE(has_changed());
+  watch_.settle();
+  watch_.put_off("/a");
+  watch_.put_off("/unknown");
+  EXPECT_FALSE(has_changed());
+  look(mark(2));
+  EXPECT_TRUE(has_changed());
+  watch_.settle();
+  look(mark(2));
+  EXPECT_FALSE(has_changed());
+}
+
 TEST_F(FileWatchTest, a_file_that_is_away_for_a_moment_is_waited_for) {
   look(mark(1));
   look(FileMark{});
