@@ -49,8 +49,8 @@ void KeyRoom::flush() noexcept {
 }
 
 bool KeyRoom::charge(const std::optional<Ipv6Bytes>& address, MonoTime now) {
-  if (now - window_began_ >= kWindow) {
-    window_began_ = now;
+  if (now >= window_ends_) {
+    window_ends_ = now + kWindow;
     asked_by_.clear();
     asked_by_others_ = 0;
   }

@@ -152,6 +152,8 @@ void Value::write(std::string& out) const {
 std::expected<Value, std::string_view> parse_value(std::string_view text,
                                                    const ValueLimits& limits) {
   if (text.size() > limits.bytes_max) return std::unexpected("it is too long");
+  // simdjson copies from where it is, which for an empty view may be nowhere.
+  if (text.empty()) return std::unexpected("it is empty");
   // simdjson finds too deep a nesting itself; depth counts the document's own level, too.
   dom::parser parser(limits.bytes_max + simdjson::SIMDJSON_PADDING);
   if (parser.allocate(std::max<size_t>(text.size(), 64), limits.depth_max + 1) !=

@@ -340,6 +340,10 @@ TEST_F(OutsideKeys, one_address_can_ask_about_so_many_keys_only) {
   EXPECT_EQ(asked, 100u);
   EXPECT_EQ(refused, 50u);
   EXPECT_EQ(shard.cells().key_lookups_refused.value(), 50u);
+  ASSERT_TRUE(run_for(exchange::KeyRoom::kWindow));
+  StageClient& later = ask("m", bearer("sk-made-up-later"));
+  shard.answer(say(*next_asked(), {.kind = auth::KeyAnswer::Kind::kNotFound}));
+  EXPECT_EQ(finish(later).status, 401);
   shard.expect_clean_end();
 }
 

@@ -87,7 +87,7 @@ class KeyRoom {
   absl::flat_hash_map<crypto::Digest, std::unique_ptr<Flight>> flights_;
   absl::flat_hash_map<Ipv6Bytes, uint32_t> asked_by_;  // In this window.
   uint32_t asked_by_others_ = 0;  // Of those that found no place in `asked_by_`.
-  MonoTime window_began_ = MonoTime::min();
+  MonoTime window_ends_ = MonoTime::min();
   uint32_t lookups_per_address_ = 0;
   uint64_t generation_ = 0;
   uint64_t oldest_generation_ = 0;  // Whose sources are those of the present one.

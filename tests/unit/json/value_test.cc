@@ -30,6 +30,7 @@ TEST(Value, what_is_no_json_is_refused) {
     EXPECT_FALSE(parse_value(text)) << text;
   }
   EXPECT_EQ(round_trip("\"\xff\""), "it is not UTF-8");
+  EXPECT_EQ(parse_value(std::string_view()).error(), "it is empty");
 }
 
 TEST(Value, a_member_twice_is_refused_at_any_depth) {
