@@ -39,6 +39,11 @@ struct AskedSource {
 
 // What is asked about one key, for all who want to know it.
 struct Flight {
+  Flight() = default;
+  Flight(const Flight&) = delete;
+  Flight& operator=(const Flight&) = delete;
+  ~Flight() { crypto::wipe(question.secret.data(), question.secret.size()); }
+
   auth::KeyQuestion question;
   uint32_t sources_end = 0;
   uint64_t generation = 0;
@@ -168,7 +173,6 @@ Task<void> KeyLookups::State::fly(std::unique_ptr<Flight> flight, shard::Gate::P
     answer(flight->shards[i], *flight, flight->said);
   }
   answer(flight->shards.back(), *flight, std::move(flight->said));
-  crypto::wipe(flight->question.secret.data(), flight->question.secret.size());
 }
 
 Task<void> KeyLookups::State::ask_in_order(Flight& flight) {

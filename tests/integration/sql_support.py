@@ -131,13 +131,17 @@ class Server:
                 return [pid, *map(int, file.read().split())]
         return [pid]
 
-    def pause(self):
+    def signal_all(self, number):
+        """The server first, so that it starts none meanwhile; a child may have ended by itself."""
         for pid in self.processes():
-            os.kill(pid, signal.SIGSTOP)
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, number)
+
+    def pause(self):
+        self.signal_all(signal.SIGSTOP)
 
     def resume(self):
-        for pid in self.processes():
-            os.kill(pid, signal.SIGCONT)
+        self.signal_all(signal.SIGCONT)
 
     def kill(self):
         """At once; connections are cut."""
