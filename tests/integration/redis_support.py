@@ -35,6 +35,15 @@ class RedisError(Exception):
     """An error that a server answered."""
 
 
+def is_stopped(pid):
+    """Whether it runs no more, by the state in /proc (proc(5)); also one that has gone."""
+    try:
+        with open(f"/proc/{pid}/stat", encoding="ascii", errors="replace") as file:
+            return file.read().rpartition(")")[2].split()[0] in "TtZX"
+    except OSError:
+        return True
+
+
 def wait_until(condition, what):
     """Looks until `condition()` is true, at most PATIENCE_S; returns what it gave."""
     end = time.monotonic() + PATIENCE_S
@@ -185,6 +194,7 @@ class Redis:
     def pause(self):
         """It keeps its connections and answers nothing."""
         self.process.send_signal(signal.SIGSTOP)
+        wait_until(lambda: is_stopped(self.process.pid), "Redis has stopped")
 
     def resume(self):
         self.process.send_signal(signal.SIGCONT)

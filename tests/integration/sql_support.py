@@ -21,7 +21,7 @@ import subprocess
 import tempfile
 import threading
 
-from redis_support import free_port, wait_until
+from redis_support import free_port, is_stopped, wait_until
 from support import PATIENCE_S
 from tls_support import Authority
 
@@ -138,7 +138,9 @@ class Server:
                 os.kill(pid, number)
 
     def pause(self):
+        """Returns when all have stopped: on a busy machine one may still answer after the signal."""
         self.signal_all(signal.SIGSTOP)
+        wait_until(lambda: all(map(is_stopped, self.processes())), "the server has stopped")
 
     def resume(self):
         self.signal_all(signal.SIGCONT)
