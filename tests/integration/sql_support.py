@@ -138,7 +138,7 @@ class Server:
                 os.kill(pid, number)
 
     def pause(self):
-        """Returns when all have stopped: on a busy machine one may still answer after the signal."""
+        """Returns when all have stopped: one may still answer after the signal."""
         self.signal_all(signal.SIGSTOP)
         wait_until(lambda: all(map(is_stopped, self.processes())), "the server has stopped")
 
