@@ -32,18 +32,23 @@ constexpr std::array kHookFields = {
     Field<HookSettings>{"file", read_hook_file, Presence::kRequired},
     Field<HookSettings>{"on_error", read_hook_failure}};
 
-template <auto Member>
+// When it runs, the answer has been sent: there is nothing left to refuse.
+constexpr std::array kResponseHookFields = {
+    Field<HookSettings>{"file", read_hook_file, Presence::kRequired}};
+
+template <auto Member, const auto& kFields>
 constexpr auto read_hook = [](Walk& walk, const Node& node, ScriptSettings& scripts) {
-  read_mapping(walk, node, kHookFields, (scripts.*Member).emplace());
+  read_mapping(walk, node, kFields, (scripts.*Member).emplace());
 };
 
 constexpr std::array kScriptFields = {
-    Field<ScriptSettings>{"on_auth", read_hook<&ScriptSettings::on_auth>, Presence::kOptional,
-                          list_section<kHookFields>},
-    Field<ScriptSettings>{"on_request", read_hook<&ScriptSettings::on_request>, Presence::kOptional,
-                          list_section<kHookFields>},
-    Field<ScriptSettings>{"on_response", read_hook<&ScriptSettings::on_response>,
+    Field<ScriptSettings>{"on_auth", read_hook<&ScriptSettings::on_auth, kHookFields>,
                           Presence::kOptional, list_section<kHookFields>},
+    Field<ScriptSettings>{"on_request", read_hook<&ScriptSettings::on_request, kHookFields>,
+                          Presence::kOptional, list_section<kHookFields>},
+    Field<ScriptSettings>{"on_response",
+                          read_hook<&ScriptSettings::on_response, kResponseHookFields>,
+                          Presence::kOptional, list_section<kResponseHookFields>},
     Field<ScriptSettings>{"instructions_max",
                           [](Walk& walk, const Node& node, ScriptSettings& scripts) {
                             if (const auto most = walk.count(node, 1000, 1'000'000'000)) {

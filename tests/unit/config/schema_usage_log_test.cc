@@ -111,7 +111,9 @@ TEST(SchemaScripts, bad_settings_are_refused_in_these_words) {
             "x.yaml:5: scripts.on_auth.file names the file /none.lua, which cannot be read: No "
             "such file or directory; create the file, let this user read it, or remove the key\n");
   EXPECT_EQ(errors_of(with("scripts: {on_response: {on_error: pass}}\n")),
-            "x.yaml:5: scripts.on_response.file is missing; add a line `file:` with its value\n");
+            "x.yaml:5: scripts.on_response.file is missing; add a line `file:` with its value\n"
+            "x.yaml:5: scripts.on_response has an unknown key `on_error`; the keys here are: "
+            "file\n");
   EXPECT_EQ(errors_of(with("scripts: {may_route: on}\n")),
             "x.yaml:5: scripts.may_route has no effect without `on_request`; remove it, or add "
             "the script\n");
