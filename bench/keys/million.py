@@ -7,6 +7,7 @@ import sqlite3
 import subprocess
 import time
 
+from resilience import stage as programs
 from resilience import swarm, verdict
 
 from . import stage
@@ -103,7 +104,9 @@ async def reload_under_load(gateway):
     data = stage.request(secret_of(1))
     clients = [asyncio.create_task(swarm.loop_until(
         gateway.port, data, lambda: is_over, answers.append)) for _ in range(4)]
-    await asyncio.sleep(0.3)
+    async with asyncio.timeout(programs.PATIENCE_S):
+        while len(answers) < 100:
+            await asyncio.sleep(0.005)
     began = time.monotonic()
     status, answer, ended = await stage.call(gateway, "/v1/reload", {})
     is_over = True

@@ -3,6 +3,7 @@
 import time
 
 from lab.processes import fail
+from redis_support import wait_until
 from resilience import verdict
 
 from . import stage
@@ -75,7 +76,7 @@ def run(place, is_small):
         gateway, *key, "--rate", rate, "--connections", 64, "--duration", f"{seconds}s",
         "--events", 1, "--fixed", "--reference-url", f"http://127.0.0.1:{simulator.port}",
         "--finish", "30s", name="steady")
-    time.sleep(3 if not is_small else 0.5)
+    wait_until(lambda: simulator.stats()["in_flight"] >= streams * 0.8, "the streams are open")
     turns = Turns(gateway)
     began = time.monotonic()
     least = streams

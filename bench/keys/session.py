@@ -4,7 +4,6 @@ import json
 import os
 import shlex
 import subprocess
-import time
 
 from redis_support import wait_until
 from resilience import stage as programs
@@ -81,7 +80,8 @@ def run(place, is_small):
     load = place.begin_load(gateway, "--rate", RATE, "--duration", f"{SECONDS}s", "--connections",
                             8, "--key", f"{secret}=1", "--model", "m=1", "--stream",
                             "--answer-tokens", TOKENS, "--body-bytes", "300=1")
-    time.sleep(1)
+    wait_until(lambda: any(model["name"] == "m" and model["requests"] > 1
+                           for model in gateway.admin("/v1/top")["models"]), "the load has begun")
     top = terminal.run("top --once --interval 1s")
     figures = place.end_load(load)
     limits = terminal.run(f"limits show key {key}")
