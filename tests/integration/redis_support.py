@@ -350,6 +350,9 @@ class Sentinel:
                 lines.append(f"sentinel sentinel-pass {sentinel_password}")
             self.sentinels += [Watcher(lines, password=sentinel_password)
                                for _ in range(sentinels)]
+            # A Sentinel that was held up itself does nothing for so long: half a minute by default.
+            for sentinel in self.sentinels:
+                sentinel.call("SENTINEL", "DEBUG", "tilt-period", "1000")
             self.wait_until_settled()
         except BaseException:
             self.close()
@@ -389,14 +392,21 @@ class Sentinel:
                    "the Sentinels know each other and the replicas")
 
     def wait_for_failover(self, old):
-        """Until all Sentinels name a master other than `old` and it takes writes; returns it."""
+        """Until all Sentinels name a master other than `old` and it takes writes; returns it.
+
+        It stays the only failover: from here on a stall of the machine is no lost master.
+        """
         def has_moved():
             masters = {s.master_address(self.name)[1] for s in self.sentinels if s.is_running()}
             if len(masters) != 1 or old.port in masters:
                 return None
             new = self.master
             return new if new.fields("replication")["role"] == "master" else None
-        return wait_until(has_moved, "a replica was promoted")
+        promoted = wait_until(has_moved, "a replica was promoted")
+        for sentinel in self.sentinels:
+            if sentinel.is_running():
+                sentinel.call("SENTINEL", "SET", self.name, "down-after-milliseconds", "600000")
+        return promoted
 
     def close(self):
         for process in self.sentinels + self.servers:
