@@ -37,8 +37,9 @@ def fleet(upstream, redis, limited, count=2, is_lost=False, **more):
 
 
 def hammer(gateways, refusals=100, **more):
-    """How many were let through until so many were refused."""
-    return Hammer(gateways, **more).until(lambda h: h.refusals() >= refusals)
+    """How many were let through until so many were refused, at every gateway its part of them."""
+    part = -(-refusals // len(gateways))
+    return Hammer(gateways, **more).until(lambda h: h.refusals_least() >= part)
 
 
 def all_keys(server):

@@ -59,14 +59,16 @@ class Hammer:
     def __init__(self, gateways, clients=8, key="app", **fields):
         self.admitted = []  # (sent, answered) of each 200.
         self.others = {}    # Counts by status.
+        self.refused_at = dict.fromkeys(range(len(gateways)), 0)
         self.lock = threading.Lock()
         self.ends = threading.Event()
         self.fields = {"key": key, **fields}
         self.threads = [threading.Thread(target=self._run, daemon=True,
-                                         args=(gateways[each % len(gateways)],))
+                                         args=(gateways, each % len(gateways)))
                         for each in range(clients)]
 
-    def _run(self, gateway):
+    def _run(self, gateways, place):
+        gateway = gateways[place]
         client = None
         while not self.ends.is_set():
             sent = time.monotonic()
@@ -80,6 +82,7 @@ class Hammer:
                     self.admitted.append((sent, time.monotonic()))
                 else:
                     self.others[status] = self.others.get(status, 0) + 1
+                    self.refused_at[place] += 1
         if client:
             client.close()
 
@@ -93,6 +96,10 @@ class Hammer:
 
     def refusals(self):
         return sum(self.others.values())
+
+    def refusals_least(self):
+        """Of the gateway that refused least: one that awaits a grant has refused nothing yet."""
+        return min(self.refused_at.values())
 
     def __enter__(self):
         for thread in self.threads:
