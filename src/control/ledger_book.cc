@@ -564,6 +564,12 @@ void LedgerBook::collect(LimitTime now) {
 
 void LedgerBook::come_back(LimitTime now) {
   state_ = State::kUp;
+  // The share of each gateway was of all that was left, without what it had been granted: to use
+  // both would be too much, so the ledger decides anew.
+  for (const auto& hot : hot_) {
+    if (hot->credit_slot < 0 || hot->bank->source() != limit::Bank::Source::kOwed) continue;
+    note_return(*hot, hot->bank->take_credit(now), std::exchange(hot->credit_slot, -1));
+  }
   parts_.banks.set_ledger(limit::BankTable::Ledger::kUp, parts_.gateways);
   for (const auto& hot : hot_) {
     hot->careful_until = {};

@@ -151,7 +151,11 @@ TEST_F(LedgerBookTest, a_call_that_is_not_answered_loses_the_ledger_and_is_sent_
   EXPECT_EQ(again->asks, first.asks);
   reply(*again, {.granted = 3, .slot = 9, .lives = milliseconds(500), .remaining = 90});
   come_up();
-  EXPECT_EQ(bank.credit(now()), 3);
+  // Whoever waited for it was answered long ago.
+  const LedgerCall* const back = next();
+  ASSERT_NE(back, nullptr);
+  EXPECT_EQ(back->asks[0].returned, 3);
+  EXPECT_EQ(bank.credit(now()), 0);
   banks_->close(bank);
 }
 
@@ -187,6 +191,43 @@ TEST_F(LedgerBookTest, what_was_used_without_it_is_told_before_it_is_up) {
   EXPECT_EQ(book_.state(), State::kLost);
   reply(*call, {.slot = 9, .lives = seconds(1), .remaining = 90});
   come_up();
+  banks_->close(bank);
+}
+
+TEST_F(LedgerBookTest, what_was_granted_before_a_loss_and_not_used_goes_back_after_it) {
+  Bank& bank = open();
+  come_up();
+  ask(bank, 5);
+  reply(*next(), {.granted = 5, .slot = 9, .lives = seconds(1), .remaining = 100});
+  ASSERT_EQ(bank.take(3, 3, now()).amount, 3);
+  ask(bank, 1);
+  const LedgerCall* call = next();
+  ASSERT_EQ(call->asks.size(), 1u);
+  book_.on_loss(call->lane, now());
+  // It was answered all the same, and the ledger says so when it is asked again.
+  ASSERT_EQ(bank.take(4, 4, now()).amount, 4);
+  mono_ += milliseconds(100);
+  call = next();
+  ASSERT_NE(call, nullptr);
+  reply(*call, {.granted = 1, .slot = 9, .lives = seconds(1), .remaining = 99});
+  EXPECT_EQ(bank.credit(now()), 3);
+  int64_t owed = 0;
+  int64_t returned = 0;
+  for (int i = 0; i < 5 && (owed == 0 || returned == 0); ++i) {
+    mono_ += milliseconds(1);
+    call = next();
+    ASSERT_NE(call, nullptr);
+    for (const LedgerAsk& each : call->asks) {
+      owed += each.owed;
+      returned += each.returned;
+      if (each.returned > 0) EXPECT_EQ(each.return_slot, 9);
+    }
+    reply(*call, {.slot = 9, .lives = seconds(1), .remaining = 95});
+  }
+  EXPECT_EQ(book_.state(), State::kUp);
+  EXPECT_EQ(owed, 4);
+  EXPECT_EQ(returned, 3);
+  EXPECT_EQ(bank.credit(now()), 0);
   banks_->close(bank);
 }
 
