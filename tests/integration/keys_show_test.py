@@ -4,38 +4,10 @@
     keys_show_test.py SHOW BUILD
 """
 
-import json
-import subprocess
-import sys
-import tempfile
-import unittest
-from pathlib import Path
-
-SHOW, BUILD = sys.argv[1:3]
-PATIENCE_S = 120  # The bound of every case; reached only when a test fails.
+from show_support import ShowCase, run
 
 
-def show(*arguments):
-    """(what ended, the figures of the cases by their numbers)."""
-    with tempfile.TemporaryDirectory() as folder:
-        done = subprocess.run(
-            [sys.executable, "-B", SHOW, "--build", BUILD, "--small", "--results", folder,
-             *arguments], capture_output=True, text=True, timeout=PATIENCE_S)
-        figures = Path(folder) / "figures.json"
-        cases = json.loads(figures.read_text())["cases"] if figures.exists() else []
-        return done, {case["number"]: case for case in cases}
-
-
-class Keys(unittest.TestCase):
-    def show_case(self, number):
-        done, cases = show("--only", str(number))
-        missed = [(line["what"], line["value"], line["expected"]) for line in cases[number]["lines"]
-                  if not line["is_met"] and not line["is_timed"]] if cases else []
-        self.assertEqual(done.returncode, 0, f"{missed}\n{done.stderr}")
-        self.assertEqual(missed, [])
-        self.assertIn("expected", done.stdout)
-        return cases[number]["figures"], done.stdout
-
+class Keys(ShowCase):
     def test_keys_of_a_large_store_are_found(self):
         self.show_case(1)
 
@@ -59,11 +31,10 @@ class Keys(unittest.TestCase):
         self.assertIn("$ sluicectl top --once", printed)
 
     def test_an_unknown_case_is_refused(self):
-        done, _ = show("--only", "9")
+        done, _ = self.show("--only", "9")
         self.assertEqual(done.returncode, 2)
         self.assertIn("there are 1, 2, 3, 4, 5, 6, 7", done.stderr)
 
 
 if __name__ == "__main__":
-    del sys.argv[1:3]
-    unittest.main()
+    run()

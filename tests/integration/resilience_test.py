@@ -5,40 +5,18 @@ it is to find out it must be able to find.
     resilience_test.py SHOW BUILD
 """
 
-import json
-import subprocess
-import sys
-import tempfile
-import unittest
 from pathlib import Path
 
-SHOW, BUILD = sys.argv[1:3]
-PATIENCE_S = 120  # The bound of every case; reached only when a test fails.
+from show_support import ShowCase, run
 
 
-def show(*arguments):
-    """(what ended, the figures of the cases by their numbers)."""
-    with tempfile.TemporaryDirectory() as folder:
-        figures = Path(folder) / "figures.json"
-        done = subprocess.run(
-            [sys.executable, "-B", SHOW, "--build", BUILD, "--small", "--json", figures,
-             *arguments], capture_output=True, text=True, timeout=PATIENCE_S)
-        cases = json.loads(figures.read_text())["cases"] if figures.exists() else []
-        return done, {case["number"]: case for case in cases}
-
-
-class Resilience(unittest.TestCase):
-    def show_case(self, number):
-        done, cases = show("--only", str(number))
-        missed = [line for line in cases[number]["lines"]
-                  if not line["is_met"] and not line["is_timed"]] if cases else []
-        self.assertEqual(done.returncode, 0, f"{missed}\n{done.stderr}")
-        self.assertEqual(missed, [])
-        self.assertIn("expected", done.stdout)
-        return cases[number]["figures"]
+class Resilience(ShowCase):
+    @staticmethod
+    def results(folder):
+        return "--json", Path(folder) / "figures.json"
 
     def test_every_strategy_hides_the_failures_of_one_server(self):
-        figures = self.show_case(1)
+        figures, _ = self.show_case(1)
         self.assertEqual(len([name for name in figures if ":" not in name]), 10)
         # Exact by construction, however few the requests.
         self.assertGreater(figures["failover"]["share"]["fast"], 90)
@@ -51,7 +29,7 @@ class Resilience(unittest.TestCase):
         self.show_case(4)
 
     def test_d115_nothing_is_held_after_aborts_cuts_and_stalls(self):
-        figures = self.show_case(5)
+        figures, _ = self.show_case(5)
         self.assertGreater(figures["endings"]["200 whole"], 50)
         self.assertGreater(figures["endings"]["200 cut"], 10)
 
@@ -65,11 +43,10 @@ class Resilience(unittest.TestCase):
         self.show_case(9)
 
     def test_an_unknown_case_is_refused(self):
-        done, _ = show("--only", "6")
+        done, _ = self.show("--only", "6")
         self.assertEqual(done.returncode, 2)
         self.assertIn("there are 1, 3, 4, 5, 7, 8, 9", done.stderr)
 
 
 if __name__ == "__main__":
-    del sys.argv[1:3]
-    unittest.main()
+    run()
