@@ -321,9 +321,9 @@ constexpr Family kRequestFamilies[] = {
      print_shard_gauge<&ShardCells::connections_open>},
     {"sluice_connections_accepted_total", "counter", "", "Client connections accepted.",
      print_shard_counter<&ShardCells::connections_accepted>},
-    {"sluice_connections_refused_total", "counter", "",
+    {"sluice_connections_refused_total", "counter", "reason",
      "Client connections closed at once because a limit was reached.",
-     print_shard_counter<&ShardCells::connections_refused>},
+     print_shard_set<&ShardCells::connections_refused, kRefusedConnectionNames>},
     {"sluice_tls_handshakes_total", "counter", "outcome", "TLS handshakes of clients.",
      print_shard_set<&ShardCells::tls_handshakes, kTlsOutcomeNames>},
 };

@@ -82,7 +82,7 @@ void Worker::welcome(int fd) {
   } else if (refusals_ < kRefusalsMax) {
     io::start_detached(refuse_connection(fd));
   } else {
-    parts_.cells->connections_refused.add();
+    parts_.cells->connections_refused[metrics::RefusedConnection::kConnections].add();
     ring_.close(fd);
   }
 }
@@ -135,7 +135,7 @@ Task<void> Worker::serve_connection(int fd) {
 Task<void> Worker::refuse_connection(int fd) {
   const shard::Gate::Pass pass = gate_.enter();
   ++refusals_;
-  parts_.cells->connections_refused.add();
+  parts_.cells->connections_refused[metrics::RefusedConnection::kConnections].add();
   net::Stream stream(ring_, fd, Side::kDownstream);
   io::Timer timer(ring_.ready(), ring_.timers());
   timer.set(Deadline::after(ring_.now(), seconds(1)));

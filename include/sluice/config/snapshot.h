@@ -13,6 +13,7 @@
 #include <sluice/base/clock.h>
 #include <sluice/base/ids.h>
 #include <sluice/config/auth.h>
+#include <sluice/config/edge.h>
 #include <sluice/config/limiting.h>
 #include <sluice/config/process.h>
 #include <sluice/config/routing.h>
@@ -162,8 +163,11 @@ struct Snapshot {
   ListenAddress listen;
   uint32_t listen_backlog = 4096;
   std::optional<ListenerTls> tls;  // Of `listen`.
-  std::string admin_socket;        // "" switches the admin socket off.
-  AdminSettings admin;             // More of it.
+  Http2Settings http2;             // Of `listen`, with TLS.
+  CorsSettings cors;
+  bool sandbox = true;       // After the start the process gives up what it does not need.
+  std::string admin_socket;  // "" switches the admin socket off.
+  AdminSettings admin;       // More of it.
   std::optional<ListenAddress> metrics;
   LogSettings log;
   AccessLogSettings access_log;

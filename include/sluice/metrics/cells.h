@@ -43,7 +43,12 @@ struct alignas(128) ShardCells {
   ShortHistogram client_gone_to_upstream_closed;
   Gauge connections_open;
   Counter connections_accepted;
-  Counter connections_refused;
+  CounterSet<RefusedConnection, kRefusedConnectionNames.size()> connections_refused;
+  CounterSet<SlowClient, kSlowClientNames.size()> slow_clients;
+  CounterSet<AcceptPause, kAcceptPauseNames.size()> accept_pauses;
+  Gauge http2_connections_open;
+  Counter http2_streams;
+  CounterSet<Http2End, kHttp2EndNames.size()> http2_ends;
   CounterSet<TlsOutcome, kTlsOutcomeNames.size()> tls_handshakes;
   Counter upstream_retries;
   CounterSet<PeerSide, kPeerSideNames.size()> bytes_received;

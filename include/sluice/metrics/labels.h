@@ -53,6 +53,36 @@ inline constexpr std::array<std::string_view, 9> kAttemptOutcomeNames = {
     "ok",      "client_error", "server_error",   "connect_error", "tls_error",
     "timeout", "lost",         "protocol_error", "cancelled"};
 
+// Why a client's connection was closed at once.
+enum class RefusedConnection : uint8_t {
+  kConnections,  // limits.connections_max.
+  kAddress,      // limits.connections_per_address.
+  kHandshakes,   // tls.handshakes_per_address.
+};
+inline constexpr std::array<std::string_view, 3> kRefusedConnectionNames = {
+    "connections", "address", "handshakes"};
+
+// What a client was too slow with.
+enum class SlowClient : uint8_t { kFirstByte, kHandshake, kHead, kBody, kBodyRate, kAnswer };
+inline constexpr std::array<std::string_view, 6> kSlowClientNames = {
+    "first_byte", "handshake", "head", "body", "body_rate", "answer"};
+
+// Why a shard does not accept for a while.
+enum class AcceptPause : uint8_t { kDescriptors, kMemory, kBuffers };
+inline constexpr std::array<std::string_view, 3> kAcceptPauseNames = {"descriptors", "memory",
+                                                                      "buffers"};
+
+// How an HTTP/2 connection came to its end.
+enum class Http2End : uint8_t {
+  kClosed,         // By the client, or idle, or drained.
+  kProtocol,       // The client broke RFC 9113.
+  kResets,         // Too many streams reset in a second.
+  kControlFrames,  // Too many frames that carry nothing.
+  kHeaders,        // A header block without end.
+};
+inline constexpr std::array<std::string_view, 5> kHttp2EndNames = {"closed", "protocol", "resets",
+                                                                   "control_frames", "headers"};
+
 // What a limit that has no room does.
 enum class LimitMode : uint8_t {
   kEnforced,  // It refuses.

@@ -56,7 +56,8 @@ Moves request_moves() {
        [](auto& s) { s.shard().client_gone_to_upstream_closed.record(microseconds(9)); }},
       {"sluice_connections_open", [](auto& s) { s.shard().connections_open.add(); }},
       {"sluice_connections_accepted_total", [](auto& s) { s.shard().connections_accepted.add(); }},
-      {"sluice_connections_refused_total", [](auto& s) { s.shard().connections_refused.add(); }},
+      {"sluice_connections_refused_total",
+       [](auto& s) { s.shard().connections_refused[RefusedConnection::kAddress].add(); }},
       {"sluice_tls_handshakes_total",
        [](auto& s) { s.shard().tls_handshakes[TlsOutcome::kResumed].add(); }},
   };
