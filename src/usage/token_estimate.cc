@@ -49,7 +49,7 @@ constexpr size_t kChunk = 128;
 constexpr uint8_t kContinuation = 0x80;  // Counts as nothing.
 
 // Reads kChunk + 1 bytes. Returns how many escapes begin in it.
-uint32_t count_chunk(const uint8_t* bytes, Counts& counts) noexcept {
+[[gnu::always_inline]] inline uint32_t count_chunk(const uint8_t* bytes, Counts& counts) noexcept {
   uint8_t small = 0;
   uint8_t capital = 0;
   uint8_t digit = 0;
@@ -80,6 +80,21 @@ uint32_t count_chunk(const uint8_t* bytes, Counts& counts) noexcept {
   counts.three += from_three - from_four;
   counts.four += from_four;
   return escapes;
+}
+
+#if defined(__x86_64__)
+// The same, which the compiler makes of vectors twice as wide.
+[[gnu::target("avx2")]] uint32_t count_chunk_avx2(const uint8_t* bytes, Counts& counts) noexcept {
+  return count_chunk(bytes, counts);
+}
+const bool has_avx2 = __builtin_cpu_supports("avx2");
+#endif
+
+uint32_t count_next(const uint8_t* bytes, Counts& counts) noexcept {
+#if defined(__x86_64__)
+  if (has_avx2) return count_chunk_avx2(bytes, counts);
+#endif
+  return count_chunk(bytes, counts);
 }
 
 int32_t hex_value(char c) noexcept {
@@ -128,13 +143,13 @@ int64_t units_of(std::string_view text) noexcept {
   const auto* bytes = reinterpret_cast<const uint8_t*>(text.data());
   size_t at = 0;
   for (; text.size() - at > kChunk; at += kChunk) {
-    if (count_chunk(bytes + at, counts) != 0) count_escapes(text, at, at + kChunk, counts);
+    if (count_next(bytes + at, counts) != 0) count_escapes(text, at, at + kChunk, counts);
   }
   if (at == text.size()) return counts.units();
   std::array<uint8_t, kChunk + 1> last;
   last.fill(kContinuation);
   std::memcpy(last.data(), bytes + at, text.size() - at);
-  if (count_chunk(last.data(), counts) != 0) count_escapes(text, at, text.size(), counts);
+  if (count_next(last.data(), counts) != 0) count_escapes(text, at, text.size(), counts);
   return counts.units();
 }
 
