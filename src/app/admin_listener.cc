@@ -11,8 +11,8 @@ Gateway::Step Gateway::open_admin_listener() {
   auto tls = control::make_small_tls(*listener, environment_, clock_.wall());
   if (!tls) return std::unexpected(std::move(tls.error()));
   admin_tls_ = *std::move(tls);
-  const auto fd =
-      open_single_listener(syscalls_, {listener->host, listener->port}, &admin_listen_address_);
+  const auto fd = take_or_open(syscalls_, given::kAdminListener, {listener->host, listener->port},
+                               predecessor_.get(), &admin_listen_address_);
   if (!fd) return std::unexpected(fd.error());
   admin_listen_fd_ = *fd;
   return {};

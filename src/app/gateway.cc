@@ -60,7 +60,7 @@ int Gateway::serve() {
 
 int Gateway::end(int status) {
   shards_.clear();  // Their loops have ended; this joins the threads.
-  if (!admin_path_.empty()) ::unlink(admin_path_.c_str());
+  if (!admin_path_.empty() && !keeps_admin_path_) ::unlink(admin_path_.c_str());
   const bool is_journal_done = finish_journal();
   log(LogLevel::kInfo, "drained");
   if (control_->has_hanging_lane() || !is_journal_done) {

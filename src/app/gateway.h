@@ -34,13 +34,19 @@
 #include <sluice/telemetry/log_sink.h>
 
 #include "ports.h"
+#include "predecessor.h"
+#include "starter.h"
+#include "upgrade.h"
 
 namespace sluice::app {
 
 // Built, used and destroyed on the main thread, which becomes the control thread.
-class Gateway : private control::ListenSockets {
+class Gateway : private control::ListenSockets, private Estate {
  public:
-  Gateway(std::string config_path, std::string_view version);
+  // A null predecessor is a start as usual. Without a starter there are no upgrades; its error is
+  // a sentence.
+  Gateway(std::string config_path, std::string_view version,
+          std::unique_ptr<Predecessor> predecessor, std::expected<Starter, std::string> starter);
   ~Gateway() override;
   Gateway(const Gateway&) = delete;
   Gateway& operator=(const Gateway&) = delete;
@@ -73,6 +79,16 @@ class Gateway : private control::ListenSockets {
   void open_small_servers();
   void announce();
 
+  // Estate, and the other side of it; see succession.cc.
+  [[nodiscard]] std::expected<HandOver, std::string> open_estate() override;
+  void keep_estate() override;
+  void leave_estate(std::span<const std::string> taken, int connections) override;
+  [[nodiscard]] Step ask_predecessor();
+  [[nodiscard]] Step succeed();
+  void listen_on_shards();
+  [[nodiscard]] std::string why_no_upgrade() const;
+  [[nodiscard]] int fail(int status, const std::string& sentence);
+
   // control::ListenSockets; see sockets.cc.
   std::expected<void, std::string> open(const config::Snapshot& running,
                                         const config::Snapshot& candidate) override;
@@ -98,6 +114,8 @@ class Gateway : private control::ListenSockets {
 
   const std::string config_path_;
   const std::string_view version_;
+  std::unique_ptr<Predecessor> predecessor_;  // Null once this process serves.
+  std::expected<Starter, std::string> starter_;
   config::SystemEnvironment environment_;
   SystemClock clock_;
   const MonoTime started_ = clock_.now();
@@ -114,6 +132,7 @@ class Gateway : private control::ListenSockets {
   std::unique_ptr<telemetry::LogSink> log_;
 
   ShardListeners listeners_;
+  bool took_listeners_ = false;  // Of the predecessor.
   net::Address metrics_address_;
   int metrics_fd_ = -1;
   int admin_fd_ = -1;
@@ -134,6 +153,7 @@ class Gateway : private control::ListenSockets {
   };
   Moved moved_;
   size_t closing_servers_ = 0;
+  bool keeps_admin_path_ = false;  // The successor has the admin socket.
 
   std::unique_ptr<ByteBudget> budget_;
   std::unique_ptr<limit::BankTable> banks_;
@@ -153,6 +173,7 @@ class Gateway : private control::ListenSockets {
   std::unique_ptr<control::SpendJournal> spend_journal_;       // not configured.
   std::unique_ptr<control::StoredBudgetSeed> stored_budgets_;  // Null without a journal.
   std::unique_ptr<control::KeyService> keys_;
+  std::unique_ptr<Upgrade> upgrade_;
   std::unique_ptr<control::ControlThread> control_;
 
   std::vector<std::unique_ptr<shard::Shard>> shards_;

@@ -1,7 +1,9 @@
 #include <fcntl.h>
 
 #include <cstdio>
+#include <memory>
 #include <string>
+#include <utility>
 
 #include <sluice/net/tls.h>
 
@@ -9,6 +11,8 @@
 #include "exit_status.h"
 #include "gateway.h"
 #include "options.h"
+#include "predecessor.h"
+#include "starter.h"
 
 namespace {
 
@@ -35,7 +39,13 @@ int main(int argc, char** argv) {
                     : "without TLS: may be passed on under the Apache License 2.0");
       return kExitOk;
     case Verb::kCheck: return check_config(parsed.options.config_path);
-    case Verb::kRun: return Gateway(parsed.options.config_path, SLUICE_VERSION).run();
+    case Verb::kRun: {
+      std::unique_ptr<Predecessor> predecessor = Predecessor::find();
+      auto starter = Starter::fork_off(argv);
+      return Gateway(parsed.options.config_path, SLUICE_VERSION, std::move(predecessor),
+                     std::move(starter))
+          .run();
+    }
   }
   return kExitCannotStart;
 }

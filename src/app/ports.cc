@@ -1,5 +1,7 @@
 #include "ports.h"
 
+#include <unistd.h>
+
 #include <sluice/net/listener.h>
 
 namespace sluice::app {
@@ -72,6 +74,52 @@ std::expected<int, std::string> open_single_listener(io::Syscalls& syscalls,
   }
   *bound = *chosen;
   return *fd;
+}
+
+std::string place_of(const config::ListenAddress& where) {
+  return where.host + " " + std::to_string(where.port);
+}
+
+std::expected<ShardListeners, std::string> take_shard_listeners(io::Syscalls& syscalls,
+                                                                const config::Snapshot& config,
+                                                                Predecessor* predecessor) {
+  ShardListeners listeners;
+  if (predecessor == nullptr) return listeners;
+  listeners.fds = predecessor->take_all(given::kListener, place_of(config.listen));
+  if (listeners.fds.empty()) return listeners;
+  const auto bound = address_of(syscalls, listeners.fds.front());
+  if (!bound) {
+    close_all(syscalls, listeners.fds);
+    return std::unexpected(bound.error());
+  }
+  listeners.address = *bound;
+  return listeners;
+}
+
+std::expected<int, std::string> take_or_open(io::Syscalls& syscalls, std::string_view name,
+                                             const config::ListenAddress& where,
+                                             Predecessor* predecessor, net::Address* bound) {
+  const int fd = predecessor == nullptr ? -1 : predecessor->take(name, place_of(where));
+  if (fd < 0) return open_single_listener(syscalls, where, bound);
+  const auto address = address_of(syscalls, fd);
+  if (!address) {
+    syscalls.close(fd);
+    return std::unexpected(address.error());
+  }
+  *bound = *address;
+  return fd;
+}
+
+std::expected<int, std::string> take_or_open_unix(const std::string& path,
+                                                  const net::UnixAccess& access,
+                                                  Predecessor* predecessor) {
+  const int fd = predecessor == nullptr ? -1 : predecessor->take(given::kAdminSocket, path);
+  if (fd < 0) return net::open_unix_listener(path, access);
+  if (auto given = net::give_access(path, access); !given) {
+    ::close(fd);
+    return std::unexpected(std::move(given.error()));
+  }
+  return fd;
 }
 
 }  // namespace sluice::app

@@ -8,6 +8,9 @@
 #include <sluice/config/snapshot.h>
 #include <sluice/io/syscalls.h>
 #include <sluice/net/address.h>
+#include <sluice/net/listener.h>
+
+#include "predecessor.h"
 
 namespace sluice::app {
 
@@ -25,5 +28,22 @@ struct ShardListeners {
 // The one of /metrics.
 [[nodiscard]] std::expected<int, std::string> open_single_listener(
     io::Syscalls& syscalls, const config::ListenAddress& where, net::Address* bound);
+
+// What is listened on, as the two sides of an upgrade name it.
+[[nodiscard]] std::string place_of(const config::ListenAddress& where);
+
+// The sockets of the predecessor, empty when it listens elsewhere or is null.
+[[nodiscard]] std::expected<ShardListeners, std::string> take_shard_listeners(
+    io::Syscalls& syscalls, const config::Snapshot& config, Predecessor* predecessor);
+
+// The predecessor's socket of that name when it has one there, else a new one.
+[[nodiscard]] std::expected<int, std::string> take_or_open(io::Syscalls& syscalls,
+                                                           std::string_view name,
+                                                           const config::ListenAddress& where,
+                                                           Predecessor* predecessor,
+                                                           net::Address* bound);
+[[nodiscard]] std::expected<int, std::string> take_or_open_unix(const std::string& path,
+                                                                const net::UnixAccess& access,
+                                                                Predecessor* predecessor);
 
 }  // namespace sluice::app

@@ -15,6 +15,7 @@ std::expected<int, std::string> take_signals() {
   ::sigaddset(&set, SIGHUP);
   ::sigaddset(&set, SIGINT);
   ::sigaddset(&set, SIGTERM);
+  ::sigaddset(&set, SIGUSR2);
   const int error = ::pthread_sigmask(SIG_BLOCK, &set, nullptr);
   // Blocking: the ring's read of a non-blocking descriptor would end at once with EAGAIN.
   const int fd = error == 0 ? ::signalfd(-1, &set, SFD_CLOEXEC) : -1;

@@ -28,11 +28,6 @@ constexpr uint32_t kLinesMax = 256;
 // Two records an exchange; half of them wake control.
 constexpr uint32_t kSpendMax = 8'192;
 
-int complain(const std::string& sentence) {
-  std::fputs(("sluice: " + sentence + "\n").c_str(), stderr);
-  return kExitCannotStart;
-}
-
 }  // namespace
 
 // The sink decides by the level in force, so that a reload that changes it needs no message.
@@ -41,8 +36,13 @@ Gateway::Seat::Seat(Clock& clock, metrics::ShardCells& cells)
       lines(kLinesMax, cells.log_dropped),
       log(clock, lines, LogLevel::kDebug) {}
 
-Gateway::Gateway(std::string config_path, std::string_view version)
-    : config_path_(std::move(config_path)), version_(version) {}
+Gateway::Gateway(std::string config_path, std::string_view version,
+                 std::unique_ptr<Predecessor> predecessor,
+                 std::expected<Starter, std::string> starter)
+    : config_path_(std::move(config_path)),
+      version_(version),
+      predecessor_(std::move(predecessor)),
+      starter_(std::move(starter)) {}
 
 Gateway::~Gateway() = default;
 
@@ -51,18 +51,18 @@ int Gateway::run() {
   loaded_ = std::move(loaded.config);
   tls_files_ = std::move(loaded.tls);
   if (loaded_.snapshot == nullptr) {
-    std::fputs(describe_problems(loaded_).c_str(), stderr);
-    return kExitConfig;
+    return fail(kExitConfig, describe_problems(loaded_));
   }
   for (const config::Diagnostic& warning : loaded_.warnings) {
     warnings_.push_back(config::to_string(warning));
   }
   // The journal is read before the ports are open, so that nobody waits for it in a backlog.
-  for (const auto step : {&Gateway::check_machine, &Gateway::open_logs, &Gateway::open_control,
-                          &Gateway::open_ports, &Gateway::start_shards}) {
+  for (const auto step : {&Gateway::check_machine, &Gateway::open_logs, &Gateway::ask_predecessor,
+                          &Gateway::open_control, &Gateway::open_ports, &Gateway::start_shards,
+                          &Gateway::succeed}) {
     const Step outcome = (this->*step)();
     if (!outcome) {
-      const int status = complain(outcome.error());
+      const int status = fail(kExitCannotStart, "sluice: " + outcome.error() + "\n");
       // Shards that did start have nobody who would drain them.
       if (!shards_.empty()) std::_Exit(status);
       return status;
@@ -105,18 +105,23 @@ Gateway::Step Gateway::open_logs() {
 
 Gateway::Step Gateway::open_ports() {
   const config::Snapshot& config = *loaded_.snapshot;
-  auto listeners = open_shard_listeners(syscalls_, config.listen,
-                                        static_cast<int>(config.listen_backlog), shard_count_);
+  auto listeners = take_shard_listeners(syscalls_, config, predecessor_.get());
+  took_listeners_ = listeners && !listeners->fds.empty();
+  if (listeners && !took_listeners_) {
+    listeners = open_shard_listeners(syscalls_, config.listen,
+                                     static_cast<int>(config.listen_backlog), shard_count_);
+  }
   if (!listeners) return std::unexpected(std::move(listeners.error()));
   listeners_ = std::move(*listeners);
   if (config.metrics) {
-    const auto fd = open_single_listener(syscalls_, *config.metrics, &metrics_address_);
+    const auto fd = take_or_open(syscalls_, given::kMetrics, *config.metrics, predecessor_.get(),
+                                 &metrics_address_);
     if (!fd) return std::unexpected(fd.error());
     metrics_fd_ = *fd;
   }
   if (!config.admin_socket.empty()) {
-    const auto fd = net::open_unix_listener(
-        config.admin_socket, {.mode = config.admin.mode, .group = config.admin.group});
+    const net::UnixAccess access{.mode = config.admin.mode, .group = config.admin.group};
+    const auto fd = take_or_open_unix(config.admin_socket, access, predecessor_.get());
     if (!fd) return std::unexpected(fd.error());
     admin_fd_ = *fd;
     admin_path_ = config.admin_socket;
@@ -172,7 +177,8 @@ Gateway::Step Gateway::open_control() {
                                                                      .usage = usage_log_.get(),
                                                                      .keys = keys_.get(),
                                                                      .signal_fd = signal_fd_,
-                                                                     .sockets = this});
+                                                                     .sockets = this,
+                                                                     .succession = upgrade_.get()});
   return {};
 }
 
@@ -248,7 +254,7 @@ Gateway::Step Gateway::start_shards() {
     const int cpu = binds ? cpus[i] : -1;
     server::WorkerParts parts{.shard = ShardId{i},
                               .shards = shard_count_,
-                              .listen_fd = listeners_.fds[i],
+                              .listen_fd = predecessor_ == nullptr ? listeners_.fds[i] : -1,
                               .link = &seats_[i]->link,
                               .control_ring = ring_.get(),
                               .budget = budget_.get(),

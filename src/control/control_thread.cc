@@ -336,7 +336,13 @@ void ControlThread::on_signal(uint32_t signal) {
     }
     return;
   }
+  if (signal == SIGUSR2) {
+    io::start_detached(upgrade_on_signal());
+    return;
+  }
   if (begin_drain(signal == SIGINT ? "SIGINT" : "SIGTERM")) return;
+  // It drains by itself after an upgrade: one signal asks for what happens already.
+  if (is_handed_over_ && !std::exchange(was_told_to_drain_, true)) return;
   parts_.log.write(LogLevel::kWarn, "drain", "a second signal: ending at once");
   ending_signal_ = static_cast<int>(signal);
   parts_.ring.stop();
@@ -397,6 +403,7 @@ bool ControlThread::begin_drain(std::string_view asked_by) {
                                asked_by, std::chrono::duration<double>(timeout).count()));
   send_drain(*command);
   hurried_.trigger();
+  if (is_upgrading_) parts_.succession->give_up();
   return true;
 }
 

@@ -142,6 +142,7 @@ Task<ReloadOutcome> ControlThread::reload(ReloadRequest request) {
 
 std::string ControlThread::why_busy() const {
   if (drain_.has_begun()) return "Sluice is draining; start it anew instead";
+  if (is_upgrading_) return "an upgrade is running; reload when it has ended";
   if (publisher_.has_room()) return {};
   return fmt::format("open streams still use {} configurations; reload when some have ended",
                      publisher_.live_count());

@@ -76,9 +76,11 @@ Task<void> SmallServer::Connection::serve_requests(const SmallPeer& peer) {
     timer_.clear();
     SmallAnswer answer = co_await service_.answer(request_);
     const bool is_head = request_.method == http::Method::kHead;
+    if (is_leaving_) keep_alive_ = false;
     const bool sent = co_await send_answer(answer, keep_alive_, is_head);
     wipe(answer.body);  // It may have said a new key.
     if (!sent) break;
+    is_idle_ = input_.empty();
   }
 }
 
@@ -142,6 +144,7 @@ Task<SmallServer::Connection::Step> SmallServer::Connection::read_request() {
               .idempotency_key = std::string(head.headers.find(http::HeaderName::kIdempotencyKey)),
               .peer = {}};
   keep_alive_ = head.keep_alive;
+  is_idle_ = false;
   const http::BodyFraming framing = head.body;
   const bool expects_continue = head.expect_continue;
   input_.erase(0, head.head_bytes);  // The head's views are dead from here on.

@@ -32,6 +32,11 @@ class SmallServer::Connection : public ListLink {
   Task<void> serve(SmallPeer peer);
   [[nodiscard]] std::optional<Ipv6Bytes> peer_ip() const noexcept { return stream_.peer_ip(); }
   void cut() noexcept { stream_.shut_down(); }
+  // Ends it when it is idle, else behind the present answer; a new one has its first request.
+  void leave() noexcept {
+    is_leaving_ = true;
+    if (is_idle_) cut();
+  }
 
  private:
   static constexpr uint64_t kLingerBytes = 4u << 20;
@@ -72,6 +77,8 @@ class SmallServer::Connection : public ListLink {
   SmallRequest request_;
   SmallAnswer refusal_;
   bool keep_alive_ = true;
+  bool is_leaving_ = false;
+  bool is_idle_ = false;  // Between two requests.
 };
 
 }  // namespace sluice::control

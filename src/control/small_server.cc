@@ -48,6 +48,34 @@ Task<void> SmallServer::close() {
   }
 }
 
+void SmallServer::leave() {
+  is_leaving_ = true;
+  closing_.trigger();
+  connections_.for_each([](Connection& connection) { connection.leave(); });
+}
+
+// What was accepted until the accept has ended is served.
+Task<void> SmallServer::let_go() {
+  listener_.stop();
+  io::Timer pause(ring_.ready(), ring_.timers());
+  for (int i = 0; i < kLeavingLooks && !listener_.has_stopped(); ++i) {
+    pause.set(Deadline::after(ring_.now(), kLeavingPause));
+    co_await io::first_of(&pause);
+  }
+  while (const int fd = listener_.take()) {
+    if (fd > 0) welcome(fd);
+  }
+  listener_.let_go();
+}
+
+void SmallServer::welcome(int fd) {
+  if (connection_count_ >= limits_.connections_max) {
+    ring_.close(fd);
+  } else {
+    io::start_detached(serve_connection(fd));
+  }
+}
+
 Task<void> SmallServer::accept_connections() {
   const shard::Gate::Pass pass = gate_.enter();
   io::Timer pause(ring_.ready(), ring_.timers());
@@ -55,10 +83,10 @@ Task<void> SmallServer::accept_connections() {
     co_await io::first_of(&listener_.event(), &closing_);
     int fd = 0;
     while ((fd = listener_.take()) > 0) {
-      if (closing_.is_ready() || connection_count_ >= limits_.connections_max) {
+      if (closing_.is_ready() && !is_leaving_) {
         ring_.close(fd);
       } else {
-        io::start_detached(serve_connection(fd));
+        welcome(fd);
       }
     }
     if (fd < 0 && !closing_.is_ready()) {
@@ -68,6 +96,7 @@ Task<void> SmallServer::accept_connections() {
       listener_.resume();
     }
   }
+  if (is_leaving_) co_await let_go();
 }
 
 Task<void> SmallServer::serve_connection(int fd) {
@@ -79,6 +108,7 @@ Task<void> SmallServer::serve_connection(int fd) {
     if (const auto ip = connection.peer_ip()) peer.address = text_of(*ip);
   }
   connections_.push_back(connection);
+  if (is_leaving_) connection.leave();
   ++connection_count_;
   co_await connection.serve(std::move(peer));
   --connection_count_;

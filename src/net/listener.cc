@@ -40,6 +40,8 @@ std::optional<gid_t> find_group(const std::string& group) {
   return found->gr_gid;
 }
 
+}  // namespace
+
 // The group before the mode, so that nobody of the process's own group may connect in between. The
 // error is a sentence.
 std::expected<void, std::string> give_access(const std::string& path, const UnixAccess& access) {
@@ -60,8 +62,6 @@ std::expected<void, std::string> give_access(const std::string& path, const Unix
   return std::unexpected("cannot set the mode of " + path + ": " + std::strerror(errno) +
                          "; put the socket on a file system that has modes");
 }
-
-}  // namespace
 
 std::expected<int, std::string> open_listener(io::Syscalls& syscalls, const Address& address,
                                               const ListenOptions& options) {
@@ -140,6 +140,12 @@ Listener::Listener(io::Ring& ring, int fd) : ring_(ring), fd_(fd), accept_(ring)
 }
 
 Listener::~Listener() { close(); }
+
+void Listener::let_go() noexcept {
+  if (fd_ < 0) return;
+  ring_.close(fd_);
+  fd_ = -1;
+}
 
 void Listener::close() noexcept {
   if (fd_ < 0) return;

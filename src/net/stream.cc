@@ -155,7 +155,10 @@ void Stream::HangupOp::begin(int fd) noexcept {
 }
 
 void Stream::HangupOp::complete(const io::KernelCompletion& completion, io::Buffer) noexcept {
-  if (completion.result < 0) return;  // Cancelled: the stream is being closed.
+  if (completion.result < 0) {  // Cancelled: the stream is being closed, or comes to rest.
+    if (tells_cancel) trigger();
+    return;
+  }
   trigger();
   if (observer != nullptr) observer->on_hung_up();
 }
@@ -201,6 +204,24 @@ void Stream::close_now() noexcept {
   fd_ = -1;
   receive_.buffer.release();
   tls_.reset();
+}
+
+Task<Result<io::Buffer>> Stream::come_to_rest() {
+  SLUICE_ASSERT(!is_sending() && tls_ == nullptr);
+  set_observer(nullptr);
+  hangup_.tells_cancel = true;
+  receive_.cancel();
+  hangup_.cancel();
+  while (receive_.is_in_flight()) co_await io::first_of(&receive_);
+  while (hangup_.is_in_flight()) {
+    hangup_.reset();
+    co_await io::first_of(&hangup_);
+  }
+  if (!receive_.is_ready()) co_return io::Buffer();
+  Result<io::Buffer> received = take_received();
+  if (received && received->is_empty()) co_return lost(-ECONNRESET);
+  if (!received && received.error().code == ErrorCode::kCancelled) co_return io::Buffer();
+  co_return received;
 }
 
 Task<void> Stream::close() {

@@ -1,6 +1,7 @@
 #include "connection.h"
 
 #include <array>
+#include <cerrno>
 #include <cstring>
 
 #include <sluice/base/raw_array.h>
@@ -42,12 +43,22 @@ Connection::Connection(Worker& worker, int fd) noexcept
       parser_(worker.head_limits()),
       head_writer_({}) {}
 
-Task<void> Connection::serve() {
-  if (worker_.snapshot().proxy_protocol) keeps_alive_ = co_await introduce();
-  if (keeps_alive_ && worker_.tls() != nullptr) keeps_alive_ = co_await secure();
+Task<void> Connection::serve(std::unique_ptr<net::PassedConnection> passed) {
+  if (passed != nullptr) {
+    keeps_alive_ = take_up(*passed);
+    passed.reset();
+  } else {
+    if (worker_.snapshot().proxy_protocol) keeps_alive_ = co_await introduce();
+    if (keeps_alive_ && worker_.tls() != nullptr) keeps_alive_ = co_await secure();
+  }
+  is_plain_ = stream_.tls() == nullptr;
   while (keeps_alive_) {
     const HeadRead outcome = co_await read_head();
     if (outcome == HeadRead::kClosed) break;
+    if (outcome == HeadRead::kLeaves) {
+      co_await pass_on();
+      break;
+    }
     {
       exchange::Exchange exchange(worker_.services(), parser_.head(), *this, *this, key_memory_,
                                   find_peer(), head_began_at_, begin_exchange(outcome));
@@ -73,6 +84,30 @@ Task<bool> Connection::introduce() {
   if (!source) co_return false;
   if (*source) peer_ = **source;
   co_return true;
+}
+
+bool Connection::take_up(const net::PassedConnection& passed) noexcept {
+  peer_ = passed.peer;
+  has_asked_peer_ = passed.peer.has_value();
+  return passed.bytes.empty() ||
+         input_.append_copy(passed.bytes, worker_.blocks(), net::kMessageBytesMax);
+}
+
+Task<void> Connection::pass_on() {
+  Result<io::Buffer> received = co_await stream_.come_to_rest();
+  if (!received) co_return;
+  if (!received->is_empty() &&
+      !input_.append(std::move(*received), worker_.blocks(), net::kMessageBytesMax)) {
+    co_return;
+  }
+  for (int i = 0; i < kPassTries && !stream_.is_shut_down(); ++i) {
+    const int problem = net::pass_connection(worker_.successor_channel(), stream_.descriptor(),
+                                             peer_, input_.bytes());
+    // The successor is behind with taking them.
+    if (problem != EAGAIN && problem != ETOOMANYREFS) break;
+    timer_.set(Deadline::after(worker_.ring().now(), kPassPause));
+    co_await io::first_of(&timer_);
+  }
 }
 
 const std::optional<Ipv6Bytes>& Connection::find_peer() noexcept {
@@ -127,6 +162,7 @@ Task<Connection::HeadRead> Connection::read_head() {
   timer_.set(Deadline::after(idle_since, requests_ == 0 ? timeouts.head : timeouts.keep_alive));
   bool has_begun = false;
   for (;;) {
+    if (is_leaving_ && is_plain_) co_return HeadRead::kLeaves;
     if (!input_.is_empty()) {
       const http::ParseState state = parser_.parse(input_.bytes());
       if (state == http::ParseState::kDone) co_return HeadRead::kDone;
@@ -139,9 +175,11 @@ Task<Connection::HeadRead> Connection::read_head() {
       // A head that is not whole must not pin a receive buffer.
       if (!input_.detach(worker_.blocks())) co_return HeadRead::kClosed;
     }
-    if (is_draining_ && !has_begun) co_return HeadRead::kClosed;
+    const bool is_told = is_draining_ || is_leaving_;
+    const bool is_over = is_draining_ || requests_ > 0;
+    if (is_told && is_over && !has_begun) co_return HeadRead::kClosed;
     stream_.start_receive();
-    co_await io::first_of(&stream_.received(), &timer_, has_begun ? nullptr : &drained_);
+    co_await io::first_of(&stream_.received(), &timer_, is_told ? nullptr : &drained_);
     if (stream_.received().is_ready()) {
       Result<io::Buffer> received = stream_.take_received();
       if (!received || received->is_empty()) co_return HeadRead::kClosed;
@@ -171,7 +209,7 @@ exchange::RefusedHead Connection::begin_exchange(HeadRead outcome) noexcept {
     const http::RequestHead& head = parser_.head();
     consumed_ = head.head_bytes;
     client_closes_ = !head.keep_alive;
-    keeps_alive_ = head.keep_alive && !is_draining_;
+    keeps_alive_ = head.keep_alive && !is_draining_ && !is_leaving_;
     body_is_read_ = head.body.kind == http::BodyKind::kNone;
     if (body_is_read_) start_watch();
   } else {
@@ -226,6 +264,12 @@ Task<void> Connection::linger() {
 void Connection::begin_drain() noexcept {
   is_draining_ = true;
   drained_.trigger();
+}
+
+void Connection::begin_hand_over() noexcept {
+  is_leaving_ = true;
+  // A handshake or a PROXY header goes on; its first request is served, or goes along.
+  if (is_plain_ || requests_ > 0) drained_.trigger();
 }
 
 void Connection::cut() noexcept {
@@ -469,6 +513,8 @@ void Connection::end_head(http::BodyFraming framing) noexcept {
     return;
   }
   const bool is_streamed = framing.kind == http::BodyKind::kChunked;
+  // Behind an event stream, or with the next request here already, the connection goes along.
+  if (is_leaving_ && !is_streamed && pipelined_.is_empty()) keeps_alive_ = false;
   if (is_streamed && stream_framing() == Framing::kUntilClose) {
     keeps_alive_ = false;
   } else if (is_streamed) {

@@ -1,6 +1,8 @@
 // One HTTP/1.1 client connection: reads requests, runs their exchanges, writes their answers.
 #pragma once
 
+#include <memory>
+
 #include <sluice/base/intrusive_list.h>
 #include <sluice/exchange/exchange.h>
 #include <sluice/http/head_bytes.h>
@@ -9,6 +11,7 @@
 #include <sluice/http/response_sink.h>
 #include <sluice/http/serializer.h>
 #include <sluice/io/timer.h>
+#include <sluice/net/descriptor_message.h>
 #include <sluice/net/stream.h>
 
 namespace sluice::server {
@@ -28,11 +31,15 @@ class Connection final : public ListLink,
   Connection(const Connection&) = delete;
   Connection& operator=(const Connection&) = delete;
 
-  // The whole life of the connection. Suspends; returns with the descriptor closed.
-  Task<void> serve();
+  // The whole life of the connection, or what is left of it after it was `passed` on by the
+  // predecessor. Suspends; returns with the descriptor closed.
+  Task<void> serve(std::unique_ptr<net::PassedConnection> passed = nullptr);
 
   // No further request is read; an idle connection closes at once.
   void begin_drain() noexcept;
+  // The successor serves: a plain connection goes to it as soon as no request of it runs; one of
+  // TLS ends after its present request, or its first one.
+  void begin_hand_over() noexcept;
   // Ends the running exchange: an event stream gets a last error event.
   void cut() noexcept;
   // Ends everything in this turn.
@@ -52,12 +59,20 @@ class Connection final : public ListLink,
   static constexpr size_t kJoinBelow = 2048;
 
   // --- reading -----------------------------------------------------------------------------
-  enum class HeadRead : uint8_t { kDone, kMalformed, kTimeout, kClosed };
+  // How often, and with which pauses, a full channel to the successor is tried again.
+  static constexpr int kPassTries = 2'500;
+  static constexpr Duration kPassPause = milliseconds(2);
+
+  // kLeaves: the connection is to go to the successor.
+  enum class HeadRead : uint8_t { kDone, kMalformed, kTimeout, kClosed, kLeaves };
   // The PROXY protocol, where the listener expects it; false when the connection is over. Suspends.
   Task<bool> introduce();
   // The TLS handshake; false when the connection is over. Suspends.
   Task<bool> secure();
   Task<HeadRead> read_head();
+  // False when the connection is over.
+  [[nodiscard]] bool take_up(const net::PassedConnection& passed) noexcept;
+  Task<void> pass_on();
   // Asks the kernel the first time that something wants to know.
   [[nodiscard]] const std::optional<Ipv6Bytes>& find_peer() noexcept;
   [[nodiscard]] exchange::RefusedHead begin_exchange(HeadRead outcome) noexcept;
@@ -134,6 +149,8 @@ class Connection final : public ListLink,
   bool is_committed_ = false;
   bool head_goes_out_ = false;  // The send in flight carries the head.
   bool is_draining_ = false;
+  bool is_leaving_ = false;  // The successor serves.
+  bool is_plain_ = false;    // And known to be.
   bool drops_body_ = false;  // There was no memory for the answer's head; a bare 503 stands in.
 };
 

@@ -27,6 +27,8 @@ constexpr uint32_t kRefusalsMax = 64;
 // How long a listener that is closed is waited for, and how often it is looked at.
 constexpr int kClosingLooks = 100;
 constexpr Duration kClosingPause = milliseconds(1);
+// The same for one that the successor goes on with: what it accepted must not be lost.
+constexpr int kLeavingLooks = 5'000;
 
 }  // namespace
 
@@ -58,7 +60,7 @@ Worker::Worker(io::Ring& ring, WorkerParts parts)
       gate_(ring.ready()),
       handshakes_(1, 0) {
   adopt(std::move(parts_.first));
-  listen_on(parts_.listen_fd);
+  if (parts_.listen_fd >= 0) listen_too(parts_.listen_fd);
 }
 
 Worker::~Worker() { SLUICE_ASSERT(gate_.inside() == 0 && pools_.empty()); }
@@ -68,10 +70,25 @@ http::HeadLimits Worker::head_limits() const noexcept {
   return {.head_bytes_max = limits.head_bytes_max, .header_count_max = limits.header_count_max};
 }
 
-void Worker::listen_on(int fd) {
+void Worker::listen_too(int fd) {
   auto ear = std::make_unique<Ear>(ring_, fd);
-  if (Ear* before = std::exchange(ear_, ear.get())) before->stopped.trigger();
+  ears_.push_back(ear.get());
   io::start_detached(accept_connections(std::move(ear)));
+}
+
+void Worker::stop_listening() {
+  for (Ear* ear : std::exchange(ears_, {})) ear->stopped.trigger();
+}
+
+void Worker::take(net::PassedConnection passed) {
+  const uint32_t connections_max = snapshot().limits.connections_max / parts_.shards;
+  if (is_draining_ || connection_count_ >= std::max(1u, connections_max)) {
+    ring_.close(passed.fd);
+    return;
+  }
+  const int fd = passed.fd;
+  io::start_detached(
+      serve_connection(fd, std::make_unique<net::PassedConnection>(std::move(passed))));
 }
 
 void Worker::welcome(int fd) {
@@ -103,29 +120,35 @@ Task<void> Worker::accept_connections(std::unique_ptr<Ear> ear) {
       if (!ear->stopped.is_ready()) ear->listener.resume();
     }
   }
-  ear->listener.close();
+  const bool leaves_socket = keeps_listener_;
+  leaves_socket ? ear->listener.stop() : ear->listener.close();
   // The kernel may hand over connections until the accept has ended; a drain does not want them.
-  for (int i = 0; i < kClosingLooks && !is_draining_ && !ear->listener.has_ended(); ++i) {
+  const auto is_wanted = [this] { return !is_draining_ || successor_channel_ >= 0; };
+  const int looks = leaves_socket ? kLeavingLooks : kClosingLooks;
+  for (int i = 0; i < looks && is_wanted() && !ear->listener.has_stopped(); ++i) {
     pause.set(Deadline::after(ring_.now(), kClosingPause));
     co_await io::first_of(&pause);
   }
   while (const int fd = ear->listener.take()) {
     if (fd < 0) continue;
     // In a drain their clients see a close, as if they had come later.
-    is_draining_ ? ring_.close(fd) : welcome(fd);
+    is_wanted() ? welcome(fd) : ring_.close(fd);
   }
+  ear->listener.let_go();
   has_retired_ = true;
 }
 
-Task<void> Worker::serve_connection(int fd) {
+Task<void> Worker::serve_connection(int fd, std::unique_ptr<net::PassedConnection> passed) {
   const shard::Gate::Pass pass = gate_.enter();
   ++connection_count_;
   parts_.cells->connections_open.add();
   {
     Connection connection(*this, fd);
     connections_.push_back(connection);
-    if (is_draining_) connection.begin_drain();
-    co_await connection.serve();
+    if (is_draining_) {
+      successor_channel_ < 0 ? connection.begin_drain() : connection.begin_hand_over();
+    }
+    co_await connection.serve(std::move(passed));
   }
   --connection_count_;
   parts_.cells->connections_open.sub();
@@ -231,6 +254,12 @@ void Worker::obey(upstream::ShardCommand& command) {
     is_woken_ = true;
   } else if (std::holds_alternative<upstream::GrantsCame>(command)) {
     grants_.answer();
+  } else if (const auto* more = std::get_if<upstream::ListenToo>(&command)) {
+    is_draining_ ? ring_.close(more->fd) : listen_too(more->fd);
+  } else if (auto* passed = std::get_if<upstream::TakeConnection>(&command)) {
+    take(std::move(passed->connection));
+  } else if (const auto* order = std::get_if<upstream::BeginHandOver>(&command)) {
+    begin_hand_over(*order);
   } else if (std::holds_alternative<upstream::BeginDrain>(command)) {
     begin_drain();
   } else if (std::holds_alternative<upstream::CutStreams>(command)) {
@@ -288,8 +317,12 @@ void Worker::adopt(upstream::AdoptSnapshot adoption) {
     generation->pools.push_back(&pool);
   }
   adopt_listener(snapshot, std::move(adoption.tls.server));
-  if (adoption.listen_fd >= 0)
-    is_draining_ ? ring_.close(adoption.listen_fd) : listen_on(adoption.listen_fd);
+  if (adoption.listen_fd >= 0 && is_draining_) {
+    ring_.close(adoption.listen_fd);
+  } else if (adoption.listen_fd >= 0) {
+    stop_listening();
+    listen_too(adoption.listen_fd);
+  }
   if (!generations_.empty()) generation->router.take_positions(generations_.back()->router);
   generations_.push_back(std::move(generation));
   services_.generation = generations_.back().get();
@@ -300,8 +333,19 @@ void Worker::adopt(upstream::AdoptSnapshot adoption) {
 void Worker::begin_drain() {
   if (is_draining_) return;
   is_draining_ = services_.is_draining = true;
-  if (Ear* ear = std::exchange(ear_, nullptr)) ear->stopped.trigger();
+  stop_listening();
   connections_.for_each([](Connection& connection) { connection.begin_drain(); });
+  has_retired_ = true;
+}
+
+// Requests of which bytes were read over TLS can be answered here alone: they are let in.
+void Worker::begin_hand_over(const upstream::BeginHandOver& order) {
+  if (is_draining_) return;
+  is_draining_ = true;
+  successor_channel_ = order.channel;
+  keeps_listener_ = order.keeps_listener;
+  stop_listening();
+  connections_.for_each([](Connection& connection) { connection.begin_hand_over(); });
   has_retired_ = true;
 }
 

@@ -61,6 +61,7 @@ struct ControlParts {
   KeyService* keys = nullptr;         // Null in tests without keys of a store or a source.
   int signal_fd = -1;                 // A signalfd, not taken over; negative in tests.
   ListenSockets* sockets = nullptr;   // Null in tests: nothing is listened on.
+  Succession* succession = nullptr;   // Null in tests: there are no upgrades.
 };
 
 // A configuration that was loaded to be put into force.
@@ -103,6 +104,14 @@ class ControlThread final : public Operations, public ConfigWork, public io::Tur
   Task<ReloadOutcome> reload(std::string_view asked_by) override;
   bool begin_drain(std::string_view asked_by) override;
   [[nodiscard]] bool is_draining() const override { return drain_.has_begun(); }
+  Task<UpgradeOutcome> upgrade(Duration patience, std::string_view asked_by) override;
+
+  // The successor is ready: the shards admit nothing any more, pass idle connections on, and drain.
+  void begin_hand_over(upstream::BeginHandOver order);
+  [[nodiscard]] bool is_handed_over() const noexcept { return is_handed_over_; }
+  // Passes the connections that come from the predecessor on to the shards, until it ends. Takes
+  // `channel` over. Once, before serve().
+  void take_connections(int channel);
   [[nodiscard]] const config::Snapshot& snapshot() const override { return publisher_.present(); }
 
   [[nodiscard]] UpstreamState upstream_state(UpstreamId upstream) const override;
@@ -173,6 +182,10 @@ class ControlThread final : public Operations, public ConfigWork, public io::Tur
   void pass_on_grants();
   Task<void> end_own_tasks();
   Task<void> watch_signals();
+  Task<void> watch_predecessor(int channel);
+  // As many as there are now. False at the end of the channel.
+  [[nodiscard]] bool take_those_there(int channel);
+  Task<void> upgrade_on_signal();
   void on_signal(uint32_t signal);
   Task<void> tick();
   // Until the next tick.
@@ -222,9 +235,13 @@ class ControlThread final : public Operations, public ConfigWork, public io::Tur
   uint64_t reloads_ = 0;
   bool is_looking_ = false;  // At watched files, on the lane.
   bool is_reloading_ = false;
+  bool is_upgrading_ = false;
+  bool is_handed_over_ = false;
+  bool was_told_to_drain_ = false;  // After it was handed over.
   bool limits_are_over_ = false;
   bool reload_again_ = false;
-  int ending_signal_ = 0;  // The second one.
+  uint32_t next_shard_ = 0;  // That gets a connection of the predecessor.
+  int ending_signal_ = 0;    // The second one.
 };
 
 }  // namespace sluice::control

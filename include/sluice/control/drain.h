@@ -23,7 +23,7 @@ class Drain {
 
   explicit Drain(uint32_t shards) : drained_(shards, false), left_(shards) {}
 
-  // BeginDrain, or nothing when the drain has begun before.
+  // BeginDrain, or nothing when the drain has begun before. A hand-over begins the same way.
   [[nodiscard]] std::optional<upstream::DrainCommand> begin(MonoTime now, Duration timeout);
   // What all shards are to be told now, if anything. Never twice the same.
   [[nodiscard]] std::optional<upstream::DrainCommand> advance(MonoTime now);

@@ -9,6 +9,7 @@
 #include <sluice/config/snapshot.h>
 #include <sluice/control/deployment_book.h>
 #include <sluice/control/spend_book.h>
+#include <sluice/control/succession.h>
 #include <sluice/io/task.h>
 
 namespace sluice::control {
@@ -62,6 +63,8 @@ class Operations {
   // False when the drain has begun before.
   virtual bool begin_drain(std::string_view asked_by) = 0;
   [[nodiscard]] virtual bool is_draining() const = 0;
+  // Starts the program anew and gives it this one's place. Suspends.
+  virtual Task<UpgradeOutcome> upgrade(Duration patience, std::string_view asked_by) = 0;
   // The configuration in force.
   [[nodiscard]] virtual const config::Snapshot& snapshot() const = 0;
   // At most one tick old.

@@ -87,14 +87,22 @@ class SmallServer {
 
   // Accepts no more and cuts what is open; an answer in the making is awaited, not sent. Suspends.
   Task<void> close();
+  // Another process goes on with the socket: accepts no more here, ends idle connections, and those
+  // with a request behind their answer. close() comes later all the same.
+  void leave();
   [[nodiscard]] bool is_closed() const noexcept { return gate_.inside() == 0; }
   [[nodiscard]] uint32_t connection_count() const noexcept { return connection_count_; }
 
  private:
   class Connection;
   static constexpr Duration kAcceptPause = milliseconds(100);
+  // How long the kernel may take to end an accept, and how often it is looked at.
+  static constexpr int kLeavingLooks = 1'000;
+  static constexpr Duration kLeavingPause = milliseconds(1);
 
   Task<void> accept_connections();
+  Task<void> let_go();
+  void welcome(int fd);
   Task<void> serve_connection(int fd);
 
   io::Ring& ring_;
@@ -108,6 +116,7 @@ class SmallServer {
   io::Event closing_;
   IntrusiveList<Connection> connections_;
   uint32_t connection_count_ = 0;
+  bool is_leaving_ = false;
 };
 
 }  // namespace sluice::control

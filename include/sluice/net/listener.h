@@ -31,6 +31,9 @@ struct UnixAccess {
   uint32_t mode = 0600;
   std::string group;  // A name or a number; "" is the process's own.
 };
+// For a socket that is there. The error is a sentence. Blocking.
+[[nodiscard]] std::expected<void, std::string> give_access(const std::string& path,
+                                                           const UnixAccess& access);
 
 // A Unix socket for the admin interface: replaces a dead socket file, refuses a living one. Mode
 // 0600 from the first instant until `access` holds. Blocking; start-up only.
@@ -61,6 +64,11 @@ class Listener {
   [[nodiscard]] int take() noexcept { return accept_.take(); }
   // Accepts again after an error; call it after a pause, so that a lack of descriptors cannot spin.
   void resume() noexcept { accept_.resume(); }
+  // Accepts no more here; another process goes on with the same socket. Once has_stopped(), give
+  // the descriptor back with let_go(); what was accepted before can be taken meanwhile.
+  void stop() noexcept { accept_.stop(); }
+  [[nodiscard]] bool has_stopped() const noexcept { return !accept_.is_in_flight(); }
+  void let_go() noexcept;
   // Accepts no more and gives the port up; connections already accepted can still be taken.
   void close() noexcept;
   [[nodiscard]] bool is_open() const noexcept { return fd_ >= 0; }

@@ -105,6 +105,12 @@ class Stream {
   [[nodiscard]] bool is_shut_down() const noexcept { return is_shut_down_; }
   // Shuts down, waits for the operations in flight, and closes the descriptor. Suspends.
   Task<void> close();
+  // Ends what is in flight without a word to the peer, for a plain stream that goes on in another
+  // process: close() then closes this descriptor alone. Returns what the receive in flight had
+  // brought, an empty buffer when it was nothing; the error is the end of the stream. Not while
+  // is_sending(). Suspends.
+  Task<Result<io::Buffer>> come_to_rest();
+  [[nodiscard]] int descriptor() const noexcept { return fd_; }
   // True when close() has nothing to wait for; then close_now() is the same without suspending.
   [[nodiscard]] bool is_quiet() const noexcept;
   void close_now() noexcept;
@@ -174,6 +180,7 @@ class Stream {
     explicit HangupOp(io::Ring& ring) noexcept : Event(ring.ready()), OpTarget(ring) {}
     void begin(int fd) noexcept;
     StreamObserver* observer = nullptr;
+    bool tells_cancel = false;  // Ready also when it was cancelled.
 
    private:
     void complete(const io::KernelCompletion& completion, io::Buffer) noexcept override;

@@ -47,7 +47,7 @@ struct ControlLink {
 struct WorkerParts {
   ShardId shard;
   uint32_t shards = 1;
-  int listen_fd = -1;  // Taken over.
+  int listen_fd = -1;  // Taken over; negative when the sockets come later (ListenToo).
   ControlLink* link = nullptr;
   io::Ring* control_ring = nullptr;  // Woken after a report. May be null in tests.
   ByteBudget* budget = nullptr;
@@ -83,6 +83,8 @@ class Worker final : public shard::Program, private limit::ShardWaker {
   // Copies the ring's figures into the metric cells; called once per request.
   void publish_figures() noexcept;
   [[nodiscard]] uint32_t connection_count() const noexcept { return connection_count_; }
+  // Where connections go once the successor serves; negative before.
+  [[nodiscard]] int successor_channel() const noexcept { return successor_channel_; }
 
  private:
   // Pause after a failed accept: a lack of descriptors must not spin.
@@ -115,10 +117,13 @@ class Worker final : public shard::Program, private limit::ShardWaker {
 
   // Until it is told to stop; frees it.
   Task<void> accept_connections(std::unique_ptr<Ear> ear);
-  // Listens on `fd` in place of what was listened on before, whose connections go on.
-  void listen_on(int fd);
+  // Listens on `fd`, too.
+  void listen_too(int fd);
+  // What is listened on now; connections go on.
+  void stop_listening();
+  void take(net::PassedConnection passed);
   void welcome(int fd);
-  Task<void> serve_connection(int fd);
+  Task<void> serve_connection(int fd, std::unique_ptr<net::PassedConnection> passed = nullptr);
   Task<void> refuse_connection(int fd);
   void obey(upstream::ShardCommand& command);
   void adopt(upstream::AdoptSnapshot adoption);
@@ -126,6 +131,7 @@ class Worker final : public shard::Program, private limit::ShardWaker {
   [[nodiscard]] upstream::Pool& find_pool(const config::Upstream& upstream,
                                           metrics::UpstreamCells& cells);
   void begin_drain();
+  void begin_hand_over(const upstream::BeginHandOver& order);
   // Gives back snapshots and pools that nothing uses any more; ends the loop when drained.
   void retire();
   void close_unused_pools();
@@ -146,7 +152,7 @@ class Worker final : public shard::Program, private limit::ShardWaker {
   exchange::Services services_;
   io::Timer sweep_timer_;
   shard::Gate gate_;
-  Ear* ear_ = nullptr;  // The present one; null once the drain has begun.
+  std::vector<Ear*> ears_;  // The present ones; none once the drain has begun.
   std::unique_ptr<net::TlsServer> tls_;
   net::HandshakePacer handshakes_;
   IntrusiveList<Connection> connections_;
@@ -161,6 +167,8 @@ class Worker final : public shard::Program, private limit::ShardWaker {
   bool is_woken_ = false;      // A place was handed to this shard.
   bool has_retired_ = false;   // Something may be given back: retire() is worth a look.
   bool is_sweep_due_ = false;  // The timer is set.
+  int successor_channel_ = -1;
+  bool keeps_listener_ = false;  // The successor has the sockets, too.
   bool is_draining_ = false;
   bool is_drained_ = false;
 };

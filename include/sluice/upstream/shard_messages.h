@@ -12,6 +12,7 @@
 #include <sluice/config/snapshot.h>
 #include <sluice/metrics/cells.h>
 #include <sluice/net/address.h>
+#include <sluice/net/descriptor_message.h>
 #include <sluice/net/tls.h>
 
 namespace sluice::upstream {
@@ -89,16 +90,34 @@ struct LookForPlaces {};
 // The ledger has answered: requests that wait for it try again.
 struct GrantsCame {};
 
+// One more socket to be listened on, which the shard takes over.
+struct ListenToo {
+  int fd = -1;
+};
+
+// A connection of the predecessor; the shard takes its descriptor over.
+struct TakeConnection {
+  net::PassedConnection connection;
+};
+
+// Drain in favour of the successor, to whom plain connections without a running request go through
+// `channel`, which outlives the shard.
+struct BeginHandOver {
+  int channel = -1;
+  bool keeps_listener = false;  // The successor has the sockets listened on, too.
+};
+
 struct BeginDrain {};   // Stop accepting, close idle connections, refuse new work.
 struct CutStreams {};   // End running streams with an error event.
 struct KillStreams {};  // Close what is still open.
 
 // What a drain tells all shards alike.
-using DrainCommand = std::variant<BeginDrain, CutStreams, KillStreams>;
+using DrainCommand = std::variant<BeginDrain, BeginHandOver, CutStreams, KillStreams>;
 
 using ShardCommand =
     std::variant<std::monostate, AdoptSnapshot, UpdateAddresses, UpdateTicketKeys,
-                 UpdateDeployments, LookForPlaces, GrantsCame, BeginDrain, CutStreams, KillStreams>;
+                 UpdateDeployments, LookForPlaces, GrantsCame, ListenToo, TakeConnection, BeginHandOver, BeginDrain,
+                 CutStreams, KillStreams>;
 
 // No exchange of this shard uses the snapshot any more.
 struct SnapshotReleased {

@@ -34,6 +34,10 @@ class FakeOperations final : public control::Operations {
     ++reloads;
     co_return outcome;
   }
+  Task<control::UpgradeOutcome> upgrade(Duration patience, std::string_view) override {
+    upgrade_patience = patience;
+    co_return upgrade_outcome;
+  }
   bool begin_drain(std::string_view) override { return !std::exchange(draining, true); }
   [[nodiscard]] bool is_draining() const override { return draining; }
   [[nodiscard]] const config::Snapshot& snapshot() const override { return snapshot_; }
@@ -58,6 +62,8 @@ class FakeOperations final : public control::Operations {
   control::SpendState spend;
   control::ReloadOutcome outcome{.generation = 5};
   int reloads = 0;
+  control::UpgradeOutcome upgrade_outcome{.pid = 7, .version = "2.0"};
+  Duration upgrade_patience{};
   bool draining = false;
   config::Snapshot snapshot_;
 };

@@ -1,0 +1,108 @@
+// How this process takes a predecessor's place, and gives its own to a successor.
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstdio>
+
+#include "gateway.h"
+
+namespace sluice::app {
+namespace {
+
+bool has(std::span<const std::string> names, std::string_view name) {
+  return std::ranges::find(names, name) != names.end();
+}
+
+}  // namespace
+
+int Gateway::fail(int status, const std::string& sentence) {
+  std::fputs(sentence.c_str(), stderr);
+  if (predecessor_ != nullptr) {
+    const std::string_view text = sentence;
+    predecessor_->complain(text.substr(0, text.find_last_not_of('\n') + 1));
+  }
+  return status;
+}
+
+std::string Gateway::why_no_upgrade() const {
+  // Everybody in its container or namespace ends with the first process.
+  if (::getpid() == 1) {
+    return "Sluice is process 1 here, and a new process would end with it; replace the container "
+           "instead";
+  }
+  return starter_ ? std::string() : "upgrades need a second process: " + starter_.error();
+}
+
+// --- the successor -----------------------------------------------------------------------------
+
+Gateway::Step Gateway::ask_predecessor() {
+  if (predecessor_ == nullptr) return {};
+  return predecessor_->ask(version_);
+}
+
+Gateway::Step Gateway::succeed() {
+  if (predecessor_ == nullptr) return {};
+  const int connections = predecessor_->take(given::kConnections, "");
+  if (Step ready = predecessor_->announce_ready(); !ready) return ready;
+  log(LogLevel::kInfo, "upgrade: taking over from Sluice " + predecessor_->version());
+  listen_on_shards();
+  if (connections >= 0) control_->take_connections(connections);
+  // Closes what this configuration has no use for.
+  predecessor_.reset();
+  return {};
+}
+
+// A shard has a socket of its own, or several when there were more shards before: none is closed,
+// since what waits in it would be lost.
+void Gateway::listen_on_shards() {
+  const config::Snapshot& config = control_->snapshot();
+  const int backlog = static_cast<int>(config.listen_backlog);
+  if (took_listeners_) {
+    for (const int fd : listeners_.fds) (void)syscalls_.listen(fd, backlog);
+  }
+  while (listeners_.fds.size() < shard_count_) {
+    const auto fd = net::open_listener(syscalls_, listeners_.address, {.backlog = backlog});
+    if (!fd) {
+      log(LogLevel::kError, "a shard gets no connections: " + fd.error());
+      break;
+    }
+    listeners_.fds.push_back(*fd);
+  }
+  for (size_t i = 0; i < listeners_.fds.size(); ++i) {
+    ports_[i % shard_count_].send(upstream::ListenToo{listeners_.fds[i]});
+  }
+}
+
+// --- the predecessor ---------------------------------------------------------------------------
+
+std::expected<HandOver, std::string> Gateway::open_estate() {
+  const config::Snapshot& config = control_->snapshot();
+  HandOver given{.version = std::string(version_), .generation = config.generation};
+  const auto add = [&given](std::string_view name, std::string place, int fd) {
+    if (fd >= 0) given.descriptors.push_back({std::string(name), std::move(place), fd});
+  };
+  for (const int fd : listeners_.fds) add(given::kListener, place_of(config.listen), fd);
+  if (config.metrics) add(given::kMetrics, place_of(*config.metrics), metrics_fd_);
+  add(given::kAdminSocket, admin_path_, admin_fd_);
+  if (const auto& listener = config.admin.listener) {
+    add(given::kAdminListener, place_of({listener->host, listener->port}), admin_listen_fd_);
+  }
+  return given;
+}
+
+void Gateway::keep_estate() {}
+
+void Gateway::leave_estate(std::span<const std::string> taken, int connections) {
+  keeps_admin_path_ = has(taken, given::kAdminSocket);
+  const auto leave = [&taken](std::string_view name, control::SmallServer* server) {
+    if (server != nullptr && has(taken, name)) server->leave();
+  };
+  leave(given::kMetrics, metrics_server_.get());
+  leave(given::kAdminSocket, admin_server_.get());
+  leave(given::kAdminListener, admin_listener_.get());
+  control_->begin_hand_over(
+      {.channel = connections, .keeps_listener = has(taken, given::kListener)});
+}
+
+}  // namespace sluice::app

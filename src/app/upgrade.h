@@ -1,0 +1,76 @@
+// The predecessor's side of an upgrade: has the successor started, hands over, or goes on.
+#pragma once
+
+#include <optional>
+#include <span>
+#include <string>
+
+#include <sluice/control/succession.h>
+#include <sluice/io/ring.h>
+
+#include "hand_over.h"
+#include "starter.h"
+
+namespace sluice::app {
+
+// What is handed over; by the gateway.
+class Estate {
+ public:
+  virtual ~Estate() = default;
+  // Everything that a successor may take, by descriptors that stay this process's. From now on
+  // nothing of it changes until one of the other two is called. The error is a sentence.
+  [[nodiscard]] virtual std::expected<HandOver, std::string> open_estate() = 0;
+  // There is no successor: goes on as before.
+  virtual void keep_estate() = 0;
+  // The successor is ready and has `taken` those names: admits nothing any more, passes idle
+  // connections on through `connections`, which is taken over.
+  virtual void leave_estate(std::span<const std::string> taken, int connections) = 0;
+};
+
+// Lives as long as the process: its channel to the successor tells that one when it ends.
+class Upgrade final : public control::Succession {
+ public:
+  // A null starter can start nothing; `why_not` says why.
+  Upgrade(io::Ring& ring, const Starter* starter, std::string why_not, Estate& estate);
+  ~Upgrade() override;
+
+  Task<control::UpgradeOutcome> run(Duration patience) override;
+  void give_up() noexcept override { is_given_up_ = true; }
+
+ private:
+  // How long an order to the starter may take, and the longest time between two looks.
+  static constexpr Duration kStarterPatience = seconds(5);
+  static constexpr Duration kLook = milliseconds(50);
+
+  enum class Turn : uint8_t { kWord, kStarter, kLate };
+  // Until the successor or the starter has said something, or it is too late.
+  Task<Turn> wait(Deadline deadline);
+  Task<std::string> start(Deadline deadline);
+  Task<std::string> hand_over(Deadline deadline);
+  // What stands in the channels now, "" when nothing is wrong.
+  [[nodiscard]] std::string hear_starter();
+  [[nodiscard]] std::string hear_successor();
+  [[nodiscard]] std::string give();
+  [[nodiscard]] std::string why_over() const;
+  // Ends what has been started, so that it cannot serve.
+  Task<void> end_successor();
+  void close_channels() noexcept;
+
+  io::Ring& ring_;
+  const Starter* starter_;
+  std::string why_not_;
+  Estate& estate_;
+  int channel_ = -1;
+  int connections_ = -1;      // This process's end.
+  int connections_far_ = -1;  // The successor's, until it has it.
+  StarterReport last_;
+  int64_t pid_ = 0;
+  std::string version_;
+  std::optional<SuccessorWord> word_;
+  bool is_started_ = false;
+  bool has_ended_ = false;  // The successor, by the starter.
+  bool has_given_ = false;
+  bool is_given_up_ = false;
+};
+
+}  // namespace sluice::app
