@@ -45,14 +45,16 @@ constexpr uint64_t kWriting =
 constexpr uint64_t kScopes = 3;  // Abstract Unix sockets, signals.
 
 // What libraries read at any time: name look-ups, authorities, time zones, plug-ins of a database
-// client; of the machine what metrics tell. /proc shows of other processes only what everybody
-// sees, since a confined process may not trace them.
+// client; of the machine what metrics tell.
 constexpr std::array kSystemFolders = {
     "/etc/ssl", "/etc/pki", "/etc/ca-certificates", "/etc/crypto-policies", "/usr/share/zoneinfo",
     "/usr/share/ca-certificates", "/usr/local/share/ca-certificates", "/usr/lib/ssl", "/usr/lib",
     "/usr/lib64", "/lib", "/lib64", "/run/systemd/resolve", "/run/resolvconf",
-    "/run/NetworkManager", "/proc", "/sys/fs/cgroup", "/sys/devices/system", "/dev/urandom",
+    "/run/NetworkManager", "/sys/fs/cgroup", "/sys/devices/system", "/dev/urandom",
     "/dev/random"};
+// Not all of /proc, where root would read the environment of other processes (Linux 6.13 lets
+// CAP_PERFMON do that whatever Landlock says).
+constexpr std::array kProcessFiles = {"/proc/self", "/proc/meminfo", "/proc/stat", "/proc/cpuinfo"};
 constexpr std::array kEtcFiles = {"/etc/resolv.conf", "/etc/hosts",     "/etc/nsswitch.conf",
                                   "/etc/host.conf",   "/etc/gai.conf",  "/etc/services",
                                   "/etc/protocols",   "/etc/localtime", "/etc/timezone",
@@ -79,6 +81,33 @@ void add_folder_of(std::vector<std::string>& to, const std::string& path) {
   }
 }
 
+// Files that are read later than the configuration, or again.
+std::vector<std::string> files_read_later(const config::Snapshot& snapshot) {
+  std::vector<std::string> paths = {snapshot.auth.key_file};
+  const auto add_sql = [&paths](const std::optional<config::SqlSettings>& sql) {
+    if (sql) paths.push_back(sql->tls_ca);
+  };
+  if (const auto& listener = snapshot.admin.listener) {
+    paths.insert(paths.end(), {listener->certificate, listener->key});
+  }
+  if (snapshot.redis) paths.push_back(snapshot.redis->tls_ca);
+  for (const config::SourceSettings& source : snapshot.auth.sources) {
+    paths.insert(paths.end(), {source.tls_ca, source.script});
+    add_sql(source.sql);
+    if (source.redis) paths.push_back(source.redis->tls_ca);
+  }
+  if (snapshot.usage_log) {
+    for (const config::ReporterSettings& reporter : snapshot.usage_log->reporters) {
+      paths.push_back(reporter.tls_ca);
+      add_sql(reporter.sql);
+    }
+  }
+  for (const config::Discovery& discovery : snapshot.discovery) {
+    if (discovery.kind == config::DiscoveryKind::kFile) paths.push_back(discovery.target);
+  }
+  return paths;
+}
+
 // A pipe, a terminal or /dev/null is written to, its folder is not.
 void add_log(std::vector<std::string>& to, const std::string& path) {
   struct stat status{};
@@ -98,6 +127,10 @@ int open_path(std::string path, bool may_make) {
   return fd;
 }
 
+// A rule is about an inode, and /proc makes new ones when it is short of memory: an open descriptor
+// keeps those that the rules are about.
+bool is_pinned(const std::string& path) { return path.starts_with("/proc/"); }
+
 std::string failed(const char* what) {
   return fmt::format("{} failed: {}", what, std::strerror(errno));
 }
@@ -113,7 +146,7 @@ std::string add_rules(int ruleset, const std::vector<std::string>& paths, uint64
                         .folder_fd = fd};
     const long result = ::syscall(kAddRule, ruleset, kPathBeneath, &rule, 0);
     const std::string problem = result == 0 ? std::string() : failed("landlock_add_rule");
-    ::close(fd);
+    if (!is_pinned(path)) ::close(fd);
     if (!problem.empty()) return problem + " for " + path;
   }
   return {};
@@ -125,7 +158,9 @@ FileRules file_rules(const config::Snapshot& snapshot, std::string_view config_p
                      const std::vector<std::string>& read_paths, bool is_root) {
   FileRules rules;
   for (const std::string& path : read_paths) add_folder_of(rules.read, path);
+  for (const std::string& path : files_read_later(snapshot)) add_folder_of(rules.read, path);
   rules.read.insert(rules.read.end(), kSystemFolders.begin(), kSystemFolders.end());
+  rules.read.insert(rules.read.end(), kProcessFiles.begin(), kProcessFiles.end());
   // Rules hold for the file that is there, and resolv.conf is replaced by a rename: only the folder
   // follows that. For root it would open /etc/shadow.
   if (is_root) {
