@@ -1,6 +1,8 @@
 #include "passed_sockets.h"
 
 #include <fcntl.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -14,6 +16,7 @@
 #include <fmt/format.h>
 
 #include <sluice/net/address.h>
+#include <sluice/net/listener.h>
 
 namespace sluice::app {
 namespace {
@@ -51,7 +54,8 @@ std::string fault_of(int fd, bool is_unix) {
   const auto kind = option_of(fd, SO_TYPE);
   if (!kind) return std::strerror(errno);
   if (*kind != SOCK_STREAM) return "it is no stream socket; use ListenStream=";
-  if (option_of(fd, SO_ACCEPTCONN) != 1) return "it does not listen; use ListenStream= and Accept=no";
+  if (option_of(fd, SO_ACCEPTCONN) != 1)
+    return "it does not listen; use ListenStream= and Accept=no";
   const int family = option_of(fd, SO_DOMAIN).value_or(AF_UNSPEC);
   if (is_unix && family != AF_UNIX) return "it must be a Unix socket; use ListenStream=/path";
   if (!is_unix && family != AF_INET && family != AF_INET6) {
@@ -129,7 +133,8 @@ std::expected<ShardListeners, std::string> deal_to_shards(io::Syscalls& syscalls
   const auto wanted = net::parse_address(where.host, where.port);
   for (const int fd : passed) {
     const net::Address bound = address_of_listener(syscalls, fd);
-    const auto expected = net::parse_address(where.host, where.port == 0 ? bound.port() : where.port);
+    const auto expected =
+        net::parse_address(where.host, where.port == 0 ? bound.port() : where.port);
     if (!wanted || !expected || expected->to_text() != bound.to_text()) {
       return std::unexpected(fmt::format(
           "a socket was passed that listens on {}, and `listen` says otherwise; write the same in "
@@ -137,6 +142,16 @@ std::expected<ShardListeners, std::string> deal_to_shards(io::Syscalls& syscalls
           bound.to_text()));
     }
     listeners.address = bound;
+  }
+  // As the process's own have them; accepted connections inherit these two.
+  for (const int fd : passed) {
+    const bool is_set = syscalls.set_option(fd, IPPROTO_TCP, TCP_NODELAY, 1) &&
+                        syscalls.set_option(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT,
+                                            net::ListenOptions{}.unsent_bytes_max);
+    if (!is_set) {
+      return std::unexpected(
+          fmt::format("cannot set up a passed socket: {}", std::strerror(errno)));
+    }
   }
   for (uint32_t i = 0; i < shards; ++i) {
     const int source = passed[i % passed.size()];

@@ -65,16 +65,58 @@ constexpr std::array kAllowed = {
     "getrusage"sv, "getrlimit"sv, "getrandom"sv};
 
 // Nothing here calls them, so whoever does is no longer Sluice.
-constexpr std::array kForbidden = {
-    "execve"sv, "execveat"sv, "ptrace"sv, "process_vm_readv"sv, "process_vm_writev"sv,
-    "io_uring_setup"sv, "bpf"sv, "userfaultfd"sv, "perf_event_open"sv, "kexec_load"sv,
-    "kexec_file_load"sv, "init_module"sv, "finit_module"sv, "delete_module"sv, "mount"sv,
-    "move_mount"sv, "open_tree"sv, "fsopen"sv, "umount2"sv, "pivot_root"sv, "chroot"sv, "setns"sv,
-    "unshare"sv, "setuid"sv, "setgid"sv, "setresuid"sv, "setresgid"sv, "setreuid"sv, "setregid"sv,
-    "setfsuid"sv, "setfsgid"sv, "setgroups"sv, "capset"sv, "keyctl"sv, "add_key"sv,
-    "request_key"sv, "memfd_create"sv, "open_by_handle_at"sv, "pidfd_getfd"sv, "iopl"sv,
-    "ioperm"sv, "personality"sv, "reboot"sv, "swapon"sv, "swapoff"sv, "acct"sv, "settimeofday"sv,
-    "clock_settime"sv, "adjtimex"sv, "quotactl"sv, "syslog"sv, "modify_ldt"sv};
+constexpr std::array kForbidden = {"execve"sv,
+                                   "execveat"sv,
+                                   "ptrace"sv,
+                                   "process_vm_readv"sv,
+                                   "process_vm_writev"sv,
+                                   "io_uring_setup"sv,
+                                   "bpf"sv,
+                                   "userfaultfd"sv,
+                                   "perf_event_open"sv,
+                                   "kexec_load"sv,
+                                   "kexec_file_load"sv,
+                                   "init_module"sv,
+                                   "finit_module"sv,
+                                   "delete_module"sv,
+                                   "mount"sv,
+                                   "move_mount"sv,
+                                   "open_tree"sv,
+                                   "fsopen"sv,
+                                   "umount2"sv,
+                                   "pivot_root"sv,
+                                   "chroot"sv,
+                                   "setns"sv,
+                                   "unshare"sv,
+                                   "setuid"sv,
+                                   "setgid"sv,
+                                   "setresuid"sv,
+                                   "setresgid"sv,
+                                   "setreuid"sv,
+                                   "setregid"sv,
+                                   "setfsuid"sv,
+                                   "setfsgid"sv,
+                                   "setgroups"sv,
+                                   "capset"sv,
+                                   "keyctl"sv,
+                                   "add_key"sv,
+                                   "request_key"sv,
+                                   "memfd_create"sv,
+                                   "open_by_handle_at"sv,
+                                   "pidfd_getfd"sv,
+                                   "iopl"sv,
+                                   "ioperm"sv,
+                                   "personality"sv,
+                                   "reboot"sv,
+                                   "swapon"sv,
+                                   "swapoff"sv,
+                                   "acct"sv,
+                                   "settimeofday"sv,
+                                   "clock_settime"sv,
+                                   "adjtimex"sv,
+                                   "quotactl"sv,
+                                   "syslog"sv,
+                                   "modify_ldt"sv};
 
 // Thrown and caught in this file: what libseccomp answers, a negative errno.
 class Filter {
@@ -137,8 +179,7 @@ void allow_threads(Filter& filter) {
 // client loads its plug-ins with the first connection.
 void allow_memory(Filter& filter) {
   filter.allow("mmap", {masked(2, PROT_EXEC, 0)});
-  filter.allow("mmap", {masked(2, PROT_EXEC | PROT_WRITE, PROT_EXEC),
-                        masked(3, MAP_ANONYMOUS, 0)});
+  filter.allow("mmap", {masked(2, PROT_EXEC | PROT_WRITE, PROT_EXEC), masked(3, MAP_ANONYMOUS, 0)});
   filter.allow("mprotect", {masked(2, PROT_EXEC, 0)});
 }
 
@@ -185,9 +226,9 @@ std::expected<std::string, std::string> confine_calls() {
   allow_descriptor_calls(filter);
   const int error = filter.load();
   if (error != 0) {
-    return std::unexpected(fmt::format(
-        "seccomp cannot be used here: {}; the kernel needs CONFIG_SECCOMP_FILTER",
-        std::strerror(-error)));
+    return std::unexpected(
+        fmt::format("seccomp cannot be used here: {}; the kernel needs CONFIG_SECCOMP_FILTER",
+                    std::strerror(-error)));
   }
   return "seccomp (" + std::to_string(kAllowed.size() + 9) + " calls)";
 #endif

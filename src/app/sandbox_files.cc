@@ -46,12 +46,25 @@ constexpr uint64_t kScopes = 3;  // Abstract Unix sockets, signals.
 
 // What libraries read at any time: name look-ups, authorities, time zones, plug-ins of a database
 // client; of the machine what metrics tell.
-constexpr std::array kSystemFolders = {
-    "/etc/ssl", "/etc/pki", "/etc/ca-certificates", "/etc/crypto-policies", "/usr/share/zoneinfo",
-    "/usr/share/ca-certificates", "/usr/local/share/ca-certificates", "/usr/lib/ssl", "/usr/lib",
-    "/usr/lib64", "/lib", "/lib64", "/run/systemd/resolve", "/run/resolvconf",
-    "/run/NetworkManager", "/sys/fs/cgroup", "/sys/devices/system", "/dev/urandom",
-    "/dev/random"};
+constexpr std::array kSystemFolders = {"/etc/ssl",
+                                       "/etc/pki",
+                                       "/etc/ca-certificates",
+                                       "/etc/crypto-policies",
+                                       "/usr/share/zoneinfo",
+                                       "/usr/share/ca-certificates",
+                                       "/usr/local/share/ca-certificates",
+                                       "/usr/lib/ssl",
+                                       "/usr/lib",
+                                       "/usr/lib64",
+                                       "/lib",
+                                       "/lib64",
+                                       "/run/systemd/resolve",
+                                       "/run/resolvconf",
+                                       "/run/NetworkManager",
+                                       "/sys/fs/cgroup",
+                                       "/sys/devices/system",
+                                       "/dev/urandom",
+                                       "/dev/random"};
 // Not all of /proc, where root would read the environment of other processes (Linux 6.13 lets
 // CAP_PERFMON do that whatever Landlock says).
 constexpr std::array kProcessFiles = {"/proc/self", "/proc/meminfo", "/proc/stat", "/proc/cpuinfo"};

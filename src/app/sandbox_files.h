@@ -14,7 +14,8 @@ namespace sluice::app {
 // Folders and files; what does not exist yet is replaced by the folder that it would be in.
 struct FileRules {
   std::vector<std::string> read;
-  std::vector<std::string> write;  // Read as well; entries may be made, renamed and removed in them.
+  std::vector<std::string>
+      write;  // Read as well; entries may be made, renamed and removed in them.
 };
 
 // `read_paths` are the files that the configuration was read with, its own among them: their

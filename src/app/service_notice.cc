@@ -23,7 +23,8 @@ int connect_to(std::string_view name, std::string& problem) {
   sockaddr_un address{};
   address.sun_family = AF_UNIX;
   if ((name[0] != '/' && name[0] != '@') || name.size() >= sizeof address.sun_path) {
-    problem = "NOTIFY_SOCKET is neither a full path nor an abstract name; the supervisor is not told";
+    problem =
+        "NOTIFY_SOCKET is neither a full path nor an abstract name; the supervisor is not told";
     return -1;
   }
   name.copy(address.sun_path, name.size());
@@ -80,8 +81,8 @@ void ServiceNotice::say(std::string_view lines) const noexcept {
 }
 
 void ServiceNotice::say_reloading(MonoTime now) const noexcept {
-  const auto since_start = std::chrono::duration_cast<std::chrono::microseconds>(
-      now.time_since_epoch());
+  const auto since_start =
+      std::chrono::duration_cast<std::chrono::microseconds>(now.time_since_epoch());
   say("RELOADING=1\nMONOTONIC_USEC=" + std::to_string(since_start.count()));
 }
 

@@ -54,8 +54,7 @@ bool Gateway::ask_shards() {
 Task<void> Gateway::report_to_supervisor() {
   io::Timer pause(ring_->ready(), ring_->timers());
   report_pause_ = &pause;
-  const Duration gap =
-      notice_.watchdog() > Duration{0} ? notice_.watchdog() / kSignsWithin : kLook;
+  const Duration gap = notice_.watchdog() > Duration{0} ? notice_.watchdog() / kSignsWithin : kLook;
   bool has_said_end = false;
   Deadline next_sign = Deadline::after(ring_->now(), gap);
   while (!is_over_) {

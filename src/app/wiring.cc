@@ -58,8 +58,9 @@ int Gateway::run() {
     warnings_.push_back(config::to_string(warning));
   }
   // The journal is read before the ports are open, so that nobody waits for it in a backlog.
-  for (const auto step : {&Gateway::meet_supervisor, &Gateway::check_machine, &Gateway::confine,
-                          &Gateway::open_logs, &Gateway::open_control, &Gateway::open_ports, &Gateway::start_shards}) {
+  for (const auto step :
+       {&Gateway::meet_supervisor, &Gateway::check_machine, &Gateway::confine, &Gateway::open_logs,
+        &Gateway::open_control, &Gateway::open_ports, &Gateway::start_shards}) {
     const Step outcome = (this->*step)();
     if (!outcome) {
       const int status = complain(outcome.error());
@@ -108,11 +109,10 @@ Gateway::Step Gateway::open_logs() {
 
 Gateway::Step Gateway::open_ports() {
   const config::Snapshot& config = *loaded_.snapshot;
-  auto listeners =
-      passed_.listen.empty()
-          ? open_shard_listeners(syscalls_, config.listen, static_cast<int>(config.listen_backlog),
-                                 shard_count_)
-          : deal_to_shards(syscalls_, passed_.listen, config.listen, shard_count_);
+  auto listeners = passed_.listen.empty()
+                       ? open_shard_listeners(syscalls_, config.listen,
+                                              static_cast<int>(config.listen_backlog), shard_count_)
+                       : deal_to_shards(syscalls_, passed_.listen, config.listen, shard_count_);
   if (!listeners) return std::unexpected(std::move(listeners.error()));
   listeners_ = std::move(*listeners);
   if (passed_.metrics >= 0) {

@@ -31,7 +31,8 @@ std::string explain_setup_failure(int error) {
              "seccomp=PROFILE with these three)";
     case ENOMEM:
       return "the kernel refused memory for io_uring; raise the locked-memory limit (ulimit -l, or "
-             "LimitMEMLOCK= in the unit) or the cgroup's memory limit";
+             "LimitMEMLOCK= in the unit) to 1 MiB and half a MiB for each shard, or the cgroup's "
+             "memory limit";
     case EMFILE:
     case ENFILE:
       return "no descriptor is left for io_uring; raise the limit (ulimit -n, or LimitNOFILE=)";

@@ -103,8 +103,8 @@ int make_memory_executable() {
   return outcome(::mprotect(memory, 4096, PROT_READ | PROT_EXEC));
 }
 int map_executable_memory() {
-  void* memory = ::mmap(nullptr, 4096, PROT_READ | PROT_WRITE | PROT_EXEC,
-                        MAP_ANONYMOUS | MAP_PRIVATE, -1, 0);
+  void* memory =
+      ::mmap(nullptr, 4096, PROT_READ | PROT_WRITE | PROT_EXEC, MAP_ANONYMOUS | MAP_PRIVATE, -1, 0);
   return memory == MAP_FAILED ? errno : 0;
 }
 int map_written_file_executable() {
@@ -149,9 +149,7 @@ int raise_limits() {
   return outcome(::setrlimit(RLIMIT_NOFILE, &limit));
 }
 int allow_core_dumps() { return outcome(::prctl(PR_SET_DUMPABLE, 1, 0, 0, 0)); }
-int take_descriptor_of_other() {
-  return outcome(::syscall(SYS_pidfd_open, scene.bystander, 0));
-}
+int take_descriptor_of_other() { return outcome(::syscall(SYS_pidfd_open, scene.bystander, 0)); }
 int read_own_key() { return open_for(scene.folder + "/conf/key", O_RDONLY); }
 int write_configuration() { return open_for(scene.folder + "/conf/sluice.yaml", O_WRONLY); }
 int start_thread() {

@@ -14,8 +14,8 @@ from support import PATIENCE_S, Gateway, Upstream
 
 PROBE = None
 CONFIG = """
-upstreams: [{{name: one, url: http://127.0.0.1:{port}, private_addresses: true}}]
-models: [{{name: m, routes: [{{upstream: one}}]}}]
+upstreams: [{name: one, url: URL, private_addresses: true}]
+models: [{name: m, routes: [{upstream: one}]}]
 development: true
 """
 # What serving needs, and the bound is elsewhere: each is named in docs/sandbox.md.
@@ -24,7 +24,7 @@ REMAINS = {"start a thread", "listen on a free port", "connect to any address",
            "map a file that it wrote executable"}
 # Calls of a shard while it serves: the ring, and a socket's options and sizes beside it.
 OF_A_SHARD = {"io_uring_enter", "futex", "setsockopt", "getsockopt", "socket", "getpeername",
-              "write", "madvise", "munmap", "mmap", "restart_syscall", "shutdown", "close"}
+              "write", "madvise", "munmap", "mmap", "mprotect", "getrandom", "restart_syscall", "shutdown", "close"}
 
 
 def status_of(pid, thread):
@@ -87,11 +87,17 @@ class Probe(unittest.TestCase):
 
 class Running(unittest.TestCase):
     def setUp(self):
-        self.upstream = Upstream()
+        self.upstream = Upstream(self.answer_all)
         self.addCleanup(self.upstream.close)
 
+    @staticmethod
+    def answer_all(connection):
+        while True:
+            connection.read_request()
+            connection.answer('{"choices":[],"usage":{"prompt_tokens":1,"completion_tokens":1}}')
+
     def gateway(self, more=""):
-        gateway = Gateway(CONFIG.format(port=self.upstream.port) + more, shards=2)
+        gateway = Gateway(CONFIG.replace("URL", self.upstream.url) + more, shards=2)
         self.addCleanup(gateway.close)
         gateway.wait_for(rb"sandbox: [^\"]*")
         return gateway
@@ -123,7 +129,7 @@ class Running(unittest.TestCase):
             with open(secret, "w", encoding="ascii") as file:
                 file.write("sk-secret\n")
             gateway.rewrite("private_addresses: true",
-                            f"private_addresses: true, api_key: 'file://{secret}'")
+                            f"private_addresses: true, credential: 'file://{secret}'")
             status, answer = gateway.admin("POST", "/v1/reload")
             self.assertNotEqual(status, 200)
             self.assertIn("restart Sluice", str(answer))
@@ -137,8 +143,6 @@ class Running(unittest.TestCase):
         if subprocess.run(["which", "strace"], stdout=subprocess.DEVNULL, check=False).returncode:
             self.skipTest("strace is not installed")
         gateway = self.gateway()
-        body = b'{"choices": [], "usage": {"prompt_tokens": 1, "completion_tokens": 1}}'
-        self.upstream.answer_all(body)
         tids = [t for t in threads_of(gateway.process.pid)
                 if status_of(gateway.process.pid, t)["Name"].startswith("shard-")]
         self.assertEqual(len(tids), 2)

@@ -27,7 +27,9 @@ int confined(const std::function<int()>& attempt) {
   EXPECT_EQ(::waitpid(child, &status, 0), child);
   return status;
 }
-bool is_absent() { return WEXITSTATUS(confined([] { return 0; })) == kNotHere; }
+bool is_absent() {
+  return WEXITSTATUS(confined([] { return 0; })) == kNotHere;
+}
 
 TEST(SandboxCalls, no_call_is_both_allowed_and_forbidden_or_named_twice) {
   std::set<std::string_view> names(allowed_calls().begin(), allowed_calls().end());

@@ -29,7 +29,8 @@ class ServiceNoticeTest : public ::testing::Test {
     if (path_[0] == '@') address.sun_path[0] = '\0';
     const size_t length =
         offsetof(sockaddr_un, sun_path) + path_.size() + (path_[0] == '/' ? 1 : 0);
-    ASSERT_EQ(::bind(fd_, reinterpret_cast<sockaddr*>(&address), static_cast<socklen_t>(length)), 0);
+    ASSERT_EQ(::bind(fd_, reinterpret_cast<sockaddr*>(&address), static_cast<socklen_t>(length)),
+              0);
     ::setenv("NOTIFY_SOCKET", path_.c_str(), 1);
   }
   std::string heard() {
