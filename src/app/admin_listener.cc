@@ -20,7 +20,7 @@ Gateway::Step Gateway::open_admin_listener() {
 
 void Gateway::serve_admin_listener() {
   if (admin_listen_fd_ < 0) return;
-  const auto& snapshot = *loaded_.snapshot;
+  const config::Snapshot& snapshot = control_->snapshot();
   const Duration hsts = snapshot.tls ? snapshot.tls->hsts : config::ListenerTls{}.hsts;
   const bool has_tls = admin_tls_ != nullptr;
   admin_listener_ = std::make_unique<control::SmallServer>(
