@@ -12,6 +12,7 @@
 #include "prices.h"
 #include "schema_admin.h"
 #include "schema_chain.h"
+#include "schema_cors.h"
 #include "schema_redis.h"
 #include "schema_routing.h"
 #include "schema_scripts.h"
@@ -242,6 +243,7 @@ constexpr std::array kTopFields = {
     Field<Snapshot>{"usage_log", read_usage_log, Presence::kOptional, list_usage_log_keys},
     Field<Snapshot>{"scripts", read_top_scripts, Presence::kOptional, list_script_keys},
     Field<Snapshot>{"admin", read_admin, Presence::kOptional, list_admin_keys},
+    Field<Snapshot>{"cors", read_cors, Presence::kOptional, list_cors_keys},
     Field<Snapshot>{"rate_limits", read_rate_limits, Presence::kOptional, list_rate_limit_keys},
 };
 

@@ -18,13 +18,22 @@ upstreams: [{name: one, url: URL, private_addresses: true}]
 models: [{name: m, routes: [{upstream: one}]}]
 development: true
 """
+BYSTANDER = r"""
+import os, socket, sys
+s = socket.socket(socket.AF_UNIX)
+s.bind(f"\0sluice-bystander-{os.getpid()}")
+s.listen()
+print("ready", flush=True)
+sys.stdin.read()
+"""
 # What serving needs, and the bound is elsewhere: each is named in docs/sandbox.md.
 REMAINS = {"start a thread", "listen on a free port", "connect to any address",
            "read the keys of the configuration", "change the configuration's file",
            "map a file that it wrote executable"}
 # Calls of a shard while it serves: the ring, and a socket's options and sizes beside it.
 OF_A_SHARD = {"io_uring_enter", "futex", "setsockopt", "getsockopt", "socket", "getpeername",
-              "write", "madvise", "munmap", "mmap", "mprotect", "getrandom", "restart_syscall", "shutdown", "close"}
+              "write", "madvise", "munmap", "mmap", "mprotect", "getrandom", "restart_syscall",
+              "shutdown", "close"}
 
 
 def status_of(pid, thread):
@@ -48,10 +57,7 @@ class Probe(unittest.TestCase):
         os.symlink("../elsewhere/secret", os.path.join(cls.folder.name, "conf/link"))
         # A bystander of the same user, with an abstract socket.
         with subprocess.Popen(
-                [sys.executable, "-c", "import os, socket, sys\n"
-                 "s = socket.socket(socket.AF_UNIX)\n"
-                 "s.bind(f'\\0sluice-bystander-{os.getpid()}')\n"
-                 "s.listen()\nprint('ready', flush=True)\nsys.stdin.read()"],
+                [sys.executable, "-c", BYSTANDER],
                 stdin=subprocess.PIPE, stdout=subprocess.PIPE) as bystander:
             bystander.stdout.readline()
             done = subprocess.run([PROBE, cls.folder.name, str(bystander.pid)], timeout=60,

@@ -49,6 +49,11 @@ class Supervisor:
         self.socket.close()
 
 
+def name_of(pid, tid):
+    with open(f"/proc/{pid}/task/{tid}/comm", encoding="ascii") as file:
+        return file.read().strip()
+
+
 class Notices(unittest.TestCase):
     def setUp(self):
         self.folder = tempfile.TemporaryDirectory()
@@ -88,7 +93,7 @@ class Notices(unittest.TestCase):
             supervisor.hear("WATCHDOG=1")
         pid = gateway.process.pid
         shard = next(int(tid) for tid in os.listdir(f"/proc/{pid}/task")
-                     if open(f"/proc/{pid}/task/{tid}/comm", encoding="ascii").read() == "shard-1\n")
+                     if name_of(pid, tid) == "shard-1")
         libc = ctypes.CDLL(None, use_errno=True)
         libc.ptrace.argtypes = [ctypes.c_long, ctypes.c_int, ctypes.c_void_p, ctypes.c_void_p]
         if libc.ptrace(PTRACE_SEIZE, shard, None, None) != 0:

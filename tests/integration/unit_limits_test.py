@@ -51,7 +51,7 @@ class Started:
     """The gateway as the unit would start it."""
 
     def __init__(self, case, limits=(), capabilities="+net_bind_service", listen="127.0.0.1:0",
-                 before=(), folders=("run", "log", "state"), more=""):
+                 before=(), folders=("run", "log", "state")):
         self.folder = tempfile.mkdtemp(prefix="sluice-unit-")
         case.addCleanup(shutil.rmtree, self.folder)
         os.chmod(self.folder, 0o755)
@@ -61,7 +61,7 @@ class Started:
                 os.chown(os.path.join(self.folder, name), NOBODY, NOBODY)
         path = os.path.join(self.folder, "sluice.yaml")
         with open(path, "w", encoding="utf-8") as file:
-            file.write(CONFIG.format(listen=listen, folder=self.folder, url=case.upstream.url) + more)
+            file.write(CONFIG.format(listen=listen, folder=self.folder, url=case.upstream.url))
         # The build's own folder need not be open to that user.
         program = os.path.join(self.folder, "sluice")
         shutil.copy(GATEWAY, program)
