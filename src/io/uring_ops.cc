@@ -26,10 +26,10 @@ int restrict_uring(io_uring* ring) {
   }
   rules.emplace_back().opcode = IORING_RESTRICTION_SQE_FLAGS_ALLOWED;
   rules.back().sqe_flags = kUringFlags;
-  // Names a registration that an enabled ring refuses anyway: newer kernels restrict registrations
-  // only when there is a rule about them.
+  // A task that ends a ring gives its look-up place back, else the ring would live as long as the
+  // task. Newer kernels restrict registrations only when there is a rule about them.
   rules.emplace_back().opcode = IORING_RESTRICTION_REGISTER_OP;
-  rules.back().register_op = IORING_REGISTER_ENABLE_RINGS;
+  rules.back().register_op = IORING_UNREGISTER_RING_FDS;
   return io_uring_register_restrictions(ring, rules.data(), static_cast<unsigned>(rules.size()));
 }
 

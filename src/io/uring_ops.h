@@ -37,8 +37,8 @@ constexpr uint8_t uring_op_of(OpCode code) noexcept {
 [[nodiscard]] std::vector<uint8_t> uring_ops_in_use();
 
 // io_uring passes by seccomp, so what a ring may do is fixed in itself: the operations in use and,
-// once it is enabled, no registration at all. Others end with EACCES, and nothing loosens it later.
-// For a ring that is still disabled; 0 or a negative errno.
+// once it is enabled, no registration but the end of one that the task has made. Others end with
+// EACCES, and nothing loosens it later. For a ring that is still disabled; 0 or a negative errno.
 [[nodiscard]] int restrict_uring(io_uring* ring);
 
 // Fills in `entry` but for its token.

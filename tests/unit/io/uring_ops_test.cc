@@ -88,5 +88,18 @@ TEST_F(RestrictedRing, cannot_be_loosened_or_registered_with) {
   EXPECT_EQ(io_uring_register_files(&ring, &fd, 1), -EACCES);
 }
 
+// Else each ring of a task would stay until the task ends.
+TEST_F(RestrictedRing, gives_its_place_among_the_tasks_rings_back) {
+  io_uring own{};
+  io_uring_params params{};
+  params.flags = IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_R_DISABLED;
+  ASSERT_EQ(io_uring_queue_init_params(8, &own, &params), 0);
+  ASSERT_EQ(io_uring_register_ring_fd(&own), 1);
+  ASSERT_EQ(restrict_uring(&own), 0);
+  ASSERT_EQ(io_uring_enable_rings(&own), 0);
+  EXPECT_EQ(io_uring_unregister_ring_fd(&own), 1);
+  io_uring_queue_exit(&own);
+}
+
 }  // namespace
 }  // namespace sluice::io
