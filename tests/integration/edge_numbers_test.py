@@ -3,6 +3,7 @@
 
 import json
 import os
+import pathlib
 import re
 import signal
 import socket
@@ -330,6 +331,15 @@ class Packaged(AtTheEdge):
             code, said = self.run_with("run", text=f'listen: "{listen}"\n{upstream}{models}{more}')
             self.assertNotEqual(code, 0, (listen, more))
             self.assertIn(cause, said)
+            self.assertNotIn("listening", said)
+
+    def test_d077_no_shipped_configuration_serves_before_it_has_secrets(self):
+        shipped = pathlib.Path(__file__).resolve().parents[2] / "configs"
+        paths = [path for path in sorted(shipped.rglob("*.yaml")) if path.name != "minimal.yaml"]
+        self.assertGreater(len(paths), 4)
+        for path in paths:  # minimal.yaml has no keys, is for development and for loopback.
+            code, said = self.run_with("run", str(path))
+            self.assertNotEqual(code, 0, path)
             self.assertNotIn("listening", said)
 
     def test_d077_with_keys_nobody_else_is_let_in(self):
