@@ -211,6 +211,7 @@ constexpr std::array kTopFields = {
     Field<Snapshot>{"tls", read_listener_tls, Presence::kOptional, list_listener_tls_keys},
     Field<Snapshot>{"development", read_boolean<&Snapshot::development>},
     Field<Snapshot>{"shards", read_shards},
+    Field<Snapshot>{"sandbox", read_boolean<&Snapshot::sandbox>},
     Field<Snapshot>{"usage", read_usage},
     Field<Snapshot>{"metrics", read_own<kMetricsFields>, Presence::kOptional,
                     list_section<kMetricsFields>},
