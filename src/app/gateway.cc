@@ -71,8 +71,9 @@ void Gateway::announce() {
   }
   log(LogLevel::kInfo, describe_counts(config));
   log(LogLevel::kInfo, "sandbox: " + (sandbox_.empty() ? "not available" : sandbox_));
-  log(LogLevel::kInfo, admin_path_.empty() ? "no admin socket (admin.socket is not set)"
-                                           : "admin socket " + admin_path_);
+  const std::string& admin_path = admin_path_.empty() ? config.admin_socket : admin_path_;
+  log(LogLevel::kInfo, admin_fd_ < 0 ? std::string("no admin socket (admin.socket is not set)")
+                                     : "admin socket " + admin_path);
   if (admin_listen_fd_ >= 0) {
     log(LogLevel::kInfo,
         fmt::format("admin calls with keys on {}://{}", admin_tls_ == nullptr ? "http" : "https",
