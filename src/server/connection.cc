@@ -425,7 +425,7 @@ void Connection::release() noexcept {
 // --- the answer ------------------------------------------------------------------------------
 
 http::ResponseSink::Framing Connection::stream_framing() const noexcept {
-  return parser_.head().version == http::Version::kHttp10 ? Framing::kUntilClose
+  return parser_.head().version == http::Version::kHttp10 ? Framing::kBare
                                                           : Framing::kChunked;
 }
 
@@ -469,7 +469,7 @@ void Connection::end_head(http::BodyFraming framing) noexcept {
     return;
   }
   const bool is_streamed = framing.kind == http::BodyKind::kChunked;
-  if (is_streamed && stream_framing() == Framing::kUntilClose) {
+  if (is_streamed && stream_framing() == Framing::kBare) {
     keeps_alive_ = false;
   } else if (is_streamed) {
     head_writer_.chunked();
