@@ -142,14 +142,17 @@ int Http2Callbacks::take_data(nghttp2_session* raw, uint8_t, int32_t stream, con
   return 0;
 }
 
-int Http2Callbacks::close_stream(nghttp2_session* raw, int32_t stream, uint32_t, void*) noexcept {
+int Http2Callbacks::close_stream(nghttp2_session* raw, int32_t stream, uint32_t code,
+                                 void*) noexcept {
   Http2Port* const port = find(raw, stream);
   if (port == nullptr) return 0;
   nghttp2_session_set_stream_user_data(raw, stream, nullptr);
   // What is with the kernel is confirmed by batch_sent() all the same.
+  const bool is_whole = code == NGHTTP2_NO_ERROR && port->has_ended_ && port->left_ == 0 &&
+                        !port->owes_head_;
   port->stream_ = 0;
   port->drop();
-  port->on_closed();
+  port->on_closed(is_whole);
   return 0;
 }
 

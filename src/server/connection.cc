@@ -9,6 +9,8 @@
 #include <sluice/net/proxy_header.h>
 #include <sluice/server/worker.h>
 
+#include "http2_connection.h"
+
 namespace sluice::server {
 namespace {
 
@@ -45,6 +47,7 @@ Connection::Connection(Worker& worker, int fd) noexcept
 Task<void> Connection::serve() {
   if (worker_.snapshot().proxy_protocol) keeps_alive_ = co_await introduce();
   if (keeps_alive_ && worker_.tls() != nullptr) keeps_alive_ = co_await secure();
+  if (keeps_alive_ && net::speaks_http2(stream_)) co_await serve_http2();
   while (keeps_alive_) {
     const HeadRead outcome = co_await read_head();
     if (outcome == HeadRead::kClosed) break;
@@ -59,6 +62,17 @@ Task<void> Connection::serve() {
   input_.release();
   pipelined_.release();
   co_await stream_.close();
+}
+
+Task<void> Connection::serve_http2() {
+  timer_.clear();
+  Http2Connection http2(worker_, stream_, key_memory_, find_peer());
+  http2_ = &http2;
+  if (is_draining_) http2.begin_drain();
+  co_await http2.run();
+  http2_ = nullptr;
+  keeps_alive_ = false;
+  body_is_read_ = !http2.wants_linger();
 }
 
 Task<bool> Connection::introduce() {
@@ -226,15 +240,18 @@ Task<void> Connection::linger() {
 void Connection::begin_drain() noexcept {
   is_draining_ = true;
   drained_.trigger();
+  if (http2_ != nullptr) http2_->begin_drain();
 }
 
 void Connection::cut() noexcept {
+  if (http2_ != nullptr) http2_->cut();
   if (interrupted_.is_ready()) return;
   interruption_ = ErrorCode::kDraining;
   interrupted_.trigger();
 }
 
 void Connection::kill() noexcept {
+  if (http2_ != nullptr) http2_->kill();
   interruption_ = ErrorCode::kDownstreamLost;
   interrupted_.trigger();
   stream_.shut_down();

@@ -71,8 +71,8 @@ class Http2Port : public ListLink {
   virtual void on_body_end() noexcept = 0;
   // All that was sent is with the kernel, or will never be: then is_closed().
   virtual void on_sent() noexcept = 0;
-  // The stream is over, by either side; nothing more goes out.
-  virtual void on_closed() noexcept = 0;
+  // The stream is over and nothing more goes out. `is_whole`: all that was to go out has.
+  virtual void on_closed(bool is_whole) noexcept = 0;
 
  protected:
   ~Http2Port() = default;
@@ -158,7 +158,7 @@ class Http2Session {
   void give_notice() noexcept;
   // No stream above those known is served; is_over() once these have ended.
   void close() noexcept;
-  // The client has too long a wait behind it.
+  // The client must go.
   void end_for(Http2Fault fault) noexcept;
 
  private:
