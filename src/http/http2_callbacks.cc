@@ -67,8 +67,8 @@ int Http2Callbacks::begin_headers(nghttp2_session*, const nghttp2_frame* frame,
   const size_t wanted = session.limits_.head.head_bytes_max;
   if (!session.head_->room.is_held()) session.head_->room = session.blocks_.take(wanted);
   if (!session.head_->room.is_held()) return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
-  session.head_->text.emplace(
-      std::span(session.head_->room.data(), session.head_->room.capacity()), session.limits_.head);
+  session.head_->text.emplace(std::span(session.head_->room.data(), session.head_->room.capacity()),
+                              session.limits_.head);
   return 0;
 }
 
@@ -148,8 +148,8 @@ int Http2Callbacks::close_stream(nghttp2_session* raw, int32_t stream, uint32_t 
   if (port == nullptr) return 0;
   nghttp2_session_set_stream_user_data(raw, stream, nullptr);
   // What is with the kernel is confirmed by batch_sent() all the same.
-  const bool is_whole = code == NGHTTP2_NO_ERROR && port->has_ended_ && port->left_ == 0 &&
-                        !port->owes_head_;
+  const bool is_whole =
+      code == NGHTTP2_NO_ERROR && port->has_ended_ && port->left_ == 0 && !port->owes_head_;
   port->stream_ = 0;
   port->drop();
   port->on_closed(is_whole);

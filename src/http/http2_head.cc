@@ -66,7 +66,8 @@ void Http2HeadText::begin_lines() noexcept {
     append("host: ");
     const size_t at = size_;
     append(authority_);
-    authority_ = is_too_large_ ? std::string_view() : std::string_view(room_.data() + at, size_ - at);
+    authority_ =
+        is_too_large_ ? std::string_view() : std::string_view(room_.data() + at, size_ - at);
     append("\r\n");
   }
   tail_ = room_.size();

@@ -3,8 +3,8 @@
 #include <algorithm>
 #include <array>
 #include <bit>
-#include <cstdlib>
 #include <cstring>
+#include <new>
 #include <utility>
 
 namespace sluice::http {
@@ -21,7 +21,7 @@ constexpr size_t kept_max(size_t index) noexcept {
   return std::min(kKeptMax, kKeptBytesMax / bytes_of(index));
 }
 
-// Stands before each piece; keeps the alignment that malloc gives.
+// Stands before each piece; keeps the alignment that the heap gives.
 struct alignas(16) PieceHead {
   size_t bytes;  // That follow it.
   PieceHead* next;
@@ -34,7 +34,7 @@ class Lists {
   Lists& operator=(const Lists&) = delete;
   ~Lists() {
     for (PieceHead* piece : free_) {
-      while (piece != nullptr) std::free(std::exchange(piece, piece->next));
+      while (piece != nullptr) ::operator delete(std::exchange(piece, piece->next));
     }
   }
 
@@ -47,7 +47,7 @@ class Lists {
       --kept_[index];
     } else {
       const size_t whole = index < kClasses ? bytes_of(index) : bytes;
-      piece = static_cast<PieceHead*>(std::malloc(sizeof(PieceHead) + whole));
+      piece = static_cast<PieceHead*>(::operator new(sizeof(PieceHead) + whole, std::nothrow));
       if (piece == nullptr) return nullptr;
       piece->bytes = whole;
     }
@@ -58,7 +58,7 @@ class Lists {
     if (address == nullptr) return;
     PieceHead* const piece = static_cast<PieceHead*>(address) - 1;
     const size_t index = class_of(piece->bytes);
-    if (index >= kClasses || kept_[index] >= kept_max(index)) return std::free(piece);
+    if (index >= kClasses || kept_[index] >= kept_max(index)) return ::operator delete(piece);
     piece->next = free_[index];
     free_[index] = piece;
     ++kept_[index];

@@ -94,10 +94,7 @@ void Http2Port::drop() noexcept {
 
 Http2Session::Http2Session(Http2Observer& observer, io::BlockPool& blocks,
                            const Http2Limits& limits) noexcept
-    : observer_(observer),
-      blocks_(blocks),
-      limits_(limits),
-      head_(std::make_unique<HeadRead>()) {
+    : observer_(observer), blocks_(blocks), limits_(limits), head_(std::make_unique<HeadRead>()) {
   limits_.head.head_bytes_max =
       std::min(limits_.head.head_bytes_max, static_cast<uint32_t>(HeaderList::kOffsetMax));
   limits_.head.header_count_max =
@@ -182,9 +179,8 @@ bool Http2Session::count_control_frame() noexcept {
 bool Http2Session::stage(std::string_view bytes) noexcept {
   if (bytes.size() > staging_.capacity() - staged_) return false;
   char* const to = staging_.data() + staged_;
-  const bool extends = out_count_ > 0 && out_[out_count_ - 1].data() +
-                                                 out_[out_count_ - 1].size() ==
-                                             to;
+  const bool extends =
+      out_count_ > 0 && out_[out_count_ - 1].data() + out_[out_count_ - 1].size() == to;
   if (!extends && out_count_ == out_.size()) return false;
   if (!bytes.empty()) std::memcpy(to, bytes.data(), bytes.size());
   staged_ += bytes.size();

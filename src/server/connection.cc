@@ -442,8 +442,7 @@ void Connection::release() noexcept {
 // --- the answer ------------------------------------------------------------------------------
 
 http::ResponseSink::Framing Connection::stream_framing() const noexcept {
-  return parser_.head().version == http::Version::kHttp10 ? Framing::kBare
-                                                          : Framing::kChunked;
+  return parser_.head().version == http::Version::kHttp10 ? Framing::kBare : Framing::kChunked;
 }
 
 bool Connection::is_head_only() const noexcept {

@@ -63,10 +63,10 @@ Task<void> Http2Connection::run() {
                        !(stream_.is_sending() && session_.is_behind());
     if (reads) stream_.start_receive();
     set_timer();
-    co_await io::first_of(reads ? &stream_.received() : nullptr,
-                          stream_.is_sending() || stream_.sent().is_ready() ? &stream_.sent()
-                                                                            : nullptr,
-                          &work_, &timer_);
+    co_await io::first_of(
+        reads ? &stream_.received() : nullptr,
+        stream_.is_sending() || stream_.sent().is_ready() ? &stream_.sent() : nullptr, &work_,
+        &timer_);
     work_.reset();
     if (stream_.sent().is_ready()) take_sent();
     // Streams that have ended by it must be seen to have before the client opens others.

@@ -126,9 +126,8 @@ void Http2Stream::on_body(std::string_view bytes) noexcept {
     body_ = blocks.take(std::max(needed, static_cast<size_t>(told)));
   }
   const bool has_room =
-      body_.is_held() &&
-      (needed <= body_.capacity() ||
-       blocks.grow(body_, body_bytes_, std::max(needed, body_.capacity() * 2)));
+      body_.is_held() && (needed <= body_.capacity() ||
+                          blocks.grow(body_, body_bytes_, std::max(needed, body_.capacity() * 2)));
   if (!has_room) {
     body_fault_ = ErrorCode::kOverloaded;
   } else {
@@ -163,8 +162,8 @@ void Http2Stream::end_send() noexcept {
 std::optional<Result<std::string_view>> Http2Stream::take_at_hand(uint64_t bytes_max) noexcept {
   const http::BodyFraming& framing = parser_.head().body;
   if (framing.kind == http::BodyKind::kNone) return std::string_view();
-  const uint64_t known = std::max<uint64_t>(
-      framing.kind == http::BodyKind::kLength ? framing.length : 0, body_bytes_);
+  const uint64_t known =
+      std::max<uint64_t>(framing.kind == http::BodyKind::kLength ? framing.length : 0, body_bytes_);
   if (known > bytes_max) {
     return fail(ErrorCode::kRequestTooLarge, Side::kDownstream, "body above the limit");
   }

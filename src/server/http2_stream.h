@@ -94,9 +94,9 @@ class Http2Stream final : public Http2StreamLink,
   uint64_t body_bytes_max_ = UINT64_MAX;
   std::optional<ErrorCode> body_fault_;
   bool body_has_ended_;
-  bool is_read_ = false;      // Somebody has asked for the body.
-  bool drops_body_ = false;   // Nobody will ask for what still comes.
-  io::Block head_block_;      // The answer's head until it is the session's.
+  bool is_read_ = false;     // Somebody has asked for the body.
+  bool drops_body_ = false;  // Nobody will ask for what still comes.
+  io::Block head_block_;     // The answer's head until it is the session's.
   http::HeadWriter head_writer_;
   http::BodyFraming framing_;
   uint16_t status_ = 0;
@@ -104,8 +104,8 @@ class Http2Stream final : public Http2StreamLink,
   bool is_committed_ = false;
   bool is_head_sent_ = false;
   bool is_sending_ = false;
-  bool is_failed_ = false;     // Nothing more can be sent.
-  bool is_bare_ = false;       // There was no memory for the answer's head; a bare 503 stands in.
+  bool is_failed_ = false;  // Nothing more can be sent.
+  bool is_bare_ = false;    // There was no memory for the answer's head; a bare 503 stands in.
   net::Traffic traffic_;
   uint64_t handed_told_ = 0;
   // For bytes_acknowledged().

@@ -58,6 +58,10 @@ Moves request_moves() {
       {"sluice_connections_accepted_total", [](auto& s) { s.shard().connections_accepted.add(); }},
       {"sluice_connections_refused_total",
        [](auto& s) { s.shard().connections_refused[RefusedConnection::kAddress].add(); }},
+      {"sluice_http2_connections_open", [](auto& s) { s.shard().http2_connections_open.add(); }},
+      {"sluice_http2_streams_total", [](auto& s) { s.shard().http2_streams.add(); }},
+      {"sluice_http2_connections_ended_total",
+       [](auto& s) { s.shard().http2_ends[Http2End::kResets].add(); }},
       {"sluice_tls_handshakes_total",
        [](auto& s) { s.shard().tls_handshakes[TlsOutcome::kResumed].add(); }},
   };
