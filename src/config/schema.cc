@@ -168,6 +168,14 @@ constexpr std::array kLimitFields = {
     Field<Limits>{"subjects_max", read_number<&Limits::subjects_max, 1024, kSubjectsMax>},
     Field<Limits>{"bank_file", read_bank_file}};
 
+constexpr std::array kHttp2Fields = {
+    Field<Http2Settings>{"enabled", read_boolean<&Http2Settings::enabled>},
+    Field<Http2Settings>{"streams_max", read_number<&Http2Settings::streams_max, 1, 1000>},
+    Field<Http2Settings>{"resets_per_second",
+                         read_number<&Http2Settings::resets_per_second, 1, 100'000>},
+    Field<Http2Settings>{"control_frames_per_second",
+                         read_number<&Http2Settings::control_frames_per_second, 10, 1'000'000>}};
+
 constexpr std::array kTimeoutFields = {
     Field<ClientTimeouts>{"first_byte",
                           read_duration<&ClientTimeouts::first_byte, kTimeoutMin, kHour>},
@@ -214,6 +222,8 @@ constexpr std::array kTopFields = {
     Field<Snapshot>{"listen", read_listen, Presence::kRequired},
     Field<Snapshot>{"listen_backlog", read_number<&Snapshot::listen_backlog, 1, 65'535>},
     Field<Snapshot>{"tls", read_listener_tls, Presence::kOptional, list_listener_tls_keys},
+    Field<Snapshot>{"http2", read_section<&Snapshot::http2, kHttp2Fields>, Presence::kOptional,
+                    list_section<kHttp2Fields>},
     Field<Snapshot>{"development", read_boolean<&Snapshot::development>},
     Field<Snapshot>{"shards", read_shards},
     Field<Snapshot>{"sandbox", read_boolean<&Snapshot::sandbox>},

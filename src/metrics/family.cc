@@ -330,6 +330,13 @@ constexpr Family kRequestFamilies[] = {
     {"sluice_accept_pauses_total", "counter", "reason",
      "Times that a shard accepted nothing for a while.",
      print_shard_set<&ShardCells::accept_pauses, kAcceptPauseNames>},
+    {"sluice_http2_connections_open", "gauge", "", "Client connections that speak HTTP/2.",
+     print_shard_gauge<&ShardCells::http2_connections_open>},
+    {"sluice_http2_streams_total", "counter", "", "HTTP/2 streams that clients began.",
+     print_shard_counter<&ShardCells::http2_streams>},
+    {"sluice_http2_connections_ended_total", "counter", "reason",
+     "HTTP/2 connections by why they ended.",
+     print_shard_set<&ShardCells::http2_ends, kHttp2EndNames>},
     {"sluice_tls_handshakes_total", "counter", "outcome", "TLS handshakes of clients.",
      print_shard_set<&ShardCells::tls_handshakes, kTlsOutcomeNames>},
 };

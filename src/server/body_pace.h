@@ -8,8 +8,8 @@
 
 namespace sluice::server {
 
-// A body has to keep a rate from its first wait on, after a grace that covers a slow beginning. What
-// has come buys time, so that a client that was fast may pause.
+// A body has to keep a rate from its first wait on, after a grace that covers a slow beginning.
+// What has come buys time, so that a client that was fast may pause.
 class BodyPace {
  public:
   static constexpr Duration kGrace = seconds(5);

@@ -16,6 +16,7 @@
 
 namespace sluice::server {
 
+class Http2Connection;
 class Worker;
 
 // One coroutine, serve(), from accept to close. Owned by the worker's list; one shard.
@@ -112,7 +113,11 @@ class Connection final : public ListLink,
   void start_watch() noexcept;
   void lose_client() noexcept;
 
+  // Serves all that the client wants over HTTP/2. Suspends.
+  Task<void> serve_http2();
+
   Worker& worker_;
+  Http2Connection* http2_ = nullptr;  // While serve_http2() runs.
   net::Stream stream_;
   io::Timer timer_;
   io::Event interrupted_;

@@ -36,8 +36,8 @@ struct Traffic {
   uint64_t sent = 0;
 };
 
-// Who is at the other end, by the kernel: a system call. IPv4 as ::ffff:a.b.c.d. Empty once the peer
-// has reset the connection.
+// Who is at the other end, by the kernel: a system call. IPv4 as ::ffff:a.b.c.d. Empty once the
+// peer has reset the connection.
 [[nodiscard]] std::optional<Ipv6Bytes> peer_ip(io::Syscalls& syscalls, int fd) noexcept;
 
 // Plain TCP, or TLS over it under the same contract: handshake() of net/tls.h comes first then.
