@@ -38,4 +38,7 @@ struct DescriptorPlan {
 [[nodiscard]] std::expected<std::string, std::string> raise_limits(const config::Snapshot& snapshot,
                                                                    uint32_t shards);
 
+// How many descriptors the process may have now; 0 when that is unknown.
+[[nodiscard]] uint64_t descriptor_limit() noexcept;
+
 }  // namespace sluice::app

@@ -27,6 +27,7 @@
 #include <sluice/io/ring.h>
 #include <sluice/limit/bank_table.h>
 #include <sluice/metrics/registry.h>
+#include <sluice/net/address_counts.h>
 #include <sluice/net/system_resolver.h>
 #include <sluice/server/worker.h>
 #include <sluice/shard/shard.h>
@@ -156,6 +157,7 @@ class Gateway : private control::ListenSockets {
 
   std::unique_ptr<ByteBudget> budget_;
   std::unique_ptr<limit::BankTable> banks_;
+  net::AddressCounts addresses_;
   std::unique_ptr<metrics::Registry> registry_;
   std::vector<std::unique_ptr<Seat>> seats_;
   std::vector<control::ShardPort> ports_;

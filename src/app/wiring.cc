@@ -269,6 +269,8 @@ Gateway::Step Gateway::start_shards() {
                               .records = &seats_[i]->records,
                               .spend = seats_[i]->spend.get(),
                               .log = &seats_[i]->log,
+                              .addresses = &addresses_,
+                              .descriptors_max = descriptor_limit(),
                               .first = std::move((*adoptions)[i])};
     auto shard = shard::Shard::start(
         {.id = ShardId{i}, .cpu = cpu}, [parts = std::move(parts)](io::Ring& ring) mutable {

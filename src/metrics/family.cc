@@ -324,6 +324,12 @@ constexpr Family kRequestFamilies[] = {
     {"sluice_connections_refused_total", "counter", "reason",
      "Client connections closed at once because a limit was reached.",
      print_shard_set<&ShardCells::connections_refused, kRefusedConnectionNames>},
+    {"sluice_slow_clients_total", "counter", "reason",
+     "Clients given up because they were too slow.",
+     print_shard_set<&ShardCells::slow_clients, kSlowClientNames>},
+    {"sluice_accept_pauses_total", "counter", "reason",
+     "Times that a shard accepted nothing for a while.",
+     print_shard_set<&ShardCells::accept_pauses, kAcceptPauseNames>},
     {"sluice_tls_handshakes_total", "counter", "outcome", "TLS handshakes of clients.",
      print_shard_set<&ShardCells::tls_handshakes, kTlsOutcomeNames>},
 };

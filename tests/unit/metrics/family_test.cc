@@ -58,6 +58,10 @@ Moves request_moves() {
       {"sluice_connections_accepted_total", [](auto& s) { s.shard().connections_accepted.add(); }},
       {"sluice_connections_refused_total",
        [](auto& s) { s.shard().connections_refused[RefusedConnection::kAddress].add(); }},
+      {"sluice_slow_clients_total",
+       [](auto& s) { s.shard().slow_clients[SlowClient::kBodyRate].add(); }},
+      {"sluice_accept_pauses_total",
+       [](auto& s) { s.shard().accept_pauses[AcceptPause::kMemory].add(); }},
       {"sluice_tls_handshakes_total",
        [](auto& s) { s.shard().tls_handshakes[TlsOutcome::kResumed].add(); }},
   };
