@@ -8,6 +8,7 @@
 #include <fmt/format.h>
 
 #include "check.h"
+#include "crash_report.h"
 
 namespace sluice::app {
 
@@ -91,6 +92,7 @@ void Gateway::flush_logs() {
   metrics_server_.release();
   admin_server_.release();
   admin_listener_.release();
+  report_crashes_to(nullptr);
   log_file_.reset();
   access_file_.reset();
 }
