@@ -8,13 +8,15 @@ import os
 import re
 import resource
 import signal
+import socket
 import subprocess
 import tempfile
 import unittest
 
 from redis_support import Redis, wait_until
-from support import PATIENCE_S, Upstream, ask, config, delta, post_admin, streams
+from support import PATIENCE_S, Client, Upstream, ask, config, delta, post_admin, streams
 from tls_support import Authority, TlsGateway
+from usage_log_test import Receiver
 
 UPSTREAM_KEY = "canary-upstream-4f1c9a72e0"
 HEADER_SECRET = "canary-header-77ab01c3d9"
@@ -79,7 +81,13 @@ class SecretsCase(unittest.TestCase):
         self.leaf = self.authority.issue()
         self.redis = self.enter(Redis(password=REDIS))
         self.upstream = self.enter(Upstream(script or streams(delta(ANSWER))))
+        self.webhook = self.enter(Receiver())
+        folder = self.enter(tempfile.TemporaryDirectory())
         extra = (
+            f"store: {{path: {folder}/keys.db}}\njournal: {{directory: {folder}/journal}}\n"
+            f"usage_log:\n  path: {folder}/usage.db\n  reporters:\n"
+            f"    - {{type: webhook, name: billing, url: '{self.webhook.url}', interval: 100ms, "
+            "private_addresses: true, headers: {authorization: env://WEBHOOK}}\n"
             f"log: {{{log}}}\n"
             "keys:\n  - {name: app, secret: 'env://KEY'}\n"
             f"redis: {{url: 'redis://127.0.0.1:{self.redis.port}', password: env://REDIS_PW, "
@@ -92,6 +100,11 @@ class SecretsCase(unittest.TestCase):
             self.authority, text, [self.leaf], shards=2,
             admin=", listen: 127.0.0.1:0, bootstrap_token: env://BOOTSTRAP",
             environment={**ENVIRONMENT, **(environment or {})}))
+        self.canaries = dict(CANARIES)
+        for what, members in (("key of the store", {}), ("management key", {"type": "management"})):
+            status, made = post_admin(self.gateway, "/v1/keys", members)
+            self.assertEqual(status, 201, made)
+            self.canaries[what] = made["secret"].encode()
 
     def enter(self, context):
         self.addCleanup(context.__exit__, None, None, None)
@@ -102,6 +115,14 @@ class SecretsCase(unittest.TestCase):
             client.post(ask(stream=True, messages=[{"role": "user", "content": PROMPT}]),
                         headers=f"authorization: Bearer {key}\r\n{headers}")
             return client.read_answer()
+
+    def call_admin_listener(self, secret):
+        port = int(self.gateway.wait_for(
+            rb"admin calls with keys on https?://127\.0\.0\.1:(\d+)").group(1))
+        with Client(socket.create_connection(("127.0.0.1", port), timeout=PATIENCE_S)) as client:
+            client.send("GET /v1/keys HTTP/1.1\r\nhost: t\r\n"
+                        f"authorization: Bearer {secret}\r\n\r\n")
+            return client.read_answer().status
 
     def log_text(self):
         """What the process has said until its end, and its access log."""
@@ -121,20 +142,24 @@ class SecretsCase(unittest.TestCase):
             return file.read()
 
     def assert_clean(self, data, where):
-        found = [name for name, value in CANARIES.items() if value in data]
+        found = [name for name, value in self.canaries.items() if value in data]
         self.assertEqual(found, [], f"in {where}")
 
 
 class Memory(SecretsCase):
     def test_secrets_are_only_in_memory_that_core_files_leave_out(self):
         self.start()
-        for _ in range(8):
-            self.assertEqual(self.request().status, 200)
+        for _ in range(4):
+            for what in ("key", "key of the store"):
+                self.assertEqual(self.request(self.canaries[what].decode()).status, 200)
+        for secret in (BOOTSTRAP, self.canaries["management key"].decode()):
+            self.assertEqual(self.call_admin_listener(secret), 200)
+        wait_until(lambda: self.webhook.texts, "a call of the webhook")
         self.assertEqual(self.request(WRONG_KEY).status, 401)
         self.gateway.signal(signal.SIGHUP)
         self.gateway.wait_for(rb"configuration|reload")
         self.assertEqual(self.request().status, 200)
-        needles = {**CANARIES, "TLS key": private_exponent(self.leaf)}
+        needles = {**self.canaries, "TLS key": private_exponent(self.leaf)}
         pid = self.gateway.process.pid
         self.assertEqual(search(pid, needles, lambda flags: "dd" not in flags), [])
         # The search can find what is there.
@@ -169,8 +194,8 @@ class Memory(SecretsCase):
         with open(os.path.join(folder, names[0]), "rb") as file:
             data = file.read()
         self.assertTrue(data.startswith(b"\x7fELF"))
+        self.canaries["TLS key"] = private_exponent(self.leaf)
         self.assert_clean(data, "the core file")
-        self.assertNotIn(private_exponent(self.leaf), data)
 
     def test_without_the_variable_nobody_may_dump_it(self):
         self.start(environment={"SLUICE_DUMPABLE": "0"})
@@ -196,6 +221,8 @@ class Shown(SecretsCase):
         self.assert_clean(metrics, "metrics")
         with open(f"/proc/{self.gateway.process.pid}/cmdline", "rb") as file:
             self.assert_clean(file.read(), "cmdline")
+        self.webhook.__exit__()
+        self.call_admin_listener(WRONG_KEY)
         self.redis.stop()  # Its failure is logged.
         self.upstream.close()
         self.request()

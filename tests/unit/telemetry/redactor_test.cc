@@ -36,6 +36,18 @@ TEST(Redactor, d070_the_usual_shapes_of_secrets_are_struck_out) {
             "in x:\n[redacted]");
 }
 
+TEST(Redactor, d070_the_shapes_are_found_at_every_place_and_in_either_case) {
+  const std::vector<std::string> shapes = {"sk-12345678", "BEARER 12345678", "bAsIc\t12345678",
+                                           "API-KEY=12345678", "x://:12345678@"};
+  for (const std::string& shape : shapes) {
+    for (size_t before = 0; before < 40; ++before) {
+      std::string text = std::string(before, ' ') + shape;
+      EXPECT_FALSE(redacted(text).contains("12345678")) << text;
+      EXPECT_FALSE(redacted_json("{\"a\":\"" + text + "\"}").contains("12345678")) << text;
+    }
+  }
+}
+
 TEST(Redactor, what_is_no_secret_stays) {
   for (const char* text :
        {"listening on https://127.0.0.1:8443", "limits.yaml:35: api_key: must be a reference",
