@@ -29,7 +29,8 @@ constexpr uint32_t kLinesMax = 256;
 // Two records an exchange; half of them wake control.
 constexpr uint32_t kSpendMax = 8'192;
 
-int complain(const std::string& sentence) {
+int complain(std::string sentence) {
+  telemetry::Redactor().redact(sentence);
   std::fputs(("sluice: " + sentence + "\n").c_str(), stderr);
   return kExitCannotStart;
 }
