@@ -17,17 +17,19 @@
 
 #if defined(__has_feature)
 #if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-#define SLUICE_CATCHES_CRASHES 0
+#define SLUICE_HAS_SANITIZER 1
 #endif
 #elif defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define SLUICE_CATCHES_CRASHES 0
+#define SLUICE_HAS_SANITIZER 1
 #endif
-#ifndef SLUICE_CATCHES_CRASHES
-#define SLUICE_CATCHES_CRASHES 1
-#endif
-
 namespace sluice::app {
 namespace {
+
+#ifdef SLUICE_HAS_SANITIZER
+constexpr bool kHasSanitizer = true;  // Which has a report of its own.
+#else
+constexpr bool kHasSanitizer = false;
+#endif
 
 constexpr int kFramesMax = 64;
 constexpr size_t kModulesMax = 64;
@@ -182,8 +184,8 @@ int note_module(dl_phdr_info* found, size_t /*size*/, void* /*unused*/) noexcept
 
 }  // namespace
 
-void report_crashes([[maybe_unused]] const char* version) noexcept {
-#if SLUICE_CATCHES_CRASHES
+void report_crashes(const char* version) noexcept {
+  if (kHasSanitizer) return;
   program_version = version;
   ::dl_iterate_phdr(note_module, nullptr);
   // The first call loads the unwinder, which a catcher must not.
@@ -196,7 +198,6 @@ void report_crashes([[maybe_unused]] const char* version) noexcept {
   for (const int number : {SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGABRT}) {
     ::sigaction(number, &action, nullptr);
   }
-#endif
 }
 
 void report_crashes_to(const telemetry::LineFile* log) noexcept {
