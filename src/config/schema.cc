@@ -13,6 +13,7 @@
 #include "prices.h"
 #include "schema_admin.h"
 #include "schema_chain.h"
+#include "schema_cors.h"
 #include "schema_redis.h"
 #include "schema_routing.h"
 #include "schema_scripts.h"
@@ -238,6 +239,7 @@ constexpr std::array kTopFields = {
     Field<Snapshot>{"tls", read_listener_tls, Presence::kOptional, list_listener_tls_keys},
     Field<Snapshot>{"development", read_boolean<&Snapshot::development>},
     Field<Snapshot>{"shards", read_shards},
+    Field<Snapshot>{"sandbox", read_boolean<&Snapshot::sandbox>},
     Field<Snapshot>{"usage", read_usage},
     Field<Snapshot>{"metrics", read_own<kMetricsFields>, Presence::kOptional,
                     list_section<kMetricsFields>},
@@ -269,6 +271,7 @@ constexpr std::array kTopFields = {
     Field<Snapshot>{"usage_log", read_usage_log, Presence::kOptional, list_usage_log_keys},
     Field<Snapshot>{"scripts", read_top_scripts, Presence::kOptional, list_script_keys},
     Field<Snapshot>{"admin", read_admin, Presence::kOptional, list_admin_keys},
+    Field<Snapshot>{"cors", read_cors, Presence::kOptional, list_cors_keys},
     Field<Snapshot>{"rate_limits", read_rate_limits, Presence::kOptional, list_rate_limit_keys},
 };
 

@@ -76,7 +76,7 @@ def search(pid, needles, is_wanted):
 
 
 class SecretsCase(unittest.TestCase):
-    def start(self, log="level: debug", script=None, environment=None):
+    def start(self, log="level: debug", script=None, environment=None, more=""):
         self.authority = Authority()
         self.leaf = self.authority.issue()
         self.redis = self.enter(Redis(password=REDIS))
@@ -84,6 +84,7 @@ class SecretsCase(unittest.TestCase):
         self.webhook = self.enter(Receiver())
         folder = self.enter(tempfile.TemporaryDirectory())
         extra = (
+            f"{more}"
             f"store: {{path: {folder}/keys.db}}\njournal: {{directory: {folder}/journal}}\n"
             f"usage_log:\n  path: {folder}/usage.db\n  reporters:\n"
             f"    - {{type: webhook, name: billing, url: '{self.webhook.url}', interval: 100ms, "
@@ -181,7 +182,7 @@ class Memory(SecretsCase):
         try:
             resource.setrlimit(resource.RLIMIT_CORE, (before[1], before[1]))
             os.chdir(folder)
-            self.start()
+            self.start(more="sandbox: false\n")  # It lets nobody make a file there, nor the kernel.
         finally:
             os.chdir(here)
             resource.setrlimit(resource.RLIMIT_CORE, before)
