@@ -76,7 +76,7 @@ Task<void> Http2Stream::run() {
 // What the answer still lacks: its end, and the word that the rest of the request is not wanted.
 Task<void> Http2Stream::finish() {
   http::Http2Session& session = connection_.session();
-  if (!is_committed_) {
+  if (!is_head_sent_) {
     session.reset(*this, false);
     co_return;
   }
@@ -267,7 +267,9 @@ void Http2Stream::send(std::span<const std::string_view> slices) noexcept {
   const bool is_empty = std::ranges::all_of(slices, &std::string_view::empty);
   if (!is_head_sent_) {
     is_head_sent_ = true;
-    session.respond(*this, status_, is_bare_ ? kBareLines : head_writer_.text(), ends && is_empty);
+    const std::string_view lines = is_bare_ ? kBareLines : head_writer_.text();
+    traffic_.sent += lines.size();  // About what it is on the wire, where HPACK makes it less.
+    session.respond(*this, status_, lines, ends && is_empty);
     head_block_.release();  // The session has its own copy.
     head_writer_ = http::HeadWriter({});
   }
