@@ -27,13 +27,17 @@
 #include <sluice/io/ring.h>
 #include <sluice/limit/bank_table.h>
 #include <sluice/metrics/registry.h>
+#include <sluice/net/address_counts.h>
 #include <sluice/net/system_resolver.h>
 #include <sluice/server/worker.h>
 #include <sluice/shard/shard.h>
 #include <sluice/telemetry/line_file.h>
 #include <sluice/telemetry/log_sink.h>
 
+#include "passed_sockets.h"
 #include "ports.h"
+#include "sandbox_files.h"
+#include "service_notice.h"
 
 namespace sluice::app {
 
@@ -62,7 +66,10 @@ class Gateway : private control::ListenSockets {
   };
 
   // The start, in this order.
+  [[nodiscard]] Step meet_supervisor();
   [[nodiscard]] Step check_machine();
+  // Before the first thread starts: what Landlock forbids holds for threads that come later.
+  [[nodiscard]] Step confine();
   [[nodiscard]] Step open_logs();
   [[nodiscard]] Step open_control();
   [[nodiscard]] Step open_usage_log();
@@ -71,7 +78,15 @@ class Gateway : private control::ListenSockets {
   [[nodiscard]] Step open_ports();
   [[nodiscard]] Step start_shards();
   void open_small_servers();
+  void give_up_calls();
   void announce();
+
+  // What the supervisor hears; see supervised.cc.
+  void say_ready();
+  void begin_reports();
+  [[nodiscard]] bool ask_shards();
+  Task<void> report_to_supervisor();
+  Task<void> end_reports();
 
   // control::ListenSockets; see sockets.cc.
   std::expected<void, std::string> open(const config::Snapshot& running,
@@ -98,13 +113,16 @@ class Gateway : private control::ListenSockets {
 
   const std::string config_path_;
   const std::string_view version_;
-  config::SystemEnvironment environment_;
+  ConfinedEnvironment environment_;
   SystemClock clock_;
   const MonoTime started_ = clock_.now();
   io::SystemSyscalls syscalls_;
   config::LoadOutcome loaded_;
   control::TlsFiles tls_files_;  // Until the control thread has them.
   std::vector<std::string> warnings_;
+  std::string sandbox_;  // What of it is in force, for people.
+  ServiceNotice notice_;
+  PassedSockets passed_;
   uint32_t shard_count_ = 0;
   uint32_t connections_max_ = 0;
 
@@ -134,9 +152,12 @@ class Gateway : private control::ListenSockets {
   };
   Moved moved_;
   size_t closing_servers_ = 0;
+  io::Timer* report_pause_ = nullptr;  // Of report_to_supervisor(), while that runs.
+  bool is_over_ = false;
 
   std::unique_ptr<ByteBudget> budget_;
   std::unique_ptr<limit::BankTable> banks_;
+  net::AddressCounts addresses_;
   std::unique_ptr<metrics::Registry> registry_;
   std::vector<std::unique_ptr<Seat>> seats_;
   std::vector<control::ShardPort> ports_;

@@ -58,8 +58,9 @@ int Gateway::run() {
     warnings_.push_back(config::to_string(warning));
   }
   // The journal is read before the ports are open, so that nobody waits for it in a backlog.
-  for (const auto step : {&Gateway::check_machine, &Gateway::open_logs, &Gateway::open_control,
-                          &Gateway::open_ports, &Gateway::start_shards}) {
+  for (const auto step :
+       {&Gateway::meet_supervisor, &Gateway::check_machine, &Gateway::confine, &Gateway::open_logs,
+        &Gateway::open_control, &Gateway::open_ports, &Gateway::start_shards}) {
     const Step outcome = (this->*step)();
     if (!outcome) {
       const int status = complain(outcome.error());
@@ -69,7 +70,10 @@ int Gateway::run() {
     }
   }
   open_small_servers();
+  give_up_calls();
   announce();
+  begin_reports();
+  say_ready();
   return serve();
 }
 
@@ -105,16 +109,24 @@ Gateway::Step Gateway::open_logs() {
 
 Gateway::Step Gateway::open_ports() {
   const config::Snapshot& config = *loaded_.snapshot;
-  auto listeners = open_shard_listeners(syscalls_, config.listen,
-                                        static_cast<int>(config.listen_backlog), shard_count_);
+  auto listeners = passed_.listen.empty()
+                       ? open_shard_listeners(syscalls_, config.listen,
+                                              static_cast<int>(config.listen_backlog), shard_count_)
+                       : deal_to_shards(syscalls_, passed_.listen, config.listen, shard_count_);
   if (!listeners) return std::unexpected(std::move(listeners.error()));
   listeners_ = std::move(*listeners);
-  if (config.metrics) {
+  if (passed_.metrics >= 0) {
+    metrics_fd_ = passed_.metrics;
+    metrics_address_ = address_of_listener(syscalls_, metrics_fd_);
+  } else if (config.metrics) {
     const auto fd = open_single_listener(syscalls_, *config.metrics, &metrics_address_);
     if (!fd) return std::unexpected(fd.error());
     metrics_fd_ = *fd;
   }
-  if (!config.admin_socket.empty()) {
+  if (passed_.admin >= 0) {
+    // Its path is the supervisor's, who removes it.
+    admin_fd_ = passed_.admin;
+  } else if (!config.admin_socket.empty()) {
     const auto fd = net::open_unix_listener(
         config.admin_socket, {.mode = config.admin.mode, .group = config.admin.group});
     if (!fd) return std::unexpected(fd.error());
@@ -257,6 +269,8 @@ Gateway::Step Gateway::start_shards() {
                               .records = &seats_[i]->records,
                               .spend = seats_[i]->spend.get(),
                               .log = &seats_[i]->log,
+                              .addresses = &addresses_,
+                              .descriptors_max = descriptor_limit(),
                               .first = std::move((*adoptions)[i])};
     auto shard = shard::Shard::start(
         {.id = ShardId{i}, .cpu = cpu}, [parts = std::move(parts)](io::Ring& ring) mutable {

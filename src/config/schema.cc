@@ -160,6 +160,9 @@ constexpr std::array kLimitFields = {
     Field<Limits>{"held_bytes_max", read_bytes<&Limits::held_bytes_max, 4 * kKiB, 16 * kMiB>},
     Field<Limits>{"json_depth_max", read_number<&Limits::json_depth_max, 8, 1024>},
     Field<Limits>{"connections_max", read_number<&Limits::connections_max, 1, 1'000'000>},
+    Field<Limits>{"connections_per_address",
+                  read_number<&Limits::connections_per_address, 0, 1'000'000>},
+    Field<Limits>{"body_rate_min", read_bytes<&Limits::body_rate_min, 0, kGiB>},
     Field<Limits>{"attempts", read_number<&Limits::attempts, 1, 16>},
     Field<Limits>{"concurrency_max", read_number<&Limits::concurrency_max, 0, 1'000'000>},
     Field<Limits>{"subjects_max", read_number<&Limits::subjects_max, 1024, kSubjectsMax>},
@@ -174,6 +177,8 @@ constexpr std::array kHttp2Fields = {
                          read_number<&Http2Settings::control_frames_per_second, 10, 1'000'000>}};
 
 constexpr std::array kTimeoutFields = {
+    Field<ClientTimeouts>{"first_byte",
+                          read_duration<&ClientTimeouts::first_byte, kTimeoutMin, kHour>},
     Field<ClientTimeouts>{"head", read_duration<&ClientTimeouts::head, kTimeoutMin, kHour>},
     Field<ClientTimeouts>{"body", read_duration<&ClientTimeouts::body, kTimeoutMin, 24 * kHour>},
     Field<ClientTimeouts>{"keep_alive",
@@ -221,6 +226,7 @@ constexpr std::array kTopFields = {
                     list_section<kHttp2Fields>},
     Field<Snapshot>{"development", read_boolean<&Snapshot::development>},
     Field<Snapshot>{"shards", read_shards},
+    Field<Snapshot>{"sandbox", read_boolean<&Snapshot::sandbox>},
     Field<Snapshot>{"usage", read_usage},
     Field<Snapshot>{"metrics", read_own<kMetricsFields>, Presence::kOptional,
                     list_section<kMetricsFields>},

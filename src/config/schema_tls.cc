@@ -84,6 +84,8 @@ constexpr std::array kListenerTlsFields = {
     Field<ListenerTls>{"client_ca", read_file<&ListenerTls::client_ca>},
     Field<ListenerTls>{"handshakes_per_second",
                        read_number<&ListenerTls::handshakes_per_second, 1, 100'000>},
+    Field<ListenerTls>{"handshakes_per_address",
+                       read_number<&ListenerTls::handshakes_per_address, 0, 100'000>},
     Field<ListenerTls>{"handshake_timeout",
                        read_duration<&ListenerTls::handshake_timeout, kTimeoutMin, kHour>},
     Field<ListenerTls>{"hsts",

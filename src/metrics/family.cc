@@ -331,6 +331,12 @@ constexpr Family kRequestFamilies[] = {
     {"sluice_http2_connections_ended_total", "counter", "reason",
      "HTTP/2 connections by why they ended.",
      print_shard_set<&ShardCells::http2_ends, kHttp2EndNames>},
+    {"sluice_slow_clients_total", "counter", "reason",
+     "Clients given up because they were too slow.",
+     print_shard_set<&ShardCells::slow_clients, kSlowClientNames>},
+    {"sluice_accept_pauses_total", "counter", "reason",
+     "Times that a shard accepted nothing for a while.",
+     print_shard_set<&ShardCells::accept_pauses, kAcceptPauseNames>},
     {"sluice_tls_handshakes_total", "counter", "outcome", "TLS handshakes of clients.",
      print_shard_set<&ShardCells::tls_handshakes, kTlsOutcomeNames>},
 };

@@ -8,6 +8,14 @@
 
 namespace sluice::net {
 
+std::optional<Ipv6Bytes> peer_ip(io::Syscalls& syscalls, int fd) noexcept {
+  Address peer;
+  peer.length = sizeof peer.storage;
+  auto* const raw = reinterpret_cast<sockaddr*>(&peer.storage);
+  if (!syscalls.peer_address(fd, raw, &peer.length)) return std::nullopt;
+  return peer.ip();
+}
+
 Stream::Stream(io::Ring& ring, int fd, Side side) noexcept
     : ring_(ring), fd_(fd), side_(side), receive_(ring), send_(ring), hangup_(ring) {
   SLUICE_ASSERT(fd >= 0);
@@ -168,14 +176,6 @@ Traffic Stream::take_traffic() noexcept {
   const Traffic total{.received = receive_.total, .sent = send_.total};
   const Traffic before = std::exchange(taken_, total);
   return {.received = total.received - before.received, .sent = total.sent - before.sent};
-}
-
-std::optional<Ipv6Bytes> Stream::peer_ip() const noexcept {
-  Address peer;
-  peer.length = sizeof peer.storage;
-  auto* const raw = reinterpret_cast<sockaddr*>(&peer.storage);
-  if (fd_ < 0 || !ring_.syscalls().peer_address(fd_, raw, &peer.length)) return std::nullopt;
-  return peer.ip();
 }
 
 void Stream::finish_sending() noexcept {

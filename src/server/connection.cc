@@ -29,20 +29,23 @@ constexpr std::string_view kPlainHttpRefusal =
     "\"type\":\"invalid_request_error\",\"param\":null,\"code\":\"plain_http_on_tls_port\"}}";
 constexpr std::string_view kContinue = "HTTP/1.1 100 Continue\r\n\r\n";
 
+using metrics::SlowClient;
+
 Unexpected downstream_lost() {
   return fail(ErrorCode::kDownstreamLost, Side::kDownstream, "client closed its connection");
 }
 
 }  // namespace
 
-Connection::Connection(Worker& worker, int fd) noexcept
+Connection::Connection(Worker& worker, int fd, Arrival arrival) noexcept
     : worker_(worker),
       stream_(worker.ring(), fd, Side::kDownstream),
       timer_(worker.ring().ready(), worker.ring().timers()),
       interrupted_(worker.ring().ready()),
       drained_(worker.ring().ready()),
       parser_(worker.head_limits()),
-      head_writer_({}) {}
+      head_writer_({}),
+      arrival_(std::move(arrival)) {}
 
 Task<void> Connection::serve() {
   if (worker_.snapshot().proxy_protocol) keeps_alive_ = co_await introduce();
@@ -77,24 +80,26 @@ Task<void> Connection::serve_http2() {
 
 Task<bool> Connection::introduce() {
   const config::Snapshot& config = worker_.snapshot();
-  peer_ = stream_.peer_ip();
-  has_asked_peer_ = true;
+  std::optional<Ipv6Bytes>& peer = arrival_.peer;
+  peer = stream_.peer_ip();
+  arrival_.has_asked_peer = true;
   const std::vector<config::AddressRange>& trusted = config.trusted_proxies;
-  if (!trusted.empty() && !(peer_ && config::contains(trusted, *peer_))) co_return false;
+  if (!trusted.empty() && !(peer && config::contains(trusted, *peer))) co_return false;
   const Deadline deadline = Deadline::after(worker_.ring().now(), config.timeouts.head);
   const Result<std::optional<Ipv6Bytes>> source =
       co_await net::receive_proxy_header(stream_, deadline, &drained_);
   if (!source) co_return false;
-  if (*source) peer_ = **source;
-  co_return true;
+  if (!*source) co_return true;
+  peer = **source;
+  co_return !worker_.door().let_in_peer(worker_.snapshot(), arrival_);
 }
 
 const std::optional<Ipv6Bytes>& Connection::find_peer() noexcept {
-  if (!has_asked_peer_ && worker_.services().generation->wants_client_address) {
-    peer_ = stream_.peer_ip();
-    has_asked_peer_ = true;
+  if (!arrival_.has_asked_peer && worker_.services().generation->wants_client_address) {
+    arrival_.peer = stream_.peer_ip();
+    arrival_.has_asked_peer = true;
   }
-  return peer_;
+  return arrival_.peer;
 }
 
 Task<bool> Connection::secure() {
@@ -121,6 +126,7 @@ Task<bool> Connection::secure() {
     co_return true;
   }
   outcomes[TlsOutcome::kFailed].add();
+  if (done.error().code == ErrorCode::kRequestTimeout) count_slow(SlowClient::kHandshake);
   if (done.error().code == ErrorCode::kMalformedRequest) {
     // Its bytes were read as far as they came; the rest must not turn the answer into a reset.
     body_is_read_ = false;
@@ -133,12 +139,17 @@ Task<bool> Connection::secure() {
   co_return false;
 }
 
+void Connection::count_slow(SlowClient with) noexcept {
+  worker_.services().cells.slow_clients[with].add();
+}
+
 Task<Connection::HeadRead> Connection::read_head() {
   // A copy: an idle connection pins no snapshot, and a reload may free the present one meanwhile.
   const config::ClientTimeouts timeouts = worker_.snapshot().timeouts;
   const MonoTime idle_since = worker_.ring().now();
   head_began_at_ = idle_since;
-  timer_.set(Deadline::after(idle_since, requests_ == 0 ? timeouts.head : timeouts.keep_alive));
+  const Duration idle_max = requests_ == 0 ? timeouts.first_byte : timeouts.keep_alive;
+  timer_.set(Deadline::after(idle_since, idle_max));
   bool has_begun = false;
   for (;;) {
     if (!input_.is_empty()) {
@@ -169,6 +180,8 @@ Task<Connection::HeadRead> Connection::read_head() {
       const bool is_scarce = worker_.ring().buffers().is_scarce();
       if (is_scarce && !input_.detach(worker_.blocks())) co_return HeadRead::kClosed;
     } else if (timer_.is_ready()) {
+      if (has_begun) count_slow(SlowClient::kHead);
+      if (!has_begun && requests_ == 0) count_slow(SlowClient::kFirstByte);
       co_return has_begun ? HeadRead::kTimeout : HeadRead::kClosed;
     }
   }
@@ -259,12 +272,15 @@ void Connection::kill() noexcept {
 
 // --- the body --------------------------------------------------------------------------------
 
-Task<Result<void>> Connection::await_received(Deadline deadline) {
-  timer_.set(deadline);
+Task<Result<void>> Connection::await_received(Deadline deadline, const BodyPace& pace,
+                                              uint64_t bytes) {
+  const Deadline due = pace.due(bytes);
+  timer_.set(deadline.sooner(due));
   co_await io::first_of(&stream_.received(), &timer_, &interrupted_);
   const bool is_late = !stream_.received().is_ready() && timer_.is_ready();
   timer_.clear();
   if (is_late) {
+    count_slow(due.at < deadline.at ? SlowClient::kBodyRate : SlowClient::kBody);
     co_return fail(ErrorCode::kRequestTimeout, Side::kDownstream, "body did not arrive in time");
   }
   if (!stream_.received().is_ready()) {
@@ -327,6 +343,7 @@ Task<Result<std::string_view>> Connection::read_by_length(uint64_t length) {
   const size_t head_bytes = parser_.head().head_bytes;
   const std::string_view present = input_.bytes().substr(head_bytes);
   const Deadline deadline = Deadline::after(worker_.ring().now(), worker_.snapshot().timeouts.body);
+  const BodyPace pace(worker_.ring().now(), worker_.snapshot().limits.body_rate_min);
   consumed_ = input_.bytes().size();
   const auto total = static_cast<size_t>(length);
   body_ = worker_.blocks().take(std::min(total, kTrustedLengthMax));
@@ -339,13 +356,13 @@ Task<Result<std::string_view>> Connection::read_by_length(uint64_t length) {
       co_return fail(ErrorCode::kOverloaded, Side::kSelf, "byte budget is spent");
     }
     if (stream_.is_receiving() || stream_.received().is_ready()) {
-      const Result<void> taken = co_await take_armed_receive(total, deadline);
+      const Result<void> taken = co_await take_armed_receive(total, deadline, pace);
       if (!taken) co_return std::unexpected(taken.error());
       continue;
     }
     const size_t room = std::min(body_.capacity(), total) - body_bytes_;
     stream_.start_receive_into(body_.data() + body_bytes_, static_cast<uint32_t>(room));
-    const Result<void> arrived = co_await await_received(deadline);
+    const Result<void> arrived = co_await await_received(deadline, pace, body_bytes_);
     if (!arrived) {
       // The receive writes into the body's block: it must end before the block may go.
       stream_.stop_receiving();
@@ -359,8 +376,9 @@ Task<Result<std::string_view>> Connection::read_by_length(uint64_t length) {
   co_return std::string_view(body_.data(), total);
 }
 
-Task<Result<void>> Connection::take_armed_receive(size_t total, Deadline deadline) {
-  const Result<void> arrived = co_await await_received(deadline);
+Task<Result<void>> Connection::take_armed_receive(size_t total, Deadline deadline,
+                                                  const BodyPace& pace) {
+  const Result<void> arrived = co_await await_received(deadline, pace, body_bytes_);
   if (!arrived) co_return arrived;
   Result<io::Buffer> received = stream_.take_received();
   if (!received || received->is_empty()) co_return downstream_lost();
@@ -393,6 +411,7 @@ Result<void> Connection::add_payload(std::string_view payload, uint64_t bytes_ma
 
 Task<Result<std::string_view>> Connection::read_chunked(uint64_t bytes_max) {
   const Deadline deadline = Deadline::after(worker_.ring().now(), worker_.snapshot().timeouts.body);
+  const BodyPace pace(worker_.ring().now(), worker_.snapshot().limits.body_rate_min);
   http::ChunkedDecoder decoder(Side::kDownstream);
   io::Buffer buffer;  // Empty for the first round, which reads what came with the head.
   bool is_first = true;
@@ -420,7 +439,7 @@ Task<Result<std::string_view>> Connection::read_chunked(uint64_t bytes_max) {
     is_first = false;
     buffer.release();
     stream_.start_receive();
-    const Result<void> arrived = co_await await_received(deadline);
+    const Result<void> arrived = co_await await_received(deadline, pace, body_bytes_);
     if (!arrived) co_return std::unexpected(arrived.error());
     Result<io::Buffer> received = stream_.take_received();
     if (!received || received->is_empty()) co_return downstream_lost();

@@ -11,6 +11,9 @@
 #include <sluice/io/timer.h>
 #include <sluice/net/stream.h>
 
+#include "body_pace.h"
+#include "door.h"
+
 namespace sluice::server {
 
 class Http2Connection;
@@ -25,7 +28,7 @@ class Connection final : public ListLink,
                          private http::RequestBody,
                          private net::StreamObserver {
  public:
-  Connection(Worker& worker, int fd) noexcept;
+  Connection(Worker& worker, int fd, Arrival arrival) noexcept;
   Connection(const Connection&) = delete;
   Connection& operator=(const Connection&) = delete;
 
@@ -59,6 +62,7 @@ class Connection final : public ListLink,
   // The TLS handshake; false when the connection is over. Suspends.
   Task<bool> secure();
   Task<HeadRead> read_head();
+  void count_slow(metrics::SlowClient with) noexcept;
   // Asks the kernel the first time that something wants to know.
   [[nodiscard]] const std::optional<Ipv6Bytes>& find_peer() noexcept;
   [[nodiscard]] exchange::RefusedHead begin_exchange(HeadRead outcome) noexcept;
@@ -74,10 +78,11 @@ class Connection final : public ListLink,
   Task<Result<std::string_view>> read_by_length(uint64_t length);
   // The receive that watched the client during the exchange before may still be armed, when this
   // request's head came before that: what it brings is the body's next bytes.
-  Task<Result<void>> take_armed_receive(size_t total, Deadline deadline);
+  Task<Result<void>> take_armed_receive(size_t total, Deadline deadline, const BodyPace& pace);
   Task<Result<std::string_view>> read_chunked(uint64_t bytes_max);
   Task<Result<void>> send_continue();
-  Task<Result<void>> await_received(Deadline deadline);
+  // Until bytes come, at most until `deadline`, and while the body keeps its pace with `bytes`.
+  Task<Result<void>> await_received(Deadline deadline, const BodyPace& pace, uint64_t bytes);
   [[nodiscard]] Result<void> add_payload(std::string_view payload, uint64_t bytes_max) noexcept;
 
   // --- http::ResponseSink ------------------------------------------------------------------
@@ -128,10 +133,9 @@ class Connection final : public ListLink,
   std::string_view head_text_;
   http::HeadWriter head_writer_;
   auth::KeyMemory key_memory_;
-  std::optional<Ipv6Bytes> peer_;  // By the kernel or a trusted balancer; see find_peer().
+  Arrival arrival_;  // The peer by the kernel or a trusted balancer; see find_peer().
   MonoTime head_began_at_;
   uint32_t requests_ = 0;
-  bool has_asked_peer_ = false;
   bool keeps_alive_ = true;
   bool client_closes_ = false;  // The client, or HTTP/1.0, asked for the close.
   bool body_is_read_ = true;

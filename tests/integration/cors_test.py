@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Pages of browsers that call the gateway: what they are answered, and what Chromium makes of it."""
+"""Pages of browsers that call the gateway: what they are told, and what Chromium makes of it."""
 
 import http.server
 import json

@@ -4,6 +4,7 @@
 
 #include <gtest/gtest.h>
 
+#include "counted_new.h"
 #include "sim_clock.h"
 
 namespace sluice::exchange {
@@ -58,6 +59,25 @@ TEST_F(HeadLinesTest, a_page_gets_lines_when_its_origin_is_allowed) {
   EXPECT_EQ(page("origin:\r\n"), "");
   EXPECT_EQ(page(""), "");
   EXPECT_TRUE(g.shared_lines.ends_with("vary: origin\r\n"));
+}
+
+TEST_F(HeadLinesTest, nothing_is_allocated_for_a_page) {
+  allow("https://chat.example.com:8443");
+  snapshot_.cors.data_origins.deny = {"https://evil.example.com:8443"};
+  const Generation& g = generation();
+  for (const char* origin : {"chat", "evil", "some"}) {
+    const auto& asked = head("OPTIONS /v1/models", "origin: https://" + std::string(origin) +
+                                                       ".example.com:8443\r\n"
+                                                       "access-control-request-method: GET\r\n");
+    const uint64_t before = support::allocations;
+    const HeadLines lines = head_lines_for(g, asked, true, "id");
+    const bool asks = is_preflight(g, asked);
+    const bool may = !g.origins.preflight_lines(asked.headers.find("origin")).empty();
+    EXPECT_EQ(support::allocations, before);
+    EXPECT_TRUE(asks);
+    EXPECT_EQ(may, std::string_view(origin) == "chat");
+    EXPECT_EQ(lines.page.empty(), !may);
+  }
 }
 
 TEST_F(HeadLinesTest, a_preflight_has_the_method_the_origin_and_its_question) {

@@ -62,6 +62,10 @@ Moves request_moves() {
       {"sluice_http2_streams_total", [](auto& s) { s.shard().http2_streams.add(); }},
       {"sluice_http2_connections_ended_total",
        [](auto& s) { s.shard().http2_ends[Http2End::kResets].add(); }},
+      {"sluice_slow_clients_total",
+       [](auto& s) { s.shard().slow_clients[SlowClient::kBodyRate].add(); }},
+      {"sluice_accept_pauses_total",
+       [](auto& s) { s.shard().accept_pauses[AcceptPause::kMemory].add(); }},
       {"sluice_tls_handshakes_total",
        [](auto& s) { s.shard().tls_handshakes[TlsOutcome::kResumed].add(); }},
   };
