@@ -11,6 +11,7 @@
 #include <sluice/control/run_to_end.h>
 
 #include "check.h"
+#include "crash_report.h"
 #include "sandbox_calls.h"
 
 namespace sluice::app {
@@ -133,6 +134,7 @@ void Gateway::flush_logs() {
   metrics_server_.release();
   admin_server_.release();
   admin_listener_.release();
+  report_crashes_to(nullptr);
   log_file_.reset();
   access_file_.reset();
 }

@@ -127,6 +127,7 @@ class Gateway : private control::ListenSockets {
   uint32_t connections_max_ = 0;
 
   int signal_fd_ = -1;
+  telemetry::Redactor redactor_;
   std::unique_ptr<telemetry::LineFile> log_file_;
   std::unique_ptr<telemetry::LineFile> access_file_;
   std::unique_ptr<telemetry::LogSink> log_;

@@ -6,9 +6,11 @@
 #include <sluice/net/tls.h>
 
 #include "check.h"
+#include "crash_report.h"
 #include "exit_status.h"
 #include "gateway.h"
 #include "options.h"
+#include "private_memory.h"
 
 namespace {
 
@@ -24,7 +26,9 @@ void claim_standard_descriptors() {
 
 int main(int argc, char** argv) {
   using namespace sluice::app;
+  keep_memory_private();
   claim_standard_descriptors();
+  report_crashes(SLUICE_VERSION);
   const ParsedOptions parsed = parse_options(argc, argv);
   if (!parsed.is_complete) return parsed.status;
   switch (parsed.options.verb) {

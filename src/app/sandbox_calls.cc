@@ -17,16 +17,16 @@
 
 #include <fmt/format.h>
 
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define SLUICE_HAS_SANITIZER 1
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-#define SLUICE_HAS_SANITIZER 1
-#endif
-#endif
-
 namespace sluice::app {
 namespace {
+
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+constexpr bool kHasSanitizer = true;
+#elif defined(__has_feature)
+constexpr bool kHasSanitizer = __has_feature(address_sanitizer) || __has_feature(thread_sanitizer);
+#else
+constexpr bool kHasSanitizer = false;
+#endif
 
 using namespace std::string_view_literals;
 
@@ -214,9 +214,9 @@ std::span<const std::string_view> allowed_calls() noexcept { return kAllowed; }
 std::span<const std::string_view> forbidden_calls() noexcept { return kForbidden; }
 
 std::expected<std::string, std::string> confine_calls() {
-#ifdef SLUICE_HAS_SANITIZER
-  return std::unexpected("seccomp is left out of builds with a sanitizer, which traces itself");
-#else
+  if (kHasSanitizer) {
+    return std::unexpected("seccomp is left out of builds with a sanitizer, which traces itself");
+  }
   Filter filter;
   for (const std::string_view call : kAllowed) filter.allow(call);
   for (const std::string_view call : kForbidden) filter.add(SCMP_ACT_KILL_PROCESS, call);
@@ -231,7 +231,6 @@ std::expected<std::string, std::string> confine_calls() {
                     std::strerror(-error)));
   }
   return "seccomp (" + std::to_string(kAllowed.size() + 9) + " calls)";
-#endif
 }
 
 }  // namespace sluice::app

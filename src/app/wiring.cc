@@ -10,6 +10,7 @@
 #include <sluice/io/uring_kernel.h>
 
 #include "check.h"
+#include "crash_report.h"
 #include "descriptors.h"
 #include "exit_status.h"
 #include "gateway.h"
@@ -28,7 +29,8 @@ constexpr uint32_t kLinesMax = 256;
 // Two records an exchange; half of them wake control.
 constexpr uint32_t kSpendMax = 8'192;
 
-int complain(const std::string& sentence) {
+int complain(std::string sentence) {
+  telemetry::Redactor().redact(sentence);
   std::fputs(("sluice: " + sentence + "\n").c_str(), stderr);
   return kExitCannotStart;
 }
@@ -96,14 +98,16 @@ Gateway::Step Gateway::check_machine() {
 Gateway::Step Gateway::open_logs() {
   const config::Snapshot& config = *loaded_.snapshot;
   log_file_ = std::make_unique<telemetry::LineFile>(STDERR_FILENO);
-  access_file_ = std::make_unique<telemetry::LineFile>(STDOUT_FILENO);
+  access_file_ = std::make_unique<telemetry::LineFile>(STDOUT_FILENO, &redactor_);
   for (std::string problem :
        {log_file_->open(config.log.file),
         config.access_log.enabled ? access_file_->open(config.access_log.file) : std::string()}) {
     if (!problem.empty()) return std::unexpected(std::move(problem));
   }
-  log_ =
-      std::make_unique<telemetry::LogSink>(clock_, *log_file_, config.log.level, config.log.format);
+  report_crashes_to(log_file_.get());
+  redactor_.set_patterns(config.log.redact);
+  log_ = std::make_unique<telemetry::LogSink>(clock_, *log_file_, redactor_, config.log.level,
+                                              config.log.format);
   return {};
 }
 
@@ -155,7 +159,8 @@ Gateway::Step Gateway::open_control() {
   }
   record_logs_ = std::make_unique<control::RecordLogs>(
       std::move(sources),
-      control::RecordLogs::Targets{.sink = *log_, .log = *log_file_, .access = *access_file_},
+      control::RecordLogs::Targets{
+          .sink = *log_, .log = *log_file_, .access = *access_file_, .redactor = redactor_},
       registry_->control());
 
   auto kernel = io::open_uring_kernel({.buffers_most = kControlBuffers.most});

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include <fmt/format.h>
+#include <re2/re2.h>
 
 #include "address.h"
 #include "fields.h"
@@ -70,6 +71,32 @@ void read_format(Walk& walk, const Node& node, LogSettings& log) {
   static constexpr std::array<std::string_view, 2> kWords = {"json", "text"};
   const auto index = walk.choice(node, kWords);
   if (index) log.format = *index == 0 ? LogFormat::kJson : LogFormat::kText;
+}
+
+constexpr size_t kRedactionsMax = 64;
+constexpr size_t kRedactionBytesMax = 1024;
+constexpr int64_t kRedactionMemoryMax = 256 << 10;  // Of one pattern's program and automata.
+
+void read_redact(Walk& walk, const Node& node, LogSettings& log) {
+  read_list(walk, node, kRedactionsMax, [&](const Node& item, size_t) {
+    auto text = walk.text(item);
+    if (!text) return;
+    if (text->empty() || text->size() > kRedactionBytesMax) {
+      return walk.error(item, "must have 1 to 1024 bytes", "give a shorter RE2 pattern");
+    }
+    RE2::Options options(RE2::Latin1);
+    options.set_log_errors(false);
+    options.set_max_mem(kRedactionMemoryMax);
+    const RE2 regex(*text, options);
+    if (!regex.ok()) {
+      return walk.error(item, "is not a pattern of RE2: " + regex.error(),
+                        "see github.com/google/re2/wiki/Syntax; quote it in YAML with '...'");
+    }
+    if (RE2::FullMatch("", regex)) {
+      return walk.error(item, "matches the empty text", "let it match at least one character");
+    }
+    log.redact.push_back(std::move(*text));
+  });
 }
 
 // An empty list is allowed here: it means that no header goes upstream.
@@ -146,7 +173,8 @@ constexpr std::array kMetricsFields = {
 
 constexpr std::array kLogFields = {
     Field<LogSettings>{"level", read_level}, Field<LogSettings>{"format", read_format},
-    Field<LogSettings>{"file", read_path<&LogSettings::file, kPathBytesMax>}};
+    Field<LogSettings>{"file", read_path<&LogSettings::file, kPathBytesMax>},
+    Field<LogSettings>{"redact", read_redact}};
 
 constexpr std::array kAccessLogFields = {
     Field<AccessLogSettings>{"enabled", read_boolean<&AccessLogSettings::enabled>},

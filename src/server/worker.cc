@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 
+#include <sluice/crypto/secret.h>
 #include <sluice/net/stream.h>
 
 #include "connection.h"
@@ -380,6 +381,9 @@ void Worker::retire() {
       continue;
     }
     const uint64_t number = generations_[i]->config.generation;
+    for (std::string& fields : generations_[i]->request_fields) {
+      crypto::wipe(fields.data(), fields.size());  // They hold the upstreams' credentials.
+    }
     generations_.erase(generations_.begin() + static_cast<ptrdiff_t>(i));
     report(upstream::SnapshotReleased{number});
     forget_unused_state();
