@@ -3,6 +3,7 @@
 #include <sluice/http/http2_session.h>
 #include <sluice/http/request_parser.h>
 
+#include <algorithm>
 #include <array>
 #include <map>
 #include <memory>
@@ -19,12 +20,13 @@ constexpr size_t kRoundsMax = 1000;
 
 struct Port final : http::Http2Port {
   void on_body(std::string_view bytes) noexcept override { body += bytes; }
-  void on_body_end() noexcept override { body += '$'; }
+  void on_body_end() noexcept override { has_ended = true; }
   void on_sent() noexcept override { answer.reset(); }
   void on_closed(bool) noexcept override {
     if (!is_in_batch()) answer.reset();
   }
   std::string body;
+  bool has_ended = false;
   std::unique_ptr<std::string> answer;
 };
 
@@ -50,7 +52,8 @@ class World final : public http::Http2Observer {
   // Answers all that is open, and sends what can be sent.
   std::string end() {
     for (auto& [stream, port] : ports_) {
-      story_.append(std::to_string(stream)).append(port->body);
+      // A body that breaks off may be told in part before that is seen.
+      if (port->has_ended) story_.append(std::to_string(stream)).append(port->body);
       if (port->is_closed()) continue;
       port->answer = std::make_unique<std::string>(3000, 'a');
       const std::string_view slice = *port->answer;
@@ -80,6 +83,18 @@ class World final : public http::Http2Observer {
   http::Http2Session session_{*this, blocks_, {.streams_max = 8}};
 };
 
+// The library reads no further once a client without streams has said goodbye, but finishes the
+// bytes that it was given with it.
+bool says_goodbye(std::string_view text) {
+  constexpr uint8_t kGoaway = 7;
+  const auto byte = [&](size_t at) { return size_t{static_cast<uint8_t>(text[at])}; };
+  while (text.size() >= 9) {
+    if (byte(3) == kGoaway) return true;
+    text.remove_prefix(std::min(text.size(), 9 + (byte(0) << 16 | byte(1) << 8 | byte(2))));
+  }
+  return false;
+}
+
 std::string run(const fuzz::Pieces& pieces, bool is_whole) {
   World world;
   world.feed(kPreface);
@@ -98,6 +113,7 @@ std::string run(const fuzz::Pieces& pieces, bool is_whole) {
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* bytes, size_t size) {
   const fuzz::Pieces pieces = fuzz::make_pieces(bytes, size);
   if (pieces.text.empty()) return 0;
-  expect(run(pieces, true) == run(pieces, false), "the cuts do not change the outcome");
+  const bool is_same = run(pieces, true) == run(pieces, false);
+  expect(is_same || says_goodbye(pieces.text), "the cuts do not change the outcome");
   return 0;
 }
