@@ -233,6 +233,16 @@ class Requests(Http2Case):
             self.assertEqual(end, "end")
             self.assertIn(b'"error"', body)
 
+    def test_a_client_that_waits_for_100_is_told_to_go_on(self):
+        body = ask().encode()
+        with Frames(self.gateway) as client:
+            stream = client.begin(more=[("expect", "100-continue"),
+                                        ("content-length", str(len(body)))])
+            kind, flags, of, _ = client.read()
+            self.assertEqual((kind, flags & END_STREAM, of), (HEADERS, 0, stream))
+            client.send(DATA, END_STREAM, stream, body)
+            self.assertEqual(client.read_answer(stream)[1], "end")
+
     def test_heads_above_the_limits_are_answered_with_431(self):
         fields = sum((["-H", f"x-{i}: a"] for i in range(200)), [])
         code, said, _ = self.curl("-w", "%{http_code}", "-d", ask(), *fields)
@@ -270,6 +280,40 @@ class Floods(Http2Case):
             if is_true():
                 return
         self.fail("did not come true")
+
+
+class Slow(Http2Case):
+    more = "timeouts: {stall: 300ms, head: 300ms, keep_alive: 300ms}\n"
+
+    def read_goaway(self, client):
+        frame = client.read()
+        while frame[0] != GOAWAY:
+            frame = client.read()
+        return int.from_bytes(frame[3][4:8], "big")
+
+    def test_a_stream_without_a_window_is_reset(self):
+        with Frames(self.gateway, window=0) as client:
+            self.assertEqual(client.read_answer(client.ask(stream=True)), (b"", 2))
+
+    def test_a_header_block_without_end_ends_the_connection(self):
+        with Frames(self.gateway) as client:
+            client.read_answer(client.ask())  # And acknowledges the settings.
+            client.send(HEADERS, END_STREAM, 3, client.encode([(":method", "GET")]))
+            self.assertEqual(self.read_goaway(client), 11)
+
+    def test_an_idle_connection_is_closed_in_peace(self):
+        with Frames(self.gateway) as client:
+            client.read_answer(client.ask())
+            self.assertEqual(self.read_goaway(client), 0)
+            with self.assertRaises(EOFError):
+                client.read()
+
+    def test_a_body_that_does_not_come_is_given_up(self):
+        with TlsGateway(self.authority, config(self.upstream) + "timeouts: {body: 300ms}\n",
+                        [self.leaf]) as gateway, Frames(gateway) as client:
+            body, end = client.read_answer(client.begin())
+            self.assertEqual(end, "end")
+            self.assertIn(b'"error"', body)
 
 
 class Drain(Http2Case):
