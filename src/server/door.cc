@@ -86,7 +86,7 @@ bool Door::is_short(AcceptPause what) const noexcept {
   switch (what) {
     case AcceptPause::kMemory:
       return parts_.budget.used() > parts_.budget.ceiling() / 100 * kBudgetPercentMost;
-    case AcceptPause::kBuffers: return parts_.ring.buffers().is_scarce();
+    case AcceptPause::kBuffers: return parts_.ring.buffers().is_nearly_spent();
     case AcceptPause::kDescriptors: break;  // The next descriptor's number will tell.
   }
   return false;
