@@ -9,6 +9,7 @@ namespace {
 
 constexpr uint32_t kUpdatesOfFrame = 2;  // For the stream and for the connection.
 constexpr uint32_t kUpdatesFreeMax = 10'000;
+constexpr uint32_t kContinuationsMax = 8;
 constexpr size_t kFrameHeadBytes = 9;
 constexpr size_t kFrameBytesMax = 16 * 1024;
 
@@ -40,8 +41,18 @@ int Http2Callbacks::begin_frame(nghttp2_session*, const nghttp2_frame_hd* head,
   auto& session = *static_cast<Http2Session*>(self);
   bool is_good = true;
   switch (head->type) {
-    case NGHTTP2_HEADERS: session.head_->bytes = 0; [[fallthrough]];
+    case NGHTTP2_HEADERS:
+      session.head_->bytes = 0;
+      session.head_->continuations = 0;
+      break;
     case NGHTTP2_DATA: break;
+    case NGHTTP2_CONTINUATION:
+      if (++session.head_->continuations > kContinuationsMax) {
+        session.fault_ = Http2Fault::kHeaders;
+        return NGHTTP2_ERR_CALLBACK_FAILURE;
+      }
+      is_good = session.count_control_frame();
+      break;
     case NGHTTP2_RST_STREAM: is_good = session.count_reset(); break;
     case NGHTTP2_WINDOW_UPDATE:
       if (session.window_updates_free_ > 0) {

@@ -14,6 +14,7 @@ struct Http2Session::HeadRead {
   io::Block room;
   std::optional<Http2HeadText> text;
   size_t bytes = 0;
+  uint32_t continuations = 0;  // Frames that the block went on in.
 };
 
 }  // namespace sluice::http

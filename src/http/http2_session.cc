@@ -19,7 +19,9 @@ constexpr size_t kFieldsMax = HeaderList::kCapacity + 64;
 // Queued answers to PING and SETTINGS; beyond it the connection ends.
 constexpr size_t kAnswersMax = 128;
 constexpr size_t kSettingsMax = 16;
-constexpr size_t kContinuationsMax = 8;
+// The library counts a frame head that comes in pieces for each piece, so ours is the count that
+// holds (http2_callbacks.cc).
+constexpr size_t kContinuationPiecesMax = 128;
 
 struct DropCallbacks {
   void operator()(nghttp2_session_callbacks* callbacks) const noexcept {
@@ -70,7 +72,7 @@ std::unique_ptr<nghttp2_option, DropOption> make_option() noexcept {
   nghttp2_option_set_no_closed_streams(made, 1);
   nghttp2_option_set_max_settings(made, kSettingsMax);
   nghttp2_option_set_max_outbound_ack(made, kAnswersMax);
-  nghttp2_option_set_max_continuations(made, kContinuationsMax);
+  nghttp2_option_set_max_continuations(made, kContinuationPiecesMax);
   // Counted here, with the ring's clock and a limit of the configuration.
   nghttp2_option_set_stream_reset_rate_limit(made, UINT32_MAX, UINT32_MAX);
   return option;

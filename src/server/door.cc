@@ -71,9 +71,9 @@ std::optional<AcceptPause> Door::what_is_short(int accepted) const noexcept {
     case -ENOBUFS: return AcceptPause::kMemory;
     default: break;
   }
-  const bool is_near_limit = parts_.descriptors_max > kDescriptorReserve && accepted > 0 &&
-                             static_cast<uint64_t>(accepted) >=
-                                 parts_.descriptors_max - kDescriptorReserve;
+  const bool is_near_limit =
+      parts_.descriptors_max > kDescriptorReserve && accepted > 0 &&
+      static_cast<uint64_t>(accepted) >= parts_.descriptors_max - kDescriptorReserve;
   if (is_near_limit) return AcceptPause::kDescriptors;
   for (const AcceptPause what : {AcceptPause::kMemory, AcceptPause::kBuffers}) {
     if (is_short(what)) return what;

@@ -159,7 +159,7 @@ void Http2Connection::leave() noexcept {
 Deadline Http2Connection::idle_deadline() const noexcept {
   if (live_ > 0 || is_closing_) return Deadline::never();
   const config::ClientTimeouts& timeouts = worker_.snapshot().timeouts;
-  return Deadline::after(idle_since_, had_streams_ ? timeouts.keep_alive : timeouts.head);
+  return Deadline::after(idle_since_, had_streams_ ? timeouts.keep_alive : timeouts.first_byte);
 }
 
 void Http2Connection::set_timer() noexcept {
@@ -180,6 +180,7 @@ void Http2Connection::set_timer() noexcept {
 
 void Http2Connection::take_timeout() noexcept {
   timer_.reset();
+  auto& slow = worker_.services().cells.slow_clients;
   const MonoTime now = worker_.ring().now();
   const config::ClientTimeouts& timeouts = worker_.snapshot().timeouts;
   if (stream_.is_sending() && Deadline::after(send_moved_at_, timeouts.stall).has_passed(now)) {
@@ -192,10 +193,13 @@ void Http2Connection::take_timeout() noexcept {
   const MonoTime head_began_at = session_.head_began_at();
   if (head_began_at != MonoTime::max() &&
       Deadline::after(head_began_at, timeouts.head).has_passed(now)) {
+    slow[metrics::SlowClient::kHead].add();
     session_.end_for(http::Http2Fault::kHeaders);
     lose_streams();
   }
-  if (idle_deadline().has_passed(now)) close();
+  if (!idle_deadline().has_passed(now)) return;
+  if (!had_streams_) slow[metrics::SlowClient::kFirstByte].add();
+  close();
 }
 
 // --- the end -----------------------------------------------------------------------------------

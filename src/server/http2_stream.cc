@@ -5,6 +5,8 @@
 
 #include <sluice/server/worker.h>
 
+#include "body_pace.h"
+
 namespace sluice::server {
 namespace {
 
@@ -76,7 +78,7 @@ Task<void> Http2Stream::run() {
 // What the answer still lacks: its end, and the word that the rest of the request is not wanted.
 Task<void> Http2Stream::finish() {
   http::Http2Session& session = connection_.session();
-  if (!is_committed_) {
+  if (!is_head_sent_) {
     session.reset(*this, false);
     co_return;
   }
@@ -190,9 +192,12 @@ Task<Result<std::string_view>> Http2Stream::read(uint64_t bytes_max) {
                         head.body.length <= http::Http2Session::kStreamWindow;
   if (!is_small) connection_.session().widen(*this);
   connection_.wake();
-  timer_.set(Deadline::after(worker.ring().now(), worker.snapshot().timeouts.body));
+  const MonoTime began_at = worker.ring().now();
+  const BodyPace pace(began_at, worker.snapshot().limits.body_rate_min);
+  const Deadline deadline = Deadline::after(began_at, worker.snapshot().timeouts.body);
   while (!body_has_ended_ && !body_fault_ && !interrupted_.is_ready() && !timer_.is_ready()) {
     if (!is_small) open_window();
+    timer_.set(deadline.sooner(pace.due(body_bytes_)));
     body_moved_.reset();
     co_await io::first_of(&body_moved_, &timer_, &interrupted_);
   }
@@ -207,6 +212,10 @@ Task<Result<std::string_view>> Http2Stream::read(uint64_t bytes_max) {
     co_return fail(interruption_, Side::kDownstream, "ended while the body was read");
   }
   SLUICE_ASSERT(is_late);
+  const bool is_rate = pace.due(body_bytes_).at < deadline.at;
+  worker.services()
+      .cells.slow_clients[is_rate ? metrics::SlowClient::kBodyRate : metrics::SlowClient::kBody]
+      .add();
   co_return fail(ErrorCode::kRequestTimeout, Side::kDownstream, "body did not arrive in time");
 }
 
@@ -267,7 +276,9 @@ void Http2Stream::send(std::span<const std::string_view> slices) noexcept {
   const bool is_empty = std::ranges::all_of(slices, &std::string_view::empty);
   if (!is_head_sent_) {
     is_head_sent_ = true;
-    session.respond(*this, status_, is_bare_ ? kBareLines : head_writer_.text(), ends && is_empty);
+    const std::string_view lines = is_bare_ ? kBareLines : head_writer_.text();
+    traffic_.sent += lines.size();  // About what it is on the wire, where HPACK makes it less.
+    session.respond(*this, status_, lines, ends && is_empty);
     head_block_.release();  // The session has its own copy.
     head_writer_ = http::HeadWriter({});
   }

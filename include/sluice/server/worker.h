@@ -57,11 +57,11 @@ struct WorkerParts {
   limit::BankTable* banks = nullptr;
   metrics::ShardCells* cells = nullptr;
   telemetry::RecordRing* records = nullptr;
-  exchange::SpendRing* spend = nullptr;  // Null without a journal.
-  Logger* log = nullptr;                 // Must not block.
+  exchange::SpendRing* spend = nullptr;     // Null without a journal.
+  Logger* log = nullptr;                    // Must not block.
   net::AddressCounts* addresses = nullptr;  // Null: clients are not limited by their address.
   uint64_t descriptors_max = 0;             // That the process may have; 0 is unknown.
-  upstream::AdoptSnapshot first;         // Served from the first connection on.
+  upstream::AdoptSnapshot first;            // Served from the first connection on.
 };
 
 // Built, run and destroyed on its shard's thread. Ends the shard's loop once it has drained.

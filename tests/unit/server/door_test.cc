@@ -39,7 +39,7 @@ class DoorTest : public ::testing::Test {
     return Arrival{.pass = {}, .peer = address(last), .has_asked_peer = true};
   }
 
-  support::SimWorld world_{1};
+  support::SimWorld world_;
   io::Ring ring_{world_.kernel(), world_.syscalls(), world_.clock(), {}};
   ByteBudget budget_{1'000'000};
   io::BlockPool blocks_{budget_};
@@ -83,7 +83,7 @@ TEST_F(DoorTest, a_refused_handshake_counts_as_no_connection) {
 
 TEST_F(DoorTest, trusted_proxies_and_unknown_peers_have_no_limit) {
   config_.limits.connections_per_address = 1;
-  config_.trusted_proxies.push_back(*config::parse_address_range("192.0.2.7"));
+  config_.trusted_proxies.push_back({.prefix = address(7), .bits = 128});
   std::vector<Arrival> arrivals;
   for (int i = 0; i < 5; ++i) {
     arrivals.push_back(peer(7));
