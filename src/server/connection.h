@@ -48,8 +48,9 @@ class Connection final : public ListLink,
   // SDKs do, lose a 413 when less than their body is taken; what is dropped costs no memory.
   static constexpr size_t kLingerBytesMax = 64 * 1024 * 1024;
   static constexpr Duration kLingerMax = seconds(2);
-  // A declared length up to this is taken as one block; above it the block grows as bytes come.
-  static constexpr size_t kTrustedLengthMax = 1024 * 1024;
+  // A declared length up to this is taken as one block; above it the block grows as bytes come, so
+  // that heads alone, which cost their senders nothing, cannot take up the byte budget.
+  static constexpr size_t kTrustedLengthMax = 64 * 1024;
 
   // Kept free in a head's block for the fields that end_head() adds.
   static constexpr size_t kHeadReserve = 512;
