@@ -24,7 +24,7 @@ class Http2Stream final : public Http2StreamLink,
                           private http::RequestBody {
  public:
   Http2Stream(Http2Connection& connection, const http::Http2Head& head) noexcept;
-  ~Http2Stream();
+  ~Http2Stream() override;
   Http2Stream(const Http2Stream&) = delete;
   Http2Stream& operator=(const Http2Stream&) = delete;
 

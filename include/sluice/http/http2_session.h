@@ -20,7 +20,7 @@ struct nghttp2_option;
 namespace sluice::http {
 
 struct Http2Limits {
-  HeadLimits head;
+  HeadLimits head{};
   uint32_t streams_max = 100;
   uint32_t resets_per_second = 100;
   uint32_t control_frames_per_second = 1000;
@@ -53,6 +53,8 @@ class Http2Session;
 // from it. Lives until on_closed(), Http2Session::forget(), or the session's end.
 class Http2Port : public ListLink {
  public:
+  Http2Port() noexcept = default;
+  virtual ~Http2Port() = default;
   [[nodiscard]] int32_t stream() const noexcept { return stream_; }
   // Whether a part of what was sent has not been handed to the kernel.
   [[nodiscard]] bool is_owing() const noexcept {
@@ -73,9 +75,6 @@ class Http2Port : public ListLink {
   virtual void on_sent() noexcept = 0;
   // The stream is over and nothing more goes out. `is_whole`: all that was to go out has.
   virtual void on_closed(bool is_whole) noexcept = 0;
-
- protected:
-  ~Http2Port() = default;
 
  private:
   friend class Http2Session;
