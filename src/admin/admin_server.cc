@@ -72,6 +72,10 @@ std::optional<Refusal> check_names(const Call& call) {
   return std::nullopt;
 }
 
+bool has_path(std::string_view path) {
+  return !find_route(path, http::Method::kOther).allow.empty();
+}
+
 metrics::AdminResult result_of(uint16_t status) noexcept {
   if (status < 400) return metrics::AdminResult::kDone;
   return status < 500 ? metrics::AdminResult::kRefused : metrics::AdminResult::kFailed;
@@ -83,17 +87,42 @@ control::SmallAnswer answer_of(const Refusal& refusal) {
   return control::error_answer(refusal.status, refusal.code, refusal.message, refusal.param);
 }
 
+const config::OriginRules& AdminService::origins() {
+  const config::Snapshot& snapshot = parts_.operations.snapshot();
+  if (origins_generation_ != snapshot.generation) {
+    config::CorsSettings settings = snapshot.cors;
+    settings.allow_all_origins = false;  // Of those who may command, each is named.
+    origins_ = config::OriginRules(settings, settings.admin_origins);
+    origins_generation_ = snapshot.generation;
+  }
+  return origins_;
+}
+
 Task<control::SmallAnswer> AdminService::answer(const control::SmallRequest& request) {
-  control::SmallAnswer answer = co_await let_in(request);
-  if (!answer.body.ends_with('\n')) answer.body += '\n';
+  // What a page is told: never anything over the socket, which something may have forwarded.
+  const config::OriginRules& rules = origins();
+  const bool is_page = request.has_origin && !request.peer.process;
+  std::string lines = is_page ? std::string(rules.answer_lines(request.origin)) : std::string();
+  const bool is_foreign = request.has_origin && lines.empty();
+  control::SmallAnswer answer;
+  if (is_page && !is_foreign && request.is_preflight && has_path(request.path)) {
+    answer.status = 204;
+    lines = rules.preflight_lines(request.origin);
+    lines += rules.shared_lines();
+  } else {
+    lines += rules.shared_lines();
+    answer = co_await let_in(request, is_foreign);
+  }
+  answer.lines = std::move(lines);
+  if (answer.status != 204 && !answer.body.ends_with('\n')) answer.body += '\n';
   parts_.registry.control().admin_requests[result_of(answer.status)].add();
   co_return answer;
 }
 
 // From what costs least and tells least to what the call itself says.
-Task<control::SmallAnswer> AdminService::let_in(const control::SmallRequest& request) {
-  // A page in a browser may be made to send a request here through some forwarded socket.
-  if (request.has_origin) {
+Task<control::SmallAnswer> AdminService::let_in(const control::SmallRequest& request,
+                                                bool is_foreign) {
+  if (is_foreign) {
     co_return answer_of(refuse(403, "foreign_origin", "requests of browsers are refused"));
   }
   auto caller = identify(parts_, request, failures_);

@@ -20,9 +20,13 @@ Gateway::Step Gateway::open_admin_listener() {
 
 void Gateway::serve_admin_listener() {
   if (admin_listen_fd_ < 0) return;
+  const config::Snapshot& snapshot = control_->snapshot();
+  const Duration hsts = snapshot.tls ? snapshot.tls->hsts : config::ListenerTls{}.hsts;
+  const bool has_tls = admin_tls_ != nullptr;
   admin_listener_ = std::make_unique<control::SmallServer>(
       *ring_, admin_listen_fd_, "admin", *admin_service_, *log_, control::SmallServerLimits{},
-      control::SmallTransport{.is_unix = false, .tls = admin_tls_.get()});
+      control::SmallTransport{
+          .is_unix = false, .tls = admin_tls_.get(), .hsts = has_tls ? hsts : Duration::zero()});
 }
 
 }  // namespace sluice::app

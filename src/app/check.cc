@@ -6,6 +6,7 @@
 
 #include <sluice/base/clock.h>
 #include <sluice/control/tls_profiles.h>
+#include <sluice/telemetry/redactor.h>
 
 #include "exit_status.h"
 
@@ -26,6 +27,7 @@ std::string describe_problems(const config::LoadOutcome& outcome) {
   for (const config::Diagnostic& warning : outcome.warnings) {
     text += "warning: " + config::to_string(warning) + "\n";
   }
+  telemetry::Redactor().redact(text);
   return text;
 }
 

@@ -79,4 +79,9 @@ std::expected<std::string, std::string> raise_limits(const config::Snapshot& sna
   return std::move(plan->warning);
 }
 
+uint64_t descriptor_limit() noexcept {
+  rlimit limit{};
+  return ::getrlimit(RLIMIT_NOFILE, &limit) == 0 ? limit.rlim_cur : 0;
+}
+
 }  // namespace sluice::app

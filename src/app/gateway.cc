@@ -4,15 +4,55 @@
 
 #include <cstdio>
 #include <cstdlib>
+#include <filesystem>
 
 #include <fmt/format.h>
 
+#include <sluice/control/run_to_end.h>
+
 #include "check.h"
+#include "crash_report.h"
+#include "sandbox_calls.h"
 
 namespace sluice::app {
 
 void Gateway::log(LogLevel level, std::string_view message) {
   log_->write(level, "sluice", message);
+}
+
+Gateway::Step Gateway::confine() {
+  const config::Snapshot& config = *loaded_.snapshot;
+  if (!config.sandbox) {
+    sandbox_ = "off";
+    return {};
+  }
+  // SQLite sorts what does not fit in memory into a file there.
+  const std::string database = config.usage_log ? config.usage_log->path
+                               : config.store   ? config.store->path
+                                                : std::string();
+  if (!database.empty()) {
+    ::setenv("SQLITE_TMPDIR", std::filesystem::path(database).parent_path().c_str(), 0);
+  }
+  auto confined =
+      confine_files(file_rules(config, config_path_, environment_.paths(), ::geteuid() == 0));
+  if (confined) {
+    environment_.confine();
+    sandbox_ = std::move(*confined);
+  } else {
+    warnings_.push_back("files are not confined: " + confined.error());
+  }
+  return {};
+}
+
+// Last, since starting needs calls that serving does not.
+void Gateway::give_up_calls() {
+  if (!control_->snapshot().sandbox) return;
+  auto confined = confine_calls();
+  if (confined) {
+    sandbox_ += (sandbox_.empty() ? "" : ", ") + *confined;
+  } else {
+    warnings_.push_back("system calls are not confined: " + confined.error());
+  }
 }
 
 void Gateway::announce() {
@@ -31,8 +71,10 @@ void Gateway::announce() {
         fmt::format("upstream {} at {}", upstream.name, upstream.endpoint.authority));
   }
   log(LogLevel::kInfo, describe_counts(config));
-  log(LogLevel::kInfo, admin_path_.empty() ? "no admin socket (admin.socket is not set)"
-                                           : "admin socket " + admin_path_);
+  log(LogLevel::kInfo, "sandbox: " + (sandbox_.empty() ? "not available" : sandbox_));
+  const std::string& admin_path = admin_path_.empty() ? config.admin_socket : admin_path_;
+  log(LogLevel::kInfo, admin_fd_ < 0 ? std::string("no admin socket (admin.socket is not set)")
+                                     : "admin socket " + admin_path);
   if (admin_listen_fd_ >= 0) {
     log(LogLevel::kInfo,
         fmt::format("admin calls with keys on {}://{}", admin_tls_ == nullptr ? "http" : "https",
@@ -68,6 +110,7 @@ int Gateway::end(int status) {
     flush_logs();
     std::_Exit(status);
   }
+  control::run_to_end(*ring_, end_reports());
   close_small_servers();
   flush_logs();
   return status;
@@ -91,6 +134,7 @@ void Gateway::flush_logs() {
   metrics_server_.release();
   admin_server_.release();
   admin_listener_.release();
+  report_crashes_to(nullptr);
   log_file_.reset();
   access_file_.reset();
 }

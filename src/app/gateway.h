@@ -27,14 +27,18 @@
 #include <sluice/io/ring.h>
 #include <sluice/limit/bank_table.h>
 #include <sluice/metrics/registry.h>
+#include <sluice/net/address_counts.h>
 #include <sluice/net/system_resolver.h>
 #include <sluice/server/worker.h>
 #include <sluice/shard/shard.h>
 #include <sluice/telemetry/line_file.h>
 #include <sluice/telemetry/log_sink.h>
 
+#include "passed_sockets.h"
 #include "ports.h"
 #include "predecessor.h"
+#include "sandbox_files.h"
+#include "service_notice.h"
 #include "starter.h"
 #include "upgrade.h"
 
@@ -68,7 +72,10 @@ class Gateway : private control::ListenSockets, private Estate {
   };
 
   // The start, in this order.
+  [[nodiscard]] Step meet_supervisor();
   [[nodiscard]] Step check_machine();
+  // Before the first thread starts: what Landlock forbids holds for threads that come later.
+  [[nodiscard]] Step confine();
   [[nodiscard]] Step open_logs();
   [[nodiscard]] Step open_control();
   [[nodiscard]] Step open_usage_log();
@@ -77,6 +84,7 @@ class Gateway : private control::ListenSockets, private Estate {
   [[nodiscard]] Step open_ports();
   [[nodiscard]] Step start_shards();
   void open_small_servers();
+  void give_up_calls();
   void announce();
 
   // Estate, and the other side of it; see succession.cc.
@@ -85,9 +93,17 @@ class Gateway : private control::ListenSockets, private Estate {
   void leave_estate(std::span<const std::string> taken, int connections) override;
   [[nodiscard]] Step ask_predecessor();
   [[nodiscard]] Step succeed();
+  [[nodiscard]] Step open_shard_ports();
   void listen_on_shards();
   [[nodiscard]] std::string why_no_upgrade() const;
-  [[nodiscard]] int fail(int status, const std::string& sentence);
+  [[nodiscard]] int fail(int status, std::string sentence);
+
+  // What the supervisor hears; see supervised.cc.
+  void say_ready();
+  void begin_reports();
+  [[nodiscard]] bool ask_shards();
+  Task<void> report_to_supervisor();
+  Task<void> end_reports();
 
   // control::ListenSockets; see sockets.cc.
   std::expected<void, std::string> open(const config::Snapshot& running,
@@ -116,23 +132,28 @@ class Gateway : private control::ListenSockets, private Estate {
   const std::string_view version_;
   std::unique_ptr<Predecessor> predecessor_;  // Null once this process serves.
   std::expected<Starter, std::string> starter_;
-  config::SystemEnvironment environment_;
+  ConfinedEnvironment environment_;
   SystemClock clock_;
   const MonoTime started_ = clock_.now();
   io::SystemSyscalls syscalls_;
   config::LoadOutcome loaded_;
   control::TlsFiles tls_files_;  // Until the control thread has them.
   std::vector<std::string> warnings_;
+  std::string sandbox_;  // What of it is in force, for people.
+  ServiceNotice notice_;
+  PassedSockets passed_;
   uint32_t shard_count_ = 0;
   uint32_t connections_max_ = 0;
 
   int signal_fd_ = -1;
+  telemetry::Redactor redactor_;
   std::unique_ptr<telemetry::LineFile> log_file_;
   std::unique_ptr<telemetry::LineFile> access_file_;
   std::unique_ptr<telemetry::LogSink> log_;
 
   ShardListeners listeners_;
   bool took_listeners_ = false;  // Of the predecessor.
+  bool took_over_ = false;       // From a predecessor.
   net::Address metrics_address_;
   int metrics_fd_ = -1;
   int admin_fd_ = -1;
@@ -154,9 +175,12 @@ class Gateway : private control::ListenSockets, private Estate {
   Moved moved_;
   size_t closing_servers_ = 0;
   bool keeps_admin_path_ = false;  // The successor has the admin socket.
+  io::Timer* report_pause_ = nullptr;  // Of report_to_supervisor(), while that runs.
+  bool is_over_ = false;
 
   std::unique_ptr<ByteBudget> budget_;
   std::unique_ptr<limit::BankTable> banks_;
+  net::AddressCounts addresses_;
   std::unique_ptr<metrics::Registry> registry_;
   std::vector<std::unique_ptr<Seat>> seats_;
   std::vector<control::ShardPort> ports_;

@@ -27,6 +27,7 @@ namespace given {
 inline constexpr std::string_view kListener = "listener";  // One of each shard.
 inline constexpr std::string_view kMetrics = "metrics";
 inline constexpr std::string_view kAdminSocket = "admin_socket";
+inline constexpr std::string_view kPassedAdminSocket = "passed_admin_socket";  // The supervisor's.
 inline constexpr std::string_view kAdminListener = "admin_listener";
 inline constexpr std::string_view kConnections = "connections";  // A channel; see net.
 inline constexpr std::string_view kBanks = "banks";

@@ -8,10 +8,12 @@
 #include <sluice/net/tls.h>
 
 #include "check.h"
+#include "crash_report.h"
 #include "exit_status.h"
 #include "gateway.h"
 #include "options.h"
 #include "predecessor.h"
+#include "private_memory.h"
 #include "starter.h"
 
 namespace {
@@ -28,7 +30,9 @@ void claim_standard_descriptors() {
 
 int main(int argc, char** argv) {
   using namespace sluice::app;
+  keep_memory_private();
   claim_standard_descriptors();
+  report_crashes(SLUICE_VERSION);
   const ParsedOptions parsed = parse_options(argc, argv);
   if (!parsed.is_complete) return parsed.status;
   switch (parsed.options.verb) {

@@ -26,10 +26,12 @@ std::string path_before_use(const std::string& path) { return path + ".new"; }
 
 std::expected<void, std::string> Gateway::open(const config::Snapshot& running,
                                                const config::Snapshot& candidate) {
+  notice_.say_reloading(ring_->now());
   moved_ = {};
   const auto failed = [this](std::string problem) {
     drop();
-    return std::unexpected(std::move(problem));
+    return std::unexpected(environment_.is_confined() ? with_sandbox_remedy(std::move(problem))
+                                                      : std::move(problem));
   };
   if (running.listen != candidate.listen) {
     // On the port that it has, the gateway itself would be in the way of a probe.
@@ -93,6 +95,7 @@ std::vector<int> Gateway::use(const config::Snapshot& candidate) {
     }
   }
   moved_ = {};
+  say_ready();
   return fds;
 }
 
@@ -104,6 +107,7 @@ void Gateway::drop() noexcept {
     syscalls_.close(moved_.admin_fd);
   }
   moved_ = {};
+  say_ready();
 }
 
 Task<void> Gateway::close_server(std::unique_ptr<control::SmallServer> server) {

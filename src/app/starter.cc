@@ -160,7 +160,10 @@ std::expected<Starter, std::string> Starter::fork_off(char** argv) {
     return std::unexpected(std::string("cannot fork: ") + std::strerror(error));
   }
   if (child == 0) {
-    ::close(pair.first);
+    // What a supervisor has passed is the gateway's alone.
+    ::close_range(3, static_cast<unsigned>(pair.second) - 1, 0);
+    ::close_range(static_cast<unsigned>(pair.second) + 1, ~0U, 0);
+    for (const char* name : {"LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES"}) ::unsetenv(name);
     // Those of a terminal or a supervisor reach the whole group; the gateway decides.
     for (const int signal : kSignals) std::signal(signal, SIG_IGN);
     ::prctl(PR_SET_NAME, "sluice-starter");

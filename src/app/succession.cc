@@ -16,7 +16,8 @@ bool has(std::span<const std::string> names, std::string_view name) {
 
 }  // namespace
 
-int Gateway::fail(int status, const std::string& sentence) {
+int Gateway::fail(int status, std::string sentence) {
+  telemetry::Redactor().redact(sentence);
   std::fputs(sentence.c_str(), stderr);
   if (predecessor_ != nullptr) {
     const std::string_view text = sentence;
@@ -50,6 +51,22 @@ Gateway::Step Gateway::succeed() {
   if (connections >= 0) control_->take_connections(connections);
   // Closes what this configuration has no use for.
   predecessor_.reset();
+  took_over_ = true;
+  return {};
+}
+
+Gateway::Step Gateway::open_shard_ports() {
+  const config::Snapshot& config = *loaded_.snapshot;
+  const int backlog = static_cast<int>(config.listen_backlog);
+  auto listeners = take_shard_listeners(syscalls_, config, predecessor_.get());
+  took_listeners_ = listeners && !listeners->fds.empty();
+  if (listeners && !took_listeners_) {
+    listeners = passed_.listen.empty()
+                    ? open_shard_listeners(syscalls_, config.listen, backlog, shard_count_)
+                    : deal_to_shards(syscalls_, passed_.listen, config.listen, shard_count_);
+  }
+  if (!listeners) return std::unexpected(std::move(listeners.error()));
+  listeners_ = std::move(*listeners);
   return {};
 }
 
@@ -84,7 +101,8 @@ std::expected<HandOver, std::string> Gateway::open_estate() {
   };
   for (const int fd : listeners_.fds) add(given::kListener, place_of(config.listen), fd);
   if (config.metrics) add(given::kMetrics, place_of(*config.metrics), metrics_fd_);
-  add(given::kAdminSocket, admin_path_, admin_fd_);
+  const bool is_own = !admin_path_.empty();
+  add(is_own ? given::kAdminSocket : given::kPassedAdminSocket, config.admin_socket, admin_fd_);
   if (const auto& listener = config.admin.listener) {
     add(given::kAdminListener, place_of({listener->host, listener->port}), admin_listen_fd_);
   }
@@ -100,6 +118,7 @@ void Gateway::leave_estate(std::span<const std::string> taken, int connections) 
   };
   leave(given::kMetrics, metrics_server_.get());
   leave(given::kAdminSocket, admin_server_.get());
+  leave(given::kPassedAdminSocket, admin_server_.get());
   leave(given::kAdminListener, admin_listener_.get());
   control_->begin_hand_over(
       {.channel = connections, .keeps_listener = has(taken, given::kListener)});

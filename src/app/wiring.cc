@@ -10,6 +10,7 @@
 #include <sluice/io/uring_kernel.h>
 
 #include "check.h"
+#include "crash_report.h"
 #include "descriptors.h"
 #include "exit_status.h"
 #include "gateway.h"
@@ -57,9 +58,10 @@ int Gateway::run() {
     warnings_.push_back(config::to_string(warning));
   }
   // The journal is read before the ports are open, so that nobody waits for it in a backlog.
-  for (const auto step : {&Gateway::check_machine, &Gateway::open_logs, &Gateway::ask_predecessor,
-                          &Gateway::open_control, &Gateway::open_ports, &Gateway::start_shards,
-                          &Gateway::succeed}) {
+  for (const auto step :
+       {&Gateway::meet_supervisor, &Gateway::check_machine, &Gateway::confine, &Gateway::open_logs,
+        &Gateway::ask_predecessor, &Gateway::open_control, &Gateway::open_ports,
+        &Gateway::start_shards, &Gateway::succeed}) {
     const Step outcome = (this->*step)();
     if (!outcome) {
       const int status = fail(kExitCannotStart, "sluice: " + outcome.error() + "\n");
@@ -69,7 +71,10 @@ int Gateway::run() {
     }
   }
   open_small_servers();
+  give_up_calls();
   announce();
+  begin_reports();
+  say_ready();
   return serve();
 }
 
@@ -92,34 +97,38 @@ Gateway::Step Gateway::check_machine() {
 Gateway::Step Gateway::open_logs() {
   const config::Snapshot& config = *loaded_.snapshot;
   log_file_ = std::make_unique<telemetry::LineFile>(STDERR_FILENO);
-  access_file_ = std::make_unique<telemetry::LineFile>(STDOUT_FILENO);
+  access_file_ = std::make_unique<telemetry::LineFile>(STDOUT_FILENO, &redactor_);
   for (std::string problem :
        {log_file_->open(config.log.file),
         config.access_log.enabled ? access_file_->open(config.access_log.file) : std::string()}) {
     if (!problem.empty()) return std::unexpected(std::move(problem));
   }
-  log_ =
-      std::make_unique<telemetry::LogSink>(clock_, *log_file_, config.log.level, config.log.format);
+  report_crashes_to(log_file_.get());
+  redactor_.set_patterns(config.log.redact);
+  log_ = std::make_unique<telemetry::LogSink>(clock_, *log_file_, redactor_, config.log.level,
+                                              config.log.format);
   return {};
 }
 
 Gateway::Step Gateway::open_ports() {
   const config::Snapshot& config = *loaded_.snapshot;
-  auto listeners = take_shard_listeners(syscalls_, config, predecessor_.get());
-  took_listeners_ = listeners && !listeners->fds.empty();
-  if (listeners && !took_listeners_) {
-    listeners = open_shard_listeners(syscalls_, config.listen,
-                                     static_cast<int>(config.listen_backlog), shard_count_);
-  }
-  if (!listeners) return std::unexpected(std::move(listeners.error()));
-  listeners_ = std::move(*listeners);
-  if (config.metrics) {
+  if (auto opened = open_shard_ports(); !opened) return opened;
+  if (passed_.metrics >= 0) {
+    metrics_fd_ = passed_.metrics;
+    metrics_address_ = address_of_listener(syscalls_, metrics_fd_);
+  } else if (config.metrics) {
     const auto fd = take_or_open(syscalls_, given::kMetrics, *config.metrics, predecessor_.get(),
                                  &metrics_address_);
     if (!fd) return std::unexpected(fd.error());
     metrics_fd_ = *fd;
   }
-  if (!config.admin_socket.empty()) {
+  const int passed_before = predecessor_ == nullptr ? -1
+                                                    : predecessor_->take(given::kPassedAdminSocket,
+                                                                         config.admin_socket);
+  if (passed_.admin >= 0 || passed_before >= 0) {
+    // Its path is the supervisor's, who removes it.
+    admin_fd_ = passed_.admin >= 0 ? passed_.admin : passed_before;
+  } else if (!config.admin_socket.empty()) {
     const net::UnixAccess access{.mode = config.admin.mode, .group = config.admin.group};
     const auto fd = take_or_open_unix(config.admin_socket, access, predecessor_.get());
     if (!fd) return std::unexpected(fd.error());
@@ -148,7 +157,8 @@ Gateway::Step Gateway::open_control() {
   }
   record_logs_ = std::make_unique<control::RecordLogs>(
       std::move(sources),
-      control::RecordLogs::Targets{.sink = *log_, .log = *log_file_, .access = *access_file_},
+      control::RecordLogs::Targets{
+          .sink = *log_, .log = *log_file_, .access = *access_file_, .redactor = redactor_},
       registry_->control());
 
   auto kernel = io::open_uring_kernel({.buffers_most = kControlBuffers.most});
@@ -160,6 +170,9 @@ Gateway::Step Gateway::open_control() {
   resolver_ = std::make_unique<net::SystemResolver>(*ring_);
   if (Step opened = open_journal(); !opened) return opened;
   if (Step opened = open_keys(); !opened) return opened;
+  const std::string why_not = why_no_upgrade();
+  upgrade_ =
+      std::make_unique<Upgrade>(*ring_, why_not.empty() ? &*starter_ : nullptr, why_not, *this);
   control_ =
       std::make_unique<control::ControlThread>(control::ControlParts{.ring = *ring_,
                                                                      .returns = *returns_,
@@ -263,6 +276,8 @@ Gateway::Step Gateway::start_shards() {
                               .records = &seats_[i]->records,
                               .spend = seats_[i]->spend.get(),
                               .log = &seats_[i]->log,
+                              .addresses = &addresses_,
+                              .descriptors_max = descriptor_limit(),
                               .first = std::move((*adoptions)[i])};
     auto shard = shard::Shard::start(
         {.id = ShardId{i}, .cpu = cpu}, [parts = std::move(parts)](io::Ring& ring) mutable {

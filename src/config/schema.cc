@@ -5,6 +5,7 @@
 #include <utility>
 
 #include <fmt/format.h>
+#include <re2/re2.h>
 
 #include "address.h"
 #include "fields.h"
@@ -12,6 +13,7 @@
 #include "prices.h"
 #include "schema_admin.h"
 #include "schema_chain.h"
+#include "schema_cors.h"
 #include "schema_redis.h"
 #include "schema_routing.h"
 #include "schema_scripts.h"
@@ -69,6 +71,32 @@ void read_format(Walk& walk, const Node& node, LogSettings& log) {
   static constexpr std::array<std::string_view, 2> kWords = {"json", "text"};
   const auto index = walk.choice(node, kWords);
   if (index) log.format = *index == 0 ? LogFormat::kJson : LogFormat::kText;
+}
+
+constexpr size_t kRedactionsMax = 64;
+constexpr size_t kRedactionBytesMax = 1024;
+constexpr int64_t kRedactionMemoryMax = 256 << 10;  // Of one pattern's program and automata.
+
+void read_redact(Walk& walk, const Node& node, LogSettings& log) {
+  read_list(walk, node, kRedactionsMax, [&](const Node& item, size_t) {
+    auto text = walk.text(item);
+    if (!text) return;
+    if (text->empty() || text->size() > kRedactionBytesMax) {
+      return walk.error(item, "must have 1 to 1024 bytes", "give a shorter RE2 pattern");
+    }
+    RE2::Options options(RE2::Latin1);
+    options.set_log_errors(false);
+    options.set_max_mem(kRedactionMemoryMax);
+    const RE2 regex(*text, options);
+    if (!regex.ok()) {
+      return walk.error(item, "is not a pattern of RE2: " + regex.error(),
+                        "see github.com/google/re2/wiki/Syntax; quote it in YAML with '...'");
+    }
+    if (RE2::FullMatch("", regex)) {
+      return walk.error(item, "matches the empty text", "let it match at least one character");
+    }
+    log.redact.push_back(std::move(*text));
+  });
 }
 
 // An empty list is allowed here: it means that no header goes upstream.
@@ -145,7 +173,8 @@ constexpr std::array kMetricsFields = {
 
 constexpr std::array kLogFields = {
     Field<LogSettings>{"level", read_level}, Field<LogSettings>{"format", read_format},
-    Field<LogSettings>{"file", read_path<&LogSettings::file, kPathBytesMax>}};
+    Field<LogSettings>{"file", read_path<&LogSettings::file, kPathBytesMax>},
+    Field<LogSettings>{"redact", read_redact}};
 
 constexpr std::array kAccessLogFields = {
     Field<AccessLogSettings>{"enabled", read_boolean<&AccessLogSettings::enabled>},
@@ -159,12 +188,25 @@ constexpr std::array kLimitFields = {
     Field<Limits>{"held_bytes_max", read_bytes<&Limits::held_bytes_max, 4 * kKiB, 16 * kMiB>},
     Field<Limits>{"json_depth_max", read_number<&Limits::json_depth_max, 8, 1024>},
     Field<Limits>{"connections_max", read_number<&Limits::connections_max, 1, 1'000'000>},
+    Field<Limits>{"connections_per_address",
+                  read_number<&Limits::connections_per_address, 0, 1'000'000>},
+    Field<Limits>{"body_rate_min", read_bytes<&Limits::body_rate_min, 0, kGiB>},
     Field<Limits>{"attempts", read_number<&Limits::attempts, 1, 16>},
     Field<Limits>{"concurrency_max", read_number<&Limits::concurrency_max, 0, 1'000'000>},
     Field<Limits>{"subjects_max", read_number<&Limits::subjects_max, 1024, kSubjectsMax>},
     Field<Limits>{"bank_file", read_bank_file}};
 
+constexpr std::array kHttp2Fields = {
+    Field<Http2Settings>{"enabled", read_boolean<&Http2Settings::enabled>},
+    Field<Http2Settings>{"streams_max", read_number<&Http2Settings::streams_max, 1, 1000>},
+    Field<Http2Settings>{"resets_per_second",
+                         read_number<&Http2Settings::resets_per_second, 1, 100'000>},
+    Field<Http2Settings>{"control_frames_per_second",
+                         read_number<&Http2Settings::control_frames_per_second, 10, 1'000'000>}};
+
 constexpr std::array kTimeoutFields = {
+    Field<ClientTimeouts>{"first_byte",
+                          read_duration<&ClientTimeouts::first_byte, kTimeoutMin, kHour>},
     Field<ClientTimeouts>{"head", read_duration<&ClientTimeouts::head, kTimeoutMin, kHour>},
     Field<ClientTimeouts>{"body", read_duration<&ClientTimeouts::body, kTimeoutMin, 24 * kHour>},
     Field<ClientTimeouts>{"keep_alive",
@@ -208,8 +250,11 @@ constexpr std::array kTopFields = {
     Field<Snapshot>{"listen", read_listen, Presence::kRequired},
     Field<Snapshot>{"listen_backlog", read_number<&Snapshot::listen_backlog, 1, 65'535>},
     Field<Snapshot>{"tls", read_listener_tls, Presence::kOptional, list_listener_tls_keys},
+    Field<Snapshot>{"http2", read_section<&Snapshot::http2, kHttp2Fields>, Presence::kOptional,
+                    list_section<kHttp2Fields>},
     Field<Snapshot>{"development", read_boolean<&Snapshot::development>},
     Field<Snapshot>{"shards", read_shards},
+    Field<Snapshot>{"sandbox", read_boolean<&Snapshot::sandbox>},
     Field<Snapshot>{"usage", read_usage},
     Field<Snapshot>{"metrics", read_own<kMetricsFields>, Presence::kOptional,
                     list_section<kMetricsFields>},
@@ -241,6 +286,7 @@ constexpr std::array kTopFields = {
     Field<Snapshot>{"usage_log", read_usage_log, Presence::kOptional, list_usage_log_keys},
     Field<Snapshot>{"scripts", read_top_scripts, Presence::kOptional, list_script_keys},
     Field<Snapshot>{"admin", read_admin, Presence::kOptional, list_admin_keys},
+    Field<Snapshot>{"cors", read_cors, Presence::kOptional, list_cors_keys},
     Field<Snapshot>{"rate_limits", read_rate_limits, Presence::kOptional, list_rate_limit_keys},
 };
 

@@ -17,6 +17,7 @@ constexpr size_t kPinsMax = 16;
 constexpr size_t kPathBytesMax = 4095;
 constexpr int64_t kHour = 3'600'000;  // Bounds of durations are in milliseconds.
 constexpr int64_t kTimeoutMin = 10;
+constexpr int64_t kSecond = 1000;
 constexpr std::string_view kFile = "file://";
 
 // A path or file:///path; the file is read later, so that its faults have places in it.
@@ -83,8 +84,12 @@ constexpr std::array kListenerTlsFields = {
     Field<ListenerTls>{"client_ca", read_file<&ListenerTls::client_ca>},
     Field<ListenerTls>{"handshakes_per_second",
                        read_number<&ListenerTls::handshakes_per_second, 1, 100'000>},
+    Field<ListenerTls>{"handshakes_per_address",
+                       read_number<&ListenerTls::handshakes_per_address, 0, 100'000>},
     Field<ListenerTls>{"handshake_timeout",
-                       read_duration<&ListenerTls::handshake_timeout, kTimeoutMin, kHour>}};
+                       read_duration<&ListenerTls::handshake_timeout, kTimeoutMin, kHour>},
+    Field<ListenerTls>{"hsts",
+                       read_switched_duration<&ListenerTls::hsts, kSecond, 87'600 * kHour>}};
 
 // A client certificate's two files become one identity once both have been read.
 struct UpstreamTlsDraft {

@@ -32,6 +32,7 @@ ModelId Snapshot::find_model(std::string_view name) const noexcept {
 std::vector<std::string> needs_restart(const Snapshot& running, const Snapshot& candidate) {
   std::vector<std::string> keys;
   if (running.shards != candidate.shards) keys.emplace_back("shards");
+  if (running.sandbox != candidate.sandbox) keys.emplace_back("sandbox");
   if (running.redis != candidate.redis) keys.emplace_back("redis");
   if (running.journal != candidate.journal) keys.emplace_back("journal");
   if (running.limits.subjects_max != candidate.limits.subjects_max) {

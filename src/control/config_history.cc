@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 
 #include <sluice/crypto/digest.h>
+#include <sluice/crypto/secret.h>
 
 namespace sluice::control {
 
@@ -19,7 +20,9 @@ void ConfigHistory::add(ConfigVersion version) {
   bytes_ += version.text.size();
   versions_.push_back(std::move(version));
   while (versions_.size() > kVersionsMost || (versions_.size() > 2 && bytes_ > kBytesMost)) {
-    bytes_ -= versions_.front().text.size();
+    std::string& text = versions_.front().text;
+    bytes_ -= text.size();
+    crypto::wipe(text.data(), text.size());  // It may hold secrets.
     versions_.pop_front();
   }
 }

@@ -1,6 +1,7 @@
 #include <sluice/control/publisher.h>
 
 #include <sluice/base/assert.h>
+#include <sluice/config/wipe.h>
 
 namespace sluice::control {
 
@@ -40,8 +41,10 @@ void Publisher::release(uint64_t generation) {
 }
 
 void Publisher::free_unused() {
-  std::erase_if(live_, [this](const auto& entry) {
-    return entry.second.shards == 0 && entry.second.snapshot.get() != present_;
+  std::erase_if(live_, [this](auto& entry) {
+    if (entry.second.shards > 0 || entry.second.snapshot.get() == present_) return false;
+    config::wipe_secrets(*entry.second.snapshot);
+    return true;
   });
 }
 

@@ -36,6 +36,7 @@ void RecordLogs::note_losses() {
 }
 
 void RecordLogs::apply(const config::LogSettings& log, const config::AccessLogSettings& access) {
+  targets_.redactor.set_patterns(log.redact);
   targets_.sink.set_level(log.level);
   targets_.sink.set_format(log.format);
   if (is_applied_ && log.file != log_path_) targets_.log.reopen(log.file);

@@ -13,6 +13,19 @@ namespace {
 
 constexpr std::string_view kContinue = "HTTP/1.1 100 Continue\r\n\r\n";
 
+constexpr uint16_t kNoContent = 204;
+constexpr size_t kHeadBytesMax = 1024;
+
+// Of every answer: what is told may be a secret, and is no page, whatever a browser is made to do
+// with it.
+constexpr std::string_view kForBrowsers =
+    "cache-control: no-store\r\n"
+    "x-content-type-options: nosniff\r\n"
+    "content-security-policy: default-src 'none'; frame-ancestors 'none'\r\n"
+    "x-frame-options: DENY\r\n"
+    "referrer-policy: no-referrer\r\n"
+    "permissions-policy: camera=(), geolocation=(), microphone=(), payment=(), usb=()\r\n";
+
 std::string_view error_type(uint16_t status) noexcept {
   if (status == 401) return "authentication_error";
   if (status == 403) return "permission_error";
@@ -55,8 +68,8 @@ Task<void> SmallServer::Connection::serve(SmallPeer peer) {
 }
 
 Task<bool> SmallServer::Connection::secure() {
-  if (tls_ == nullptr) co_return true;
-  if (!tls_->secure(stream_)) co_return false;
+  if (transport_.tls == nullptr) co_return true;
+  if (!transport_.tls->secure(stream_)) co_return false;
   const Deadline deadline = Deadline::after(stream_.ring().now(), limits_.head);
   const Result<void> done = co_await net::handshake(stream_, deadline, nullptr);
   co_return done.has_value();
@@ -134,11 +147,15 @@ Task<SmallServer::Connection::Step> SmallServer::Connection::read_head() {
 
 Task<SmallServer::Connection::Step> SmallServer::Connection::read_request() {
   const http::RequestHead& head = parser_.head();
+  const std::string_view origin = head.headers.find("origin");
   request_ = {.method = head.method,
               .path = std::string(head.path),
               .content_type = std::string(head.headers.find(http::HeaderName::kContentType)),
               .body = {},
-              .has_origin = head.headers.find("origin").data() != nullptr,
+              .has_origin = origin.data() != nullptr,
+              .origin = std::string(origin),
+              .is_preflight = head.method == http::Method::kOptions &&
+                              head.headers.find("access-control-request-method").data() != nullptr,
               .query = std::string(head.query),
               .authorization = std::string(head.headers.find(http::HeaderName::kAuthorization)),
               .idempotency_key = std::string(head.headers.find(http::HeaderName::kIdempotencyKey)),
@@ -209,19 +226,25 @@ Task<bool> SmallServer::Connection::send(std::string_view bytes) {
 
 Task<bool> SmallServer::Connection::send_answer(const SmallAnswer& answer, bool keep_alive,
                                                 bool is_head) {
-  std::array<char, 512> room;
+  const bool has_body = answer.status != kNoContent;
+  SLUICE_ASSERT(answer.lines.size() <= SmallAnswer::kLinesMax);
+  std::string room(kHeadBytesMax + answer.lines.size(), '\0');
   http::HeadWriter head(room);
-  head.status_line(answer.status)
-      .header("content-type", answer.content_type)
-      .header("cache-control", "no-store")
-      .header("x-content-type-options", "nosniff")
-      .content_length(answer.body.size());
+  head.status_line(answer.status).lines(kForBrowsers);
+  if (has_body) {
+    head.header("content-type", answer.content_type).content_length(answer.body.size());
+  }
+  if (transport_.hsts > Duration::zero()) {
+    const auto age = std::chrono::duration_cast<seconds>(transport_.hsts).count();
+    head.header("strict-transport-security", "max-age=" + std::to_string(age));
+  }
+  head.lines(answer.lines);
   if (!answer.allow.empty()) head.header("allow", answer.allow);
   if (!keep_alive) head.header("connection", "close");
   head.end();
   SLUICE_ASSERT(head.ok());  // Everything in it is ours and short.
   std::string bytes(head.text());
-  if (!is_head) bytes += answer.body;
+  if (!is_head && has_body) bytes += answer.body;
   const bool sent = co_await send(bytes);
   wipe(bytes);
   co_return sent;

@@ -15,12 +15,12 @@ namespace sluice::control {
 class SmallServer::Connection : public ListLink {
  public:
   Connection(io::Ring& ring, int fd, SmallService& service, const SmallServerLimits& limits,
-             net::TlsServer* tls)
+             const SmallTransport& transport)
       : stream_(ring, fd, Side::kDownstream),
         timer_(ring.ready(), ring.timers()),
         service_(service),
         limits_(limits),
-        tls_(tls),
+        transport_(transport),
         parser_(http::HeadLimits{}) {}
 
   // What it held may have been a token, or a new key.
@@ -71,7 +71,7 @@ class SmallServer::Connection : public ListLink {
   io::Timer timer_;
   SmallService& service_;
   const SmallServerLimits& limits_;
-  net::TlsServer* tls_;
+  const SmallTransport& transport_;
   http::RequestParser parser_;
   std::string input_;  // Received and not used yet.
   SmallRequest request_;

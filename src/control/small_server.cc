@@ -103,7 +103,7 @@ Task<void> SmallServer::serve_connection(int fd) {
   const shard::Gate::Pass pass = gate_.enter();
   SmallPeer peer;
   if (transport_.is_unix) peer = {.process = net::peer_credentials(fd), .address = "unix"};
-  Connection connection(ring_, fd, service_, limits_, transport_.tls);
+  Connection connection(ring_, fd, service_, limits_, transport_);
   if (!transport_.is_unix) {
     if (const auto ip = connection.peer_ip()) peer.address = text_of(*ip);
   }

@@ -48,8 +48,9 @@ class Reader {
   Reader(const Reader&) = delete;
   Reader& operator=(const Reader&) = delete;
 
-  void read_listener(const config::ListenerTls& tls) {
+  void read_listener(const config::ListenerTls& tls, bool offers_http2) {
     net::TlsServerSettings& settings = reading_.files.server.emplace();
+    settings.offers_http2 = offers_http2;
     settings.version_min = version_of(tls.version_min);
     settings.client_certificates = client_certificates_of(tls.client_certificates);
     for (size_t i = 0; i < tls.certificates.size(); ++i) {
@@ -192,7 +193,7 @@ TlsReading read_tls_files(const config::Snapshot& snapshot, const config::Enviro
     return reading;
   }
   Reader reader(environment, now, reading);
-  if (snapshot.tls) reader.read_listener(*snapshot.tls);
+  if (snapshot.tls) reader.read_listener(*snapshot.tls, snapshot.http2.enabled);
   reading.files.upstreams.resize(snapshot.upstreams.size());
   for (size_t i = 0; i < snapshot.upstreams.size(); ++i) {
     const auto& tls = snapshot.upstreams[i].tls;

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include <fmt/format.h>
+
 #include <sluice/config/upstream_path.h>
 #include <sluice/http/serializer.h>
 #include <sluice/json/writer.h>
@@ -52,6 +54,18 @@ std::vector<Generation::ForwardedHeader> plan_forwarding(const config::Snapshot&
                     .is_forwarded = is_forwarded});
   }
   return plan;
+}
+
+std::string write_shared_lines(const config::Snapshot& snapshot,
+                               const config::OriginRules& origins) {
+  std::string lines = "x-content-type-options: nosniff\r\n";
+  lines += origins.shared_lines();
+  const Duration hsts = snapshot.tls ? snapshot.tls->hsts : Duration::zero();
+  if (hsts > Duration::zero()) {
+    lines += fmt::format("strict-transport-security: max-age={}\r\n",
+                         std::chrono::duration_cast<seconds>(hsts).count());
+  }
+  return lines;
 }
 
 bool has_capability(const config::Capabilities& serves, Endpoint endpoint) noexcept {
@@ -106,7 +120,9 @@ Generation::Generation(const config::Snapshot& snapshot, metrics::SnapshotCells 
       deployments(find_deployments(snapshot, cells, state)),
       auth(auth::KeyTable(snapshot), snapshot.auth),
       scripts(Scripts::make(snapshot, clock)),
-      router(shard, snapshot.models, snapshot.upstreams, stats_of(deployments)) {
+      router(shard, snapshot.models, snapshot.upstreams, stats_of(deployments)),
+      origins(snapshot.cors, snapshot.cors.data_origins),
+      shared_lines(write_shared_lines(snapshot, origins)) {
   for (uint32_t i = 0; i < snapshot.models.size(); ++i) {
     const config::Model& model = snapshot.models[i];
     flows.push_back(&state.flow(model, cells.model(ModelId{i})));

@@ -86,8 +86,7 @@ Result<std::string_view> write_one_model(const config::Snapshot& config, const I
 Task<Outcome<uint16_t>> answer_locally(Services& services, Generation& generation,
                                        Endpoint endpoint, const http::RequestHead& head,
                                        const Identity* identity, http::ResponseSink& client,
-                                       Settlement& settlement) {
-  const std::string_view id = settlement.request_id();
+                                       HeadLines lines, Settlement& settlement) {
   io::Block block;
   Result<std::string_view> text = std::string_view();
   std::array<char, 256> name;
@@ -119,7 +118,7 @@ Task<Outcome<uint16_t>> answer_locally(Services& services, Generation& generatio
   }
   settlement.note_status(status);
   const Duration retry_after = status == 503 ? seconds(1) : Duration::zero();
-  co_await reply_json(services, client, id, status, *text, retry_after);
+  co_await reply_json(services, client, lines, status, *text, retry_after);
   co_return status;
 }
 

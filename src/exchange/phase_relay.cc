@@ -35,7 +35,8 @@ void pass_fields(const http::ResponseHead& head, bool has_limits,
   };
   for (const http::HeaderField field : head.headers) {
     const bool gives_way = has_limits && field.name.starts_with("x-ratelimit-");
-    if (!is_withheld(field) && !gives_way && !http::is_hop_by_hop(field, connection)) {
+    const bool is_kept = is_withheld(field) || gives_way || is_for_browsers(field);
+    if (!is_kept && !http::is_hop_by_hop(field, connection)) {
       if (run == nullptr) run = field.name.data();
       continue;
     }
@@ -48,10 +49,9 @@ void pass_fields(const http::ResponseHead& head, bool has_limits,
 }
 
 void write_head(const http::ResponseHead& head, bool is_event_stream, http::BodyFraming framing,
-                std::string_view request_id, const limit::RateLimiter::Views& limits,
+                const HeadLines& lines, const limit::RateLimiter::Views& limits,
                 http::ResponseSink& client) noexcept {
-  client.begin_head(head.status, head.head_bytes + 512);
-  client.add_header("x-request-id", request_id);
+  begin_head(client, head.status, head.head_bytes + 512, lines);
   pass_fields(head, limits.requests || limits.tokens, client);
   add_limit_fields(client, limits);
   if (is_event_stream) {
@@ -255,7 +255,7 @@ class Part {
 }  // namespace
 
 Task<void> relay_answer(Search& search, Answer& answer, http::RequestBody& body,
-                        http::ResponseSink& client) {
+                        http::ResponseSink& client, HeadLines lines) {
   Services& services = search.services();
   Settlement& settlement = search.settlement();
   const config::Snapshot& config = search.generation().config;
@@ -266,8 +266,7 @@ Task<void> relay_answer(Search& search, Answer& answer, http::RequestBody& body,
   settlement.note_answer(head, options.is_event_stream, *answer.route, answer.model);
   Watchers watchers(services, options.is_event_stream, hides_usage, options.may_resume,
                     config.model(answer.model).recovery);
-  write_head(head, options.is_event_stream, client_framing(head, watchers.filter != nullptr),
-             settlement.request_id(),
+  write_head(head, options.is_event_stream, client_framing(head, watchers.filter != nullptr), lines,
              services.limiter.views(settlement.reservation(), services.ring.now()), client);
   LimitTap limit_tap = make_limit_tap(search, answer, watchers.tap);
   options.tap_may_end =

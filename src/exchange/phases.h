@@ -158,7 +158,7 @@ Task<Result<void>> run_hedged(Search& search, Answer& answer, const OutgoingRequ
 // 6. relay: commits the answer's head and moves its body. The request's bytes are given back first,
 // unless a broken stream may be recovered with them.
 Task<void> relay_answer(Search& search, Answer& answer, http::RequestBody& body,
-                        http::ResponseSink& client);
+                        http::ResponseSink& client, HeadLines lines);
 
 // The answer of another attempt that a broken stream can go on with; the client has got `partial`
 // of it, as far as that is to be told. Nothing when there is none, or no budget for it. Suspends.
@@ -169,7 +169,7 @@ Task<std::optional<Answer>> recover(Search& search, std::string_view partial,
 Task<Outcome<uint16_t>> answer_locally(Services& services, Generation& generation,
                                        Endpoint endpoint, const http::RequestHead& head,
                                        const Identity* identity, http::ResponseSink& client,
-                                       Settlement& settlement);
+                                       HeadLines lines, Settlement& settlement);
 
 // 7. settle is Settlement's destructor.
 

@@ -338,13 +338,12 @@ relay::BrokenEvents broken_events() noexcept {
   };
 }
 
-Task<uint64_t> reply_json(Services& services, http::ResponseSink& sink, std::string_view request_id,
+Task<uint64_t> reply_json(Services& services, http::ResponseSink& sink, HeadLines lines,
                           uint16_t status, std::string_view body, Duration retry_after,
                           std::string_view allow, const limit::RateLimiter::Views& limits) {
   if (sink.is_sending() || sink.is_committed()) co_return 0;
-  sink.begin_head(status, 256);
+  begin_head(sink, status, 256, lines);
   sink.add_header("content-type", "application/json");
-  sink.add_header("x-request-id", request_id);
   if (retry_after > Duration::zero()) add_retry_after(sink, retry_after);
   if (!allow.empty()) sink.add_header("allow", allow);
   add_limit_fields(sink, limits);
@@ -373,8 +372,8 @@ limit::RateLimiter::Views limit_fields(const ErrorDetails& details) noexcept {
 
 }  // namespace
 
-Task<uint16_t> reply_error(Services& services, http::ResponseSink& sink,
-                           std::string_view request_id, ErrorCode code, ErrorDetails details) {
+Task<uint16_t> reply_error(Services& services, http::ResponseSink& sink, HeadLines lines,
+                           ErrorCode code, ErrorDetails details) {
   if (sink.interrupted().is_ready() && sink.interruption() == ErrorCode::kDownstreamLost) {
     co_return 0;
   }
@@ -401,9 +400,28 @@ Task<uint16_t> reply_error(Services& services, http::ResponseSink& sink,
   // A limit knows to the millisecond.
   const bool is_exact = details.rule != nullptr && details.retry_after > Duration::zero();
   const Duration after = is_exact ? details.retry_after : std::max(usual, details.retry_after);
-  co_await reply_json(services, sink, request_id, status, writer.text(),
+  co_await reply_json(services, sink, lines, status, writer.text(),
                       may_help ? after : Duration::zero(), details.allow, limit_fields(details));
   co_return status;
+}
+
+Task<uint16_t> reply_preflight(Services& services, http::ResponseSink& sink, HeadLines lines,
+                               std::string_view preflight_lines) {
+  constexpr uint16_t kNoContent = 204;
+  constexpr uint16_t kForbidden = 403;
+  if (preflight_lines.empty()) {
+    co_await reply_json(services, sink, lines, kForbidden,
+                        R"({"error":{"message":"Pages of this origin may not call this gateway.",)"
+                        R"("type":"permission_error","param":null,"code":"origin_not_allowed"}})");
+    co_return kForbidden;
+  }
+  lines.page = preflight_lines;
+  begin_head(sink, kNoContent, 64, lines);
+  sink.end_head({.kind = http::BodyKind::kNone});
+  sink.send({});
+  relay::SendWatch watch(services.ring, sink, services.generation->config.timeouts.stall);
+  while (!watch.is_over()) co_await watch.step();
+  co_return kNoContent;
 }
 
 }  // namespace sluice::exchange

@@ -13,6 +13,8 @@
 #include <sluice/io/task.h>
 #include <sluice/relay/relay.h>
 
+#include "head_lines.h"
+
 namespace sluice::exchange {
 
 // What a client is told about an error. The one table from ErrorCode is in reply.cc.
@@ -43,7 +45,7 @@ struct ErrorDetails {
 // Sends one whole answer and waits until it is written, the client is gone, or it takes no byte for
 // its stall timeout. The sink must not be committed. Returns the number of body bytes. Suspends.
 // With `retry_after`, which is not zero then, a client that speaks seconds is told no less.
-Task<uint64_t> reply_json(Services& services, http::ResponseSink& sink, std::string_view request_id,
+Task<uint64_t> reply_json(Services& services, http::ResponseSink& sink, HeadLines lines,
                           uint16_t status, std::string_view body, Duration retry_after = {},
                           std::string_view allow = {},
                           const limit::RateLimiter::Views& limits = {});
@@ -51,8 +53,13 @@ Task<uint64_t> reply_json(Services& services, http::ResponseSink& sink, std::str
 void add_limit_fields(http::ResponseSink& sink, const limit::RateLimiter::Views& views) noexcept;
 
 // The same for an error. Returns the status that was sent; 0 when the client is gone already.
-Task<uint16_t> reply_error(Services& services, http::ResponseSink& sink,
-                           std::string_view request_id, ErrorCode code, ErrorDetails details);
+Task<uint16_t> reply_error(Services& services, http::ResponseSink& sink, HeadLines lines,
+                           ErrorCode code, ErrorDetails details);
+
+// Tells a browser what its page may send; one whose page may send nothing is refused. Returns the
+// status that was sent. Suspends.
+Task<uint16_t> reply_preflight(Services& services, http::ResponseSink& sink, HeadLines lines,
+                               std::string_view preflight_lines);
 
 // The last events of broken streams.
 [[nodiscard]] relay::BrokenEvents broken_events() noexcept;

@@ -363,6 +363,9 @@ void Settlement::settle_metrics(Duration duration) noexcept {
   }
   if (record_.attempts > 0) shard.overhead.record(overhead_);
   if (error_) shard.errors[error_->code].add();
+  if (error_ && error_->code == ErrorCode::kDownstreamStalled) {
+    shard.slow_clients[metrics::SlowClient::kAnswer].add();
+  }
   if (error_ && is_of_key(error_->code)) shard.auth_failures.add();
   if (client_has_left()) shard.client_disconnects[phase_].add();
   shard.requests_in_flight.sub();

@@ -1,5 +1,7 @@
 #include <sluice/io/offload.h>
 
+#include <sluice/base/thread_stack.h>
+
 namespace sluice::io {
 
 Lane::Lane() : thread_([this] { work(); }) {}
@@ -29,6 +31,7 @@ size_t Lane::waiting() {
 }
 
 void Lane::work() {
+  prepare_thread_stack();
   for (;;) {
     std::move_only_function<void()> job;
     {

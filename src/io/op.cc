@@ -66,6 +66,11 @@ void AcceptOp::arm_if_wanted() noexcept {
   arm();
 }
 
+void AcceptOp::pause() noexcept {
+  failed_ = true;
+  cancel();
+}
+
 void AcceptOp::resume() noexcept {
   failed_ = false;
   arm_if_wanted();

@@ -1,6 +1,5 @@
-#include "uring_compat.h"
+#include "uring_ops.h"
 
-#include <poll.h>
 #include <sys/mman.h>
 
 #include <cerrno>
@@ -12,8 +11,6 @@
 
 namespace sluice::io {
 namespace {
-
-constexpr uint16_t kBufferGroup = 0;
 
 std::string explain_setup_failure(int error) {
   std::string setting;
@@ -34,7 +31,8 @@ std::string explain_setup_failure(int error) {
              "seccomp=PROFILE with these three)";
     case ENOMEM:
       return "the kernel refused memory for io_uring; raise the locked-memory limit (ulimit -l, or "
-             "LimitMEMLOCK= in the unit) or the cgroup's memory limit";
+             "LimitMEMLOCK= in the unit) to 1 MiB and half a MiB for each shard, or the cgroup's "
+             "memory limit";
     case EMFILE:
     case ENFILE:
       return "no descriptor is left for io_uring; raise the limit (ulimit -n, or LimitNOFILE=)";
@@ -52,8 +50,10 @@ class UringKernel final : public Kernel {
   // Empty on success.
   std::string open(const UringOptions& options) {
     io_uring_params params{};
+    // Disabled until it is restricted; the task that enables it is its single issuer.
     params.flags = IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN |
-                   IORING_SETUP_SUBMIT_ALL | IORING_SETUP_CLAMP | IORING_SETUP_CQSIZE;
+                   IORING_SETUP_SUBMIT_ALL | IORING_SETUP_CLAMP | IORING_SETUP_CQSIZE |
+                   IORING_SETUP_R_DISABLED;
     params.cq_entries = options.completions;
     const int result = io_uring_queue_init_params(options.submissions, &ring_, &params);
     if (result < 0) return explain_setup_failure(-result);
@@ -62,7 +62,8 @@ class UringKernel final : public Kernel {
     if ((params.features & kNeeded) != kNeeded) return explain_setup_failure(EINVAL);
     // Saves a descriptor look-up per enter; failing costs only that.
     io_uring_register_ring_fd(&ring_);
-    return open_buffer_ring(options.buffers_most);
+    std::string failure = open_buffer_ring(options.buffers_most);
+    return failure.empty() ? restrict_and_enable() : failure;
   }
 
   void submit(const Submission& submission) override {
@@ -122,36 +123,10 @@ class UringKernel final : public Kernel {
     return result < 0 ? explain_setup_failure(-result) : std::string();
   }
 
-  static void prepare(io_uring_sqe* entry, const Submission& s) {
-    void* address = const_cast<void*>(s.address);
-    switch (s.code) {
-      case OpCode::kAcceptMany:
-        io_uring_prep_multishot_accept(entry, s.fd, nullptr, nullptr, SOCK_CLOEXEC);
-        return;
-      case OpCode::kConnect:
-        io_uring_prep_connect(entry, s.fd, static_cast<const sockaddr*>(s.address), s.length);
-        return;
-      case OpCode::kRecv:
-        io_uring_prep_recv(entry, s.fd, nullptr, 0, 0);
-        entry->flags |= IOSQE_BUFFER_SELECT;
-        // Receives are armed ahead of their bytes; a try at once would nearly always find nothing.
-        entry->ioprio |= IORING_RECVSEND_POLL_FIRST;
-        entry->buf_group = kBufferGroup;
-        return;
-      case OpCode::kRecvInto: io_uring_prep_recv(entry, s.fd, address, s.length, 0); return;
-      case OpCode::kSend:
-        io_uring_prep_send(entry, s.fd, address, s.length, MSG_NOSIGNAL | MSG_WAITALL);
-        return;
-      case OpCode::kSendMessage:
-        io_uring_prep_sendmsg(entry, s.fd, static_cast<const msghdr*>(s.address),
-                              MSG_NOSIGNAL | MSG_WAITALL);
-        return;
-      case OpCode::kRead: io_uring_prep_read(entry, s.fd, address, s.length, 0); return;
-      case OpCode::kPollHangup: io_uring_prep_poll_add(entry, s.fd, POLLRDHUP); return;
-      case OpCode::kPoll: io_uring_prep_poll_add(entry, s.fd, s.length); return;
-      case OpCode::kClose: io_uring_prep_close(entry, s.fd); return;
-      case OpCode::kCancel: io_uring_prep_cancel64(entry, s.target, 0); return;
-    }
+  std::string restrict_and_enable() {
+    int result = restrict_uring(&ring_);
+    if (result == 0) result = io_uring_enable_rings(&ring_);
+    return result < 0 ? explain_setup_failure(-result) : std::string();
   }
 
   size_t reap(std::span<KernelCompletion> completions) {
@@ -181,10 +156,6 @@ class UringKernel final : public Kernel {
   KernelFigures figures_;
 };
 
-constexpr int kNeededOps[] = {IORING_OP_ACCEPT, IORING_OP_CONNECT,  IORING_OP_RECV,
-                              IORING_OP_SEND,   IORING_OP_SENDMSG,  IORING_OP_READ,
-                              IORING_OP_CLOSE,  IORING_OP_POLL_ADD, IORING_OP_ASYNC_CANCEL};
-
 }  // namespace
 
 std::expected<std::unique_ptr<Kernel>, std::string> open_uring_kernel(UringOptions options) {
@@ -203,7 +174,7 @@ std::string probe_uring() {
   io_uring_probe* probe = io_uring_get_probe();
   if (probe == nullptr) return explain_setup_failure(EINVAL);
   std::string failure;
-  for (const int code : kNeededOps) {
+  for (const uint8_t code : uring_ops_in_use()) {
     if (!io_uring_opcode_supported(probe, code)) {
       failure = "this kernel's io_uring lacks operation " + std::to_string(code) +
                 "; Sluice needs Linux 6.1 or newer";

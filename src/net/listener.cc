@@ -111,13 +111,21 @@ std::expected<int, std::string> open_unix_listener(const std::string& path,
     }
     ::unlink(path.c_str());  // A dead process left it: nobody answered.
   }
+  // Ports and capabilities have nothing to do with a path.
+  const auto failed = [&path](int error) {
+    if (error != EACCES && error != EPERM && error != ENOENT && error != EROFS) {
+      return explain_listen_failure(path, error);
+    }
+    return "cannot make the admin socket " + path + ": " + std::strerror(error) +
+           "; let Sluice's user write its folder, or set admin.socket to another path";
+  };
   const mode_t mask = ::umask(0177);
   const int bound = ::bind(fd, raw, sizeof address);
   const int error = errno;
   ::umask(mask);
   if (bound != 0 || ::listen(fd, 64) != 0) {
     ::close(fd);
-    return std::unexpected(explain_listen_failure(path, bound != 0 ? error : errno));
+    return std::unexpected(failed(bound != 0 ? error : errno));
   }
   if (auto given = give_access(path, access); !given) {
     ::close(fd);

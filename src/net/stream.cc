@@ -1,5 +1,7 @@
 #include <sluice/net/stream.h>
 
+#include <poll.h>
+
 #include <cerrno>
 #include <utility>
 
@@ -7,6 +9,14 @@
 #include <sluice/net/address.h>
 
 namespace sluice::net {
+
+std::optional<Ipv6Bytes> peer_ip(io::Syscalls& syscalls, int fd) noexcept {
+  Address peer;
+  peer.length = sizeof peer.storage;
+  auto* const raw = reinterpret_cast<sockaddr*>(&peer.storage);
+  if (!syscalls.peer_address(fd, raw, &peer.length)) return std::nullopt;
+  return peer.ip();
+}
 
 Stream::Stream(io::Ring& ring, int fd, Side side) noexcept
     : ring_(ring), fd_(fd), side_(side), receive_(ring), send_(ring), hangup_(ring) {
@@ -149,6 +159,8 @@ Result<void> Stream::take_sent() noexcept {
   return {};
 }
 
+void Stream::await_readable(io::Op& wait) const noexcept { wait.poll(fd_, POLLIN); }
+
 void Stream::HangupOp::begin(int fd) noexcept {
   reset();
   start({.code = io::OpCode::kPollHangup, .fd = fd});
@@ -173,14 +185,6 @@ Traffic Stream::take_traffic() noexcept {
   return {.received = total.received - before.received, .sent = total.sent - before.sent};
 }
 
-std::optional<Ipv6Bytes> Stream::peer_ip() const noexcept {
-  Address peer;
-  peer.length = sizeof peer.storage;
-  auto* const raw = reinterpret_cast<sockaddr*>(&peer.storage);
-  if (fd_ < 0 || !ring_.syscalls().peer_address(fd_, raw, &peer.length)) return std::nullopt;
-  return peer.ip();
-}
-
 void Stream::finish_sending() noexcept {
   say_last_words();
   ring_.syscalls().shut_down_sending(fd_);
@@ -189,6 +193,12 @@ void Stream::finish_sending() noexcept {
 void Stream::shut_down() noexcept {
   if (is_shut_down_ || fd_ < 0) return;
   is_shut_down_ = true;
+  // What a peer does not take would stay in the kernel for minutes behind a FIN that cannot reach
+  // it: up to the socket's whole send buffer. So a send that is cut short ends in a reset.
+  if (send_.is_in_flight()) {
+    [[maybe_unused]] const Result<void> is_reset =
+        ring_.syscalls().set_option(fd_, SOL_SOCKET, SO_LINGER, 0);
+  }
   ring_.shut_down(fd_);
 }
 

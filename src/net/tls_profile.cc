@@ -66,22 +66,26 @@ int choose_certificate(WOLFSSL* session, int*, void* context) noexcept {
   return 0;
 }
 
-// The one protocol there is. To a client that speaks only others nothing is said: the library
-// sends no alert then.
+// HTTP/2 before HTTP/1.1, whatever order the client has. To a client that speaks neither nothing is
+// said: the library sends no alert then.
 int select_protocol(WOLFSSL*, const unsigned char** chosen, unsigned char* length,
-                    const unsigned char* offered, unsigned int offered_bytes, void*) noexcept {
-  constexpr std::string_view kHttp11 = "http/1.1";
+                    const unsigned char* offered, unsigned int offered_bytes,
+                    void* profile) noexcept {
   constexpr int kChosen = 0;
   constexpr int kRefused = 2;
+  const bool has_http2 = static_cast<const TlsProfile*>(profile)->offers_http2();
+  bool is_found = false;
   for (unsigned int at = 0; at < offered_bytes; at += 1u + offered[at]) {
     const std::string_view name(reinterpret_cast<const char*>(offered) + at + 1,
                                 std::min<size_t>(offered[at], offered_bytes - at - 1));
-    if (name != kHttp11) continue;
+    const bool is_http2 = has_http2 && name == kHttp2Protocol;
+    if (!is_http2 && name != kHttp11Protocol) continue;
     *chosen = offered + at + 1;
     *length = static_cast<unsigned char>(name.size());
-    return kChosen;
+    is_found = true;
+    if (is_http2) break;
   }
-  return kRefused;
+  return is_found ? kChosen : kRefused;
 }
 
 bool is_for(std::string_view pattern, std::string_view name) noexcept {
@@ -242,7 +246,7 @@ std::string TlsProfile::add_identity(const TlsServerSettings& settings,
   }
   wolfSSL_CTX_set_servername_callback(context.get(), choose_certificate);
   wolfSSL_CTX_set_servername_arg(context.get(), this);
-  wolfSSL_CTX_set_alpn_select_cb(context.get(), select_protocol, nullptr);
+  wolfSSL_CTX_set_alpn_select_cb(context.get(), select_protocol, this);
   if (!identity.ocsp_der.empty()) problem = enable_stapling(context.get(), settings, this);
   if (!problem.empty()) return problem;
   certificates_.push_back({std::move(context), *std::move(key), identity.names, identity.ocsp_der});
@@ -254,6 +258,7 @@ std::expected<TlsRef<TlsProfile>, std::string> TlsProfile::make_server(
   start_library();
   TlsRef<TlsProfile> made(*new TlsProfile(Role::kServer));
   made->ticket_keys = keys;
+  made->offers_http2_ = settings.offers_http2;
   for (const TlsIdentity* identity : settings.identities) {
     std::string problem = made->add_identity(settings, *identity);
     if (!problem.empty()) return std::unexpected(std::move(problem));

@@ -14,6 +14,10 @@ struct WOLFSSL_CTX;
 
 namespace sluice::net {
 
+// Names of application protocols (RFC 7301).
+inline constexpr std::string_view kHttp2Protocol = "h2";
+inline constexpr std::string_view kHttp11Protocol = "http/1.1";
+
 struct FreeSettings {
   void operator()(WOLFSSL_CTX* context) const noexcept;
 };
@@ -36,6 +40,7 @@ class TlsProfile {
   }
 
   [[nodiscard]] Role role() const noexcept { return role_; }
+  [[nodiscard]] bool offers_http2() const noexcept { return offers_http2_; }
   struct Certificate {
     SettingsPtr context;
     std::optional<crypto::SigningKey> key;  // Empty for a client without a certificate.
@@ -55,6 +60,7 @@ class TlsProfile {
                                          const TlsIdentity& identity);
 
   Role role_;
+  bool offers_http2_ = false;
   uint32_t uses_ = 0;
   std::vector<Certificate> certificates_;  // Never empty once made.
 };

@@ -77,8 +77,8 @@ Stream::SessionPtr TlsSession::make(const TlsRef<TlsProfile>& profile,
     return nullptr;
   }
   if (profile->first().key) crypto::set_signing_key(session, *profile->first().key);
-  std::array<char, 8> protocols = {'h', 't', 't', 'p', '/', '1', '.', '1'};
-  if (wolfSSL_UseALPN(session, protocols.data(), protocols.size(),
+  std::string protocols(profile->offers_http2() ? "h2,http/1.1" : kHttp11Protocol);
+  if (wolfSSL_UseALPN(session, protocols.data(), static_cast<unsigned int>(protocols.size()),
                       WOLFSSL_ALPN_FAILED_ON_MISMATCH) != WOLFSSL_SUCCESS) {
     return nullptr;
   }
@@ -234,6 +234,13 @@ void TlsSession::end() noexcept {
   has_ended_ = true;
   const crypto::CipherScope scope(ciphers_);
   [[maybe_unused]] const int sent = wolfSSL_shutdown(session_.get());
+}
+
+bool TlsSession::is_http2() const noexcept {
+  char* name = nullptr;
+  unsigned short length = 0;
+  return wolfSSL_ALPN_GetProtocol(session_.get(), &name, &length) == WOLFSSL_SUCCESS &&
+         std::string_view(name, length) == kHttp2Protocol;
 }
 
 bool TlsSession::is_resumed() const noexcept { return wolfSSL_session_reused(session_.get()) == 1; }

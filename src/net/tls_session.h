@@ -95,6 +95,8 @@ class TlsSession {
     return profile_->role() == TlsProfile::Role::kClient;
   }
   [[nodiscard]] bool is_resumed() const noexcept;
+  // Whether both sides have agreed on HTTP/2.
+  [[nodiscard]] bool is_http2() const noexcept;
   // Why a call has failed; static storage.
   [[nodiscard]] std::string_view failure() const noexcept { return failure_; }
   // Whether read() can tell more without further input.

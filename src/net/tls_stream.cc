@@ -24,6 +24,10 @@ std::string_view Stream::peer_subject() const noexcept {
   return tls_ == nullptr ? std::string_view() : tls_->peer_subject();
 }
 
+bool speaks_http2(const Stream& stream) noexcept {
+  return stream.tls() != nullptr && stream.tls()->is_http2();
+}
+
 bool Stream::is_resumed() const noexcept { return tls_ != nullptr && tls_->is_resumed(); }
 
 // --- receiving --------------------------------------------------------------------------------

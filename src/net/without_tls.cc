@@ -41,6 +41,8 @@ TlsClient::~TlsClient() = default;
 bool TlsClient::secure(Stream&) noexcept { return false; }
 void TlsClient::remember(Stream&) noexcept {}
 
+bool speaks_http2(const Stream&) noexcept { return false; }
+
 Task<Result<void>> handshake(Stream&, Deadline, io::Event*) {
   co_return fail(ErrorCode::kInternal, Side::kSelf, kAbsent);
 }

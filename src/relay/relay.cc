@@ -25,7 +25,7 @@ Handover::Output choose_output(const RelayOptions& options, const http::Response
   if (!has_filter && (kind == BodyKind::kLength || kind == BodyKind::kNone)) {
     return Handover::Output::kVerbatim;
   }
-  if (downstream.stream_framing() == http::ResponseSink::Framing::kUntilClose) {
+  if (downstream.stream_framing() == http::ResponseSink::Framing::kBare) {
     return Handover::Output::kPlain;
   }
   if (has_filter || kind == BodyKind::kUntilClose) return Handover::Output::kChunked;

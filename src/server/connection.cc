@@ -10,6 +10,8 @@
 #include <sluice/net/proxy_header.h>
 #include <sluice/server/worker.h>
 
+#include "http2_connection.h"
+
 namespace sluice::server {
 namespace {
 
@@ -26,22 +28,20 @@ constexpr std::string_view kPlainHttpRefusal =
     "\r\n"
     "{\"error\":{\"message\":\"This port speaks HTTPS. Use https:// in your base_url.\","
     "\"type\":\"invalid_request_error\",\"param\":null,\"code\":\"plain_http_on_tls_port\"}}";
-constexpr std::string_view kContinue = "HTTP/1.1 100 Continue\r\n\r\n";
 
-Unexpected downstream_lost() {
-  return fail(ErrorCode::kDownstreamLost, Side::kDownstream, "client closed its connection");
-}
+using metrics::SlowClient;
 
 }  // namespace
 
-Connection::Connection(Worker& worker, int fd) noexcept
+Connection::Connection(Worker& worker, int fd, Arrival arrival) noexcept
     : worker_(worker),
       stream_(worker.ring(), fd, Side::kDownstream),
       timer_(worker.ring().ready(), worker.ring().timers()),
       interrupted_(worker.ring().ready()),
       drained_(worker.ring().ready()),
       parser_(worker.head_limits()),
-      head_writer_({}) {}
+      head_writer_({}),
+      arrival_(std::move(arrival)) {}
 
 Task<void> Connection::serve(std::unique_ptr<net::PassedConnection> passed) {
   if (passed != nullptr) {
@@ -52,6 +52,7 @@ Task<void> Connection::serve(std::unique_ptr<net::PassedConnection> passed) {
     if (keeps_alive_ && worker_.tls() != nullptr) keeps_alive_ = co_await secure();
   }
   is_plain_ = stream_.tls() == nullptr;
+  if (keeps_alive_ && net::speaks_http2(stream_)) co_await serve_http2();
   while (keeps_alive_) {
     const HeadRead outcome = co_await read_head();
     if (outcome == HeadRead::kClosed) break;
@@ -72,23 +73,35 @@ Task<void> Connection::serve(std::unique_ptr<net::PassedConnection> passed) {
   co_await stream_.close();
 }
 
+Task<void> Connection::serve_http2() {
+  timer_.clear();
+  Http2Connection http2(worker_, stream_, key_memory_, find_peer());
+  http2_ = &http2;
+  if (is_draining_ || is_leaving_) http2.begin_drain();
+  co_await http2.run();
+  http2_ = nullptr;
+  keeps_alive_ = false;
+  body_is_read_ = !http2.wants_linger();
+}
+
 Task<bool> Connection::introduce() {
   const config::Snapshot& config = worker_.snapshot();
-  peer_ = stream_.peer_ip();
-  has_asked_peer_ = true;
+  std::optional<Ipv6Bytes>& peer = arrival_.peer;
+  peer = stream_.peer_ip();
+  arrival_.has_asked_peer = true;
   const std::vector<config::AddressRange>& trusted = config.trusted_proxies;
-  if (!trusted.empty() && !(peer_ && config::contains(trusted, *peer_))) co_return false;
+  if (!trusted.empty() && !(peer && config::contains(trusted, *peer))) co_return false;
   const Deadline deadline = Deadline::after(worker_.ring().now(), config.timeouts.head);
   const Result<std::optional<Ipv6Bytes>> source =
       co_await net::receive_proxy_header(stream_, deadline, &drained_);
   if (!source) co_return false;
-  if (*source) peer_ = **source;
-  co_return true;
+  if (!*source) co_return true;
+  peer = **source;
+  co_return !worker_.door().let_in_peer(worker_.snapshot(), arrival_);
 }
 
 bool Connection::take_up(const net::PassedConnection& passed) noexcept {
-  peer_ = passed.peer;
-  has_asked_peer_ = passed.peer.has_value();
+  requests_ = 1;  // It waits as one does that has been served before.
   return passed.bytes.empty() ||
          input_.append_copy(passed.bytes, worker_.blocks(), net::kMessageBytesMax);
 }
@@ -102,7 +115,7 @@ Task<void> Connection::pass_on() {
   }
   for (int i = 0; i < kPassTries && !stream_.is_shut_down(); ++i) {
     const int problem = net::pass_connection(worker_.successor_channel(), stream_.descriptor(),
-                                             peer_, input_.bytes());
+                                             arrival_.peer, input_.bytes());
     // The successor is behind with taking them.
     if (problem != EAGAIN && problem != ETOOMANYREFS) break;
     timer_.set(Deadline::after(worker_.ring().now(), kPassPause));
@@ -111,15 +124,30 @@ Task<void> Connection::pass_on() {
 }
 
 const std::optional<Ipv6Bytes>& Connection::find_peer() noexcept {
-  if (!has_asked_peer_ && worker_.services().generation->wants_client_address) {
-    peer_ = stream_.peer_ip();
-    has_asked_peer_ = true;
+  if (!arrival_.has_asked_peer && worker_.services().generation->wants_client_address) {
+    arrival_.peer = stream_.peer_ip();
+    arrival_.has_asked_peer = true;
   }
-  return peer_;
+  return arrival_.peer;
+}
+
+Task<bool> Connection::await_first_byte() {
+  io::Op readable(worker_.ring());
+  stream_.await_readable(readable);
+  timer_.set(Deadline::after(worker_.ring().now(), worker_.snapshot().timeouts.first_byte));
+  co_await io::first_of(&readable, &timer_, &drained_);
+  const bool is_late = timer_.is_ready() && !readable.is_ready();
+  timer_.clear();
+  if (is_late) count_slow(SlowClient::kFirstByte);
+  co_return readable.is_ready() && !is_draining_;
 }
 
 Task<bool> Connection::secure() {
   using metrics::TlsOutcome;
+  // Who says nothing gets no place among the handshakes, nor the memory that one takes.
+  if (!co_await await_first_byte()) co_return false;
+  // A reload may have switched TLS off meanwhile.
+  if (worker_.tls() == nullptr) co_return false;
   auto& outcomes = worker_.services().cells.tls_handshakes;
   const MonoTime now = worker_.ring().now();
   const config::ListenerTls& settings = *worker_.snapshot().tls;
@@ -142,6 +170,7 @@ Task<bool> Connection::secure() {
     co_return true;
   }
   outcomes[TlsOutcome::kFailed].add();
+  if (done.error().code == ErrorCode::kRequestTimeout) count_slow(SlowClient::kHandshake);
   if (done.error().code == ErrorCode::kMalformedRequest) {
     // Its bytes were read as far as they came; the rest must not turn the answer into a reset.
     body_is_read_ = false;
@@ -154,12 +183,17 @@ Task<bool> Connection::secure() {
   co_return false;
 }
 
+void Connection::count_slow(SlowClient with) noexcept {
+  worker_.services().cells.slow_clients[with].add();
+}
+
 Task<Connection::HeadRead> Connection::read_head() {
   // A copy: an idle connection pins no snapshot, and a reload may free the present one meanwhile.
   const config::ClientTimeouts timeouts = worker_.snapshot().timeouts;
   const MonoTime idle_since = worker_.ring().now();
   head_began_at_ = idle_since;
-  timer_.set(Deadline::after(idle_since, requests_ == 0 ? timeouts.head : timeouts.keep_alive));
+  const Duration idle_max = requests_ == 0 ? timeouts.first_byte : timeouts.keep_alive;
+  timer_.set(Deadline::after(idle_since, idle_max));
   bool has_begun = false;
   for (;;) {
     if (is_leaving_ && is_plain_) co_return HeadRead::kLeaves;
@@ -193,6 +227,8 @@ Task<Connection::HeadRead> Connection::read_head() {
       const bool is_scarce = worker_.ring().buffers().is_scarce();
       if (is_scarce && !input_.detach(worker_.blocks())) co_return HeadRead::kClosed;
     } else if (timer_.is_ready()) {
+      if (has_begun) count_slow(SlowClient::kHead);
+      if (!has_begun && requests_ == 0) count_slow(SlowClient::kFirstByte);
       co_return has_begun ? HeadRead::kTimeout : HeadRead::kClosed;
     }
   }
@@ -264,213 +300,34 @@ Task<void> Connection::linger() {
 void Connection::begin_drain() noexcept {
   is_draining_ = true;
   drained_.trigger();
+  if (http2_ != nullptr) http2_->begin_drain();
 }
 
 void Connection::begin_hand_over() noexcept {
   is_leaving_ = true;
   // A handshake or a PROXY header goes on; its first request is served, or goes along.
   if (is_plain_ || requests_ > 0) drained_.trigger();
+  if (http2_ != nullptr) http2_->begin_drain();
 }
 
 void Connection::cut() noexcept {
+  if (http2_ != nullptr) http2_->cut();
   if (interrupted_.is_ready()) return;
   interruption_ = ErrorCode::kDraining;
   interrupted_.trigger();
 }
 
 void Connection::kill() noexcept {
+  if (http2_ != nullptr) http2_->kill();
   interruption_ = ErrorCode::kDownstreamLost;
   interrupted_.trigger();
   stream_.shut_down();
 }
 
-// --- the body --------------------------------------------------------------------------------
-
-Task<Result<void>> Connection::await_received(Deadline deadline) {
-  timer_.set(deadline);
-  co_await io::first_of(&stream_.received(), &timer_, &interrupted_);
-  const bool is_late = !stream_.received().is_ready() && timer_.is_ready();
-  timer_.clear();
-  if (is_late) {
-    co_return fail(ErrorCode::kRequestTimeout, Side::kDownstream, "body did not arrive in time");
-  }
-  if (!stream_.received().is_ready()) {
-    co_return fail(interruption_, Side::kDownstream, "ended while the body was read");
-  }
-  co_return Result<void>();
-}
-
-Task<Result<void>> Connection::send_continue() {
-  const std::array slices = {kContinue};
-  timer_.set(Deadline::after(worker_.ring().now(), worker_.snapshot().timeouts.body));
-  stream_.start_send(slices);
-  co_await io::first_of(&stream_.sent(), &timer_, &interrupted_);
-  timer_.clear();
-  if (!stream_.sent().is_ready()) {
-    // A client that takes nothing must not hold the connection for ever.
-    stream_.shut_down();
-    co_await io::first_of(&stream_.sent());
-  }
-  co_return stream_.take_sent();
-}
-
-std::optional<Result<std::string_view>> Connection::take_at_hand(uint64_t bytes_max) noexcept {
-  const http::RequestHead& head = parser_.head();
-  if (head.body.kind == http::BodyKind::kNone) return std::string_view();
-  if (head.body.kind != http::BodyKind::kLength) return std::nullopt;
-  if (head.body.length > bytes_max) {
-    return fail(ErrorCode::kRequestTooLarge, Side::kDownstream, "content-length above the limit");
-  }
-  const std::string_view present = input_.bytes().substr(head.head_bytes);
-  if (present.size() < head.body.length) return std::nullopt;
-  const auto length = static_cast<size_t>(head.body.length);
-  consumed_ = head.head_bytes + length;
-  body_is_read_ = true;
-  start_watch();
-  return present.substr(0, length);
-}
-
-Task<Result<std::string_view>> Connection::read(uint64_t bytes_max) {
-  if (const auto at_hand = take_at_hand(bytes_max)) co_return *at_hand;
-  const http::RequestHead& head = parser_.head();
-  if (head.expect_continue && input_.bytes().size() == head.head_bytes) {
-    const Result<void> sent = co_await send_continue();
-    if (!sent) co_return std::unexpected(sent.error());
-  }
-  Result<std::string_view> body = head.body.kind == http::BodyKind::kLength
-                                      ? co_await read_by_length(head.body.length)
-                                      : co_await read_chunked(bytes_max);
-  if (body) {
-    body_is_read_ = true;
-    start_watch();
-  } else {
-    keeps_alive_ = false;
-    client_closes_ = true;
-  }
-  co_return body;
-}
-
-Task<Result<std::string_view>> Connection::read_by_length(uint64_t length) {
-  const size_t head_bytes = parser_.head().head_bytes;
-  const std::string_view present = input_.bytes().substr(head_bytes);
-  const Deadline deadline = Deadline::after(worker_.ring().now(), worker_.snapshot().timeouts.body);
-  consumed_ = input_.bytes().size();
-  const auto total = static_cast<size_t>(length);
-  body_ = worker_.blocks().take(std::min(total, kTrustedLengthMax));
-  if (!body_.is_held()) co_return fail(ErrorCode::kOverloaded, Side::kSelf, "byte budget is spent");
-  std::memcpy(body_.data(), present.data(), present.size());
-  body_bytes_ = present.size();
-  while (body_bytes_ < total) {
-    if (body_bytes_ == body_.capacity() &&
-        !worker_.blocks().grow(body_, body_bytes_, std::min(total, body_.capacity() * 2))) {
-      co_return fail(ErrorCode::kOverloaded, Side::kSelf, "byte budget is spent");
-    }
-    if (stream_.is_receiving() || stream_.received().is_ready()) {
-      const Result<void> taken = co_await take_armed_receive(total, deadline);
-      if (!taken) co_return std::unexpected(taken.error());
-      continue;
-    }
-    const size_t room = std::min(body_.capacity(), total) - body_bytes_;
-    stream_.start_receive_into(body_.data() + body_bytes_, static_cast<uint32_t>(room));
-    const Result<void> arrived = co_await await_received(deadline);
-    if (!arrived) {
-      // The receive writes into the body's block: it must end before the block may go.
-      stream_.stop_receiving();
-      if (stream_.is_receiving()) co_await io::first_of(&stream_.received());
-      co_return std::unexpected(arrived.error());
-    }
-    const Result<uint32_t> received = stream_.take_received_count();
-    if (!received || *received == 0) co_return downstream_lost();
-    body_bytes_ += *received;
-  }
-  co_return std::string_view(body_.data(), total);
-}
-
-Task<Result<void>> Connection::take_armed_receive(size_t total, Deadline deadline) {
-  const Result<void> arrived = co_await await_received(deadline);
-  if (!arrived) co_return arrived;
-  Result<io::Buffer> received = stream_.take_received();
-  if (!received || received->is_empty()) co_return downstream_lost();
-  const size_t count = std::min(received->bytes().size(), total - body_bytes_);
-  const Result<void> added = add_payload(received->bytes().substr(0, count), total);
-  if (!added) co_return added;
-  received->remove_prefix(count);
-  if (received->is_empty()) co_return Result<void>();
-  if (!pipelined_.append(std::move(*received), worker_.blocks(), 64 * 1024)) {
-    co_return fail(ErrorCode::kOverloaded, Side::kSelf, "byte budget is spent");
-  }
-  co_return Result<void>();
-}
-
-Result<void> Connection::add_payload(std::string_view payload, uint64_t bytes_max) noexcept {
-  if (body_bytes_ + payload.size() > bytes_max) {
-    return fail(ErrorCode::kRequestTooLarge, Side::kDownstream, "chunked body above the limit");
-  }
-  const size_t needed = body_bytes_ + payload.size();
-  if (!body_.is_held()) body_ = worker_.blocks().take(needed);
-  const bool has_room =
-      body_.is_held() &&
-      (needed <= body_.capacity() ||
-       worker_.blocks().grow(body_, body_bytes_, std::max(needed, body_.capacity() * 2)));
-  if (!has_room) return fail(ErrorCode::kOverloaded, Side::kSelf, "byte budget is spent");
-  std::memcpy(body_.data() + body_bytes_, payload.data(), payload.size());
-  body_bytes_ = needed;
-  return {};
-}
-
-Task<Result<std::string_view>> Connection::read_chunked(uint64_t bytes_max) {
-  const Deadline deadline = Deadline::after(worker_.ring().now(), worker_.snapshot().timeouts.body);
-  http::ChunkedDecoder decoder(Side::kDownstream);
-  io::Buffer buffer;  // Empty for the first round, which reads what came with the head.
-  bool is_first = true;
-  for (;;) {
-    const std::string_view bytes =
-        is_first ? input_.bytes().substr(parser_.head().head_bytes) : buffer.bytes();
-    size_t at = 0;
-    while (at < bytes.size() && !decoder.finished()) {
-      const Result<std::string_view> payload = decoder.next(bytes, at);
-      if (!payload) co_return std::unexpected(payload.error());
-      if (payload->empty()) continue;
-      if (const Result<void> added = add_payload(*payload, bytes_max); !added) {
-        co_return std::unexpected(added.error());
-      }
-    }
-    if (is_first) consumed_ = parser_.head().head_bytes + at;
-    if (decoder.finished()) {
-      buffer.remove_prefix(is_first ? 0 : at);
-      if (!buffer.is_empty() &&
-          !pipelined_.append(std::move(buffer), worker_.blocks(), 64 * 1024)) {
-        co_return fail(ErrorCode::kOverloaded, Side::kSelf, "byte budget is spent");
-      }
-      co_return std::string_view(body_.is_held() ? body_.data() : "", body_bytes_);
-    }
-    is_first = false;
-    buffer.release();
-    stream_.start_receive();
-    const Result<void> arrived = co_await await_received(deadline);
-    if (!arrived) co_return std::unexpected(arrived.error());
-    Result<io::Buffer> received = stream_.take_received();
-    if (!received || received->is_empty()) co_return downstream_lost();
-    buffer = std::move(*received);
-  }
-}
-
-void Connection::release() noexcept {
-  if (is_released_) return;
-  input_.remove_prefix(consumed_);
-  // Bytes of the next request must not pin a receive buffer for the length of a stream.
-  if (!input_.detach(worker_.blocks())) keeps_alive_ = false;
-  if (input_.is_empty()) input_.release();
-  consumed_ = 0;
-  is_released_ = true;
-  body_.release();
-}
-
 // --- the answer ------------------------------------------------------------------------------
 
 http::ResponseSink::Framing Connection::stream_framing() const noexcept {
-  return parser_.head().version == http::Version::kHttp10 ? Framing::kUntilClose
-                                                          : Framing::kChunked;
+  return parser_.head().version == http::Version::kHttp10 ? Framing::kBare : Framing::kChunked;
 }
 
 bool Connection::is_head_only() const noexcept {
@@ -515,7 +372,7 @@ void Connection::end_head(http::BodyFraming framing) noexcept {
   const bool is_streamed = framing.kind == http::BodyKind::kChunked;
   // Behind an event stream, or with the next request here already, the connection goes along.
   if (is_leaving_ && !is_streamed && pipelined_.is_empty()) keeps_alive_ = false;
-  if (is_streamed && stream_framing() == Framing::kUntilClose) {
+  if (is_streamed && stream_framing() == Framing::kBare) {
     keeps_alive_ = false;
   } else if (is_streamed) {
     head_writer_.chunked();

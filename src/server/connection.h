@@ -14,8 +14,12 @@
 #include <sluice/net/descriptor_message.h>
 #include <sluice/net/stream.h>
 
+#include "body_pace.h"
+#include "door.h"
+
 namespace sluice::server {
 
+class Http2Connection;
 class Worker;
 
 // One coroutine, serve(), from accept to close. Owned by the worker's list; one shard.
@@ -27,7 +31,7 @@ class Connection final : public ListLink,
                          private http::RequestBody,
                          private net::StreamObserver {
  public:
-  Connection(Worker& worker, int fd) noexcept;
+  Connection(Worker& worker, int fd, Arrival arrival) noexcept;
   Connection(const Connection&) = delete;
   Connection& operator=(const Connection&) = delete;
 
@@ -51,8 +55,9 @@ class Connection final : public ListLink,
   // SDKs do, lose a 413 when less than their body is taken; what is dropped costs no memory.
   static constexpr size_t kLingerBytesMax = 64 * 1024 * 1024;
   static constexpr Duration kLingerMax = seconds(2);
-  // A declared length up to this is taken as one block; above it the block grows as bytes come.
-  static constexpr size_t kTrustedLengthMax = 1024 * 1024;
+  // A declared length up to this is taken as one block; above it the block grows as bytes come, so
+  // that heads alone, which cost their senders nothing, cannot take up the byte budget.
+  static constexpr size_t kTrustedLengthMax = 64 * 1024;
 
   // Kept free in a head's block for the fields that end_head() adds.
   static constexpr size_t kHeadReserve = 512;
@@ -67,12 +72,15 @@ class Connection final : public ListLink,
   enum class HeadRead : uint8_t { kDone, kMalformed, kTimeout, kClosed, kLeaves };
   // The PROXY protocol, where the listener expects it; false when the connection is over. Suspends.
   Task<bool> introduce();
+  // Until the client says something; false when it does not. Suspends.
+  Task<bool> await_first_byte();
   // The TLS handshake; false when the connection is over. Suspends.
   Task<bool> secure();
   Task<HeadRead> read_head();
   // False when the connection is over.
   [[nodiscard]] bool take_up(const net::PassedConnection& passed) noexcept;
   Task<void> pass_on();
+  void count_slow(metrics::SlowClient with) noexcept;
   // Asks the kernel the first time that something wants to know.
   [[nodiscard]] const std::optional<Ipv6Bytes>& find_peer() noexcept;
   [[nodiscard]] exchange::RefusedHead begin_exchange(HeadRead outcome) noexcept;
@@ -88,10 +96,11 @@ class Connection final : public ListLink,
   Task<Result<std::string_view>> read_by_length(uint64_t length);
   // The receive that watched the client during the exchange before may still be armed, when this
   // request's head came before that: what it brings is the body's next bytes.
-  Task<Result<void>> take_armed_receive(size_t total, Deadline deadline);
+  Task<Result<void>> take_armed_receive(size_t total, Deadline deadline, const BodyPace& pace);
   Task<Result<std::string_view>> read_chunked(uint64_t bytes_max);
   Task<Result<void>> send_continue();
-  Task<Result<void>> await_received(Deadline deadline);
+  // Until bytes come, at most until `deadline`, and while the body keeps its pace with `bytes`.
+  Task<Result<void>> await_received(Deadline deadline, const BodyPace& pace, uint64_t bytes);
   [[nodiscard]] Result<void> add_payload(std::string_view payload, uint64_t bytes_max) noexcept;
 
   // --- http::ResponseSink ------------------------------------------------------------------
@@ -122,7 +131,11 @@ class Connection final : public ListLink,
   void start_watch() noexcept;
   void lose_client() noexcept;
 
+  // Serves all that the client wants over HTTP/2. Suspends.
+  Task<void> serve_http2();
+
   Worker& worker_;
+  Http2Connection* http2_ = nullptr;  // While serve_http2() runs.
   net::Stream stream_;
   io::Timer timer_;
   io::Event interrupted_;
@@ -138,10 +151,9 @@ class Connection final : public ListLink,
   std::string_view head_text_;
   http::HeadWriter head_writer_;
   auth::KeyMemory key_memory_;
-  std::optional<Ipv6Bytes> peer_;  // By the kernel or a trusted balancer; see find_peer().
+  Arrival arrival_;  // The peer by the kernel or a trusted balancer; see find_peer().
   MonoTime head_began_at_;
   uint32_t requests_ = 0;
-  bool has_asked_peer_ = false;
   bool keeps_alive_ = true;
   bool client_closes_ = false;  // The client, or HTTP/1.0, asked for the close.
   bool body_is_read_ = true;

@@ -3,9 +3,11 @@
 #include <algorithm>
 #include <array>
 
+#include <sluice/crypto/secret.h>
 #include <sluice/net/stream.h>
 
 #include "connection.h"
+#include "door.h"
 
 namespace sluice::server {
 namespace {
@@ -20,6 +22,17 @@ constexpr std::string_view kRefusal =
     "\r\n"
     "{\"error\":{\"message\":\"Too many connections. Try again in a moment.\","
     "\"type\":\"service_unavailable_error\",\"param\":null,\"code\":\"server_overloaded\"}}";
+
+// The same to an address that has too many of them.
+constexpr std::string_view kAddressRefusal =
+    "HTTP/1.1 429 Too Many Requests\r\n"
+    "content-type: application/json\r\n"
+    "content-length: 150\r\n"
+    "retry-after: 1\r\n"
+    "connection: close\r\n"
+    "\r\n"
+    "{\"error\":{\"message\":\"Too many connections from your address. Close some first.\","
+    "\"type\":\"rate_limit_error\",\"param\":null,\"code\":\"too_many_connections\"}}";
 
 // Connections being refused at one time; beyond it they are closed without a word.
 constexpr uint32_t kRefusalsMax = 64;
@@ -58,6 +71,13 @@ Worker::Worker(io::Ring& ring, WorkerParts parts)
                 .control_ring = parts_.control_ring},
       sweep_timer_(ring.ready(), ring.timers()),
       gate_(ring.ready()),
+      door_(std::make_unique<Door>(Door::Parts{.ring = ring,
+                                               .blocks = blocks_,
+                                               .budget = *parts_.budget,
+                                               .cells = *parts_.cells,
+                                               .log = *parts_.log,
+                                               .addresses = parts_.addresses,
+                                               .descriptors_max = parts_.descriptors_max})),
       handshakes_(1, 0) {
   adopt(std::move(parts_.first));
   if (parts_.listen_fd >= 0) listen_too(parts_.listen_fd);
@@ -87,21 +107,48 @@ void Worker::take(net::PassedConnection passed) {
     return;
   }
   const int fd = passed.fd;
-  io::start_detached(
-      serve_connection(fd, std::make_unique<net::PassedConnection>(std::move(passed))));
+  Arrival arrival{.pass = {}, .peer = passed.peer, .has_asked_peer = passed.peer.has_value()};
+  const auto refused = passed.peer ? door_->let_in_peer(snapshot(), arrival)
+                                   : door_->let_in(snapshot(), fd, arrival);
+  if (refused) return ring_.close(fd);
+  io::start_detached(serve_connection(fd, std::move(arrival),
+                                      std::make_unique<net::PassedConnection>(std::move(passed))));
 }
 
 void Worker::welcome(int fd) {
+  using metrics::RefusedConnection;
   parts_.cells->connections_accepted.add();
   const uint32_t connections_max = snapshot().limits.connections_max / parts_.shards;
-  if (connection_count_ < std::max(1u, connections_max)) {
-    io::start_detached(serve_connection(fd));
-  } else if (refusals_ < kRefusalsMax) {
-    io::start_detached(refuse_connection(fd));
-  } else {
-    parts_.cells->connections_refused[metrics::RefusedConnection::kConnections].add();
-    ring_.close(fd);
+  if (connection_count_ >= std::max(1u, connections_max)) {
+    parts_.cells->connections_refused[RefusedConnection::kConnections].add();
+    return turn_away(fd, RefusedConnection::kConnections);
   }
+  Arrival arrival;
+  if (!snapshot().proxy_protocol) {  // Else the balancer will tell who it is.
+    const auto refused = door_->let_in(snapshot(), fd, arrival);
+    if (refused) return turn_away(fd, *refused);
+  }
+  io::start_detached(serve_connection(fd, std::move(arrival)));
+}
+
+void Worker::turn_away(int fd, metrics::RefusedConnection reason) {
+  // Nobody would understand plain text where TLS is expected.
+  if (tls_ != nullptr || refusals_ >= kRefusalsMax) return ring_.close(fd);
+  const bool is_address = reason == metrics::RefusedConnection::kAddress;
+  io::start_detached(refuse_connection(fd, is_address ? kAddressRefusal : kRefusal));
+}
+
+Task<void> Worker::pause_accepting(Ear& ear, metrics::AcceptPause what) {
+  io::Timer pause(ring_.ready(), ring_.timers());
+  ear.listener.pause();
+  for (int i = 0; i < Door::kPausesMost && !ear.stopped.is_ready(); ++i) {
+    // What is open goes on, new ones wait in the backlog.
+    pause.set(Deadline::after(ring_.now(), Door::kPause));
+    co_await io::first_of(&pause, &ear.stopped);
+    pause.clear();
+    if (!door_->is_short(what)) break;
+  }
+  if (!ear.stopped.is_ready()) ear.listener.resume();
 }
 
 Task<void> Worker::accept_connections(std::unique_ptr<Ear> ear) {
@@ -109,16 +156,12 @@ Task<void> Worker::accept_connections(std::unique_ptr<Ear> ear) {
   io::Timer pause(ring_.ready(), ring_.timers());
   while (!ear->stopped.is_ready()) {
     co_await io::first_of(&ear->listener.event(), &ear->stopped);
+    std::optional<metrics::AcceptPause> shortage;
     while (const int fd = ear->listener.take()) {
-      if (fd > 0) {
-        welcome(fd);
-        continue;
-      }
-      // No descriptor or no memory: what is open goes on, new ones wait in the backlog.
-      pause.set(Deadline::after(ring_.now(), kAcceptPause));
-      co_await io::first_of(&pause, &ear->stopped);
-      if (!ear->stopped.is_ready()) ear->listener.resume();
+      if (fd > 0) welcome(fd);
+      if (!shortage) shortage = door_->find_shortage(fd);
     }
+    if (shortage && !ear->stopped.is_ready()) co_await pause_accepting(*ear, *shortage);
   }
   const bool leaves_socket = keeps_listener_;
   leaves_socket ? ear->listener.stop() : ear->listener.close();
@@ -138,12 +181,13 @@ Task<void> Worker::accept_connections(std::unique_ptr<Ear> ear) {
   has_retired_ = true;
 }
 
-Task<void> Worker::serve_connection(int fd, std::unique_ptr<net::PassedConnection> passed) {
+Task<void> Worker::serve_connection(int fd, Arrival arrival,
+                                    std::unique_ptr<net::PassedConnection> passed) {
   const shard::Gate::Pass pass = gate_.enter();
   ++connection_count_;
   parts_.cells->connections_open.add();
   {
-    Connection connection(*this, fd);
+    Connection connection(*this, fd, std::move(arrival));
     connections_.push_back(connection);
     if (is_draining_) {
       successor_channel_ < 0 ? connection.begin_drain() : connection.begin_hand_over();
@@ -155,14 +199,13 @@ Task<void> Worker::serve_connection(int fd, std::unique_ptr<net::PassedConnectio
   has_retired_ = true;
 }
 
-Task<void> Worker::refuse_connection(int fd) {
+Task<void> Worker::refuse_connection(int fd, std::string_view answer) {
   const shard::Gate::Pass pass = gate_.enter();
   ++refusals_;
-  parts_.cells->connections_refused[metrics::RefusedConnection::kConnections].add();
   net::Stream stream(ring_, fd, Side::kDownstream);
   io::Timer timer(ring_.ready(), ring_.timers());
   timer.set(Deadline::after(ring_.now(), seconds(1)));
-  stream.start_send({&kRefusal, 1});
+  stream.start_send({&answer, 1});
   stream.start_receive();
   // Waits for the client's first bytes or its leaving, so that no reset overtakes the answer.
   co_await io::first_of(&stream.received(), &timer);
@@ -387,6 +430,9 @@ void Worker::retire() {
       continue;
     }
     const uint64_t number = generations_[i]->config.generation;
+    for (std::string& fields : generations_[i]->request_fields) {
+      crypto::wipe(fields.data(), fields.size());  // They hold the upstreams' credentials.
+    }
     generations_.erase(generations_.begin() + static_cast<ptrdiff_t>(i));
     report(upstream::SnapshotReleased{number});
     forget_unused_state();

@@ -8,6 +8,7 @@
 #include <fstream>
 #include <future>
 
+#include <sluice/base/thread_stack.h>
 #include <sluice/io/uring_kernel.h>
 
 namespace sluice::shard {
@@ -66,6 +67,7 @@ Shard::~Shard() {
 }
 
 void Shard::live(std::move_only_function<void(std::string)> started) {
+  prepare_thread_stack();
   const std::string name = "shard-" + std::to_string(options_.id.value);
   pthread_setname_np(pthread_self(), name.c_str());
   if (options_.cpu >= 0) {

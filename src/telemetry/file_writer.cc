@@ -42,7 +42,7 @@ bool FileWriter::open(const std::string& path) {
 }
 
 bool FileWriter::write(std::string_view lines) {
-  const int fd = fd_ >= 0 ? fd_ : fallback_fd_;
+  const int fd = fd_ >= 0 ? descriptor() : fallback_fd_;
   while (!lines.empty()) {
     const ssize_t written = ::write(fd, lines.data(), lines.size());
     if (written > 0) {

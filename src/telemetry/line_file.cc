@@ -4,7 +4,8 @@
 
 namespace sluice::telemetry {
 
-LineFile::LineFile(int fallback_fd) : writer_(fallback_fd) {}
+LineFile::LineFile(int fallback_fd, const Redactor* redactor)
+    : redactor_(redactor), writer_(fallback_fd) {}
 
 std::string LineFile::open(const std::string& path) {
   return writer_.open(path) ? std::string() : writer_.problem();
@@ -22,12 +23,13 @@ bool LineFile::append(std::string lines, uint64_t count) {
   const size_t before = waiting_bytes_.fetch_add(bytes);
   bool is_posted = false;
   if (before + bytes <= kWaitingBytesMax) {
-    is_posted = lane_.post([this, count, lines = std::move(lines)] {
+    is_posted = lane_.post([this, count, bytes, lines = std::move(lines)]() mutable {
+      if (redactor_ != nullptr) redactor_->redact_json(lines);
       if (!writer_.write(lines)) {
         dropped_.fetch_add(count);
         note_problem();
       }
-      waiting_bytes_.fetch_sub(lines.size());
+      waiting_bytes_.fetch_sub(bytes);
     });
   }
   if (!is_posted) {

@@ -54,8 +54,11 @@ void LogSink::write(LogLevel level, std::string_view component, std::string_view
 void LogSink::write_at(WallTime at, LogLevel level, std::string_view component,
                        std::string_view message) {
   if (!is_enabled(level)) return;
+  std::string text(message);
+  redactor_.redact(text);
+  if (text.size() > kMessageBytesMax) text.resize(kMessageBytesMax);
   std::string line;
-  append_log_line(format_.load(std::memory_order_relaxed), at, level, component, message, line);
+  append_log_line(format_.load(std::memory_order_relaxed), at, level, component, text, line);
   file_.append(std::move(line), 1);
 }
 

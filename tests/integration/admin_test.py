@@ -219,7 +219,9 @@ class Admin(unittest.TestCase):
         with Client(context.wrap_socket(raw, server_hostname="localhost")) as client:
             client.send(f"GET /v1/version HTTP/1.1\r\nhost: t\r\nauthorization: Bearer {BOOTSTRAP}"
                         "\r\n\r\n")
-            self.assertEqual(client.read_answer().status, 200)
+            answer = client.read_answer()
+        self.assertEqual(answer.status, 200)
+        self.assertEqual(answer.headers["strict-transport-security"], "max-age=31536000")
         with Client(socket.create_connection(("127.0.0.1", self.port),
                                              timeout=PATIENCE_S)) as client:
             client.send("GET /v1/version HTTP/1.1\r\nhost: t\r\n\r\n")

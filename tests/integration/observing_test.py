@@ -14,6 +14,11 @@ UNMOVED = {
     "sluice_buffers_starved_total", "sluice_cq_overflow_total", "sluice_access_log_dropped_total",
     "sluice_log_dropped_total", "sluice_metrics_series_dropped_total",
     "sluice_connections_refused_total", "sluice_control_tick_late_seconds",
+    # These by hostile_test.py.
+    "sluice_slow_clients_total", "sluice_accept_pauses_total",
+    # These by http2_test.py.
+    "sluice_http2_connections_open", "sluice_http2_streams_total",
+    "sluice_http2_connections_ended_total",
     # These only with a journal.
     "sluice_journal_records_total", "sluice_journal_records_lost_total",
     "sluice_journal_errors_total", "sluice_journal_lag_seconds",

@@ -36,7 +36,8 @@ class Gateway:
             file.write(self.config)
         self.process = subprocess.Popen(
             [GATEWAY, "run", self.path], stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-            env={**os.environ, **(environment or {})})
+            # So that its files in /proc can be read by tests that are not root's.
+            env={"SLUICE_DUMPABLE": "1", **os.environ, **(environment or {})})
         self.output = b""
         self.port = int(self.wait_for(rb"listening on https?://127\.0\.0\.1:(\d+)").group(1))
 

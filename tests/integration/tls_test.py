@@ -117,21 +117,33 @@ class Handshakes(TlsCase):
     def test_curl_speaks_both_versions(self):
         for version in ("1.2", "1.3"):
             done = subprocess.run(
-                ["curl", "-sS", "--cacert", self.authority.pem, "--tlsv" + version, "--tls-max",
-                 version, "-w", " %{http_version} %{ssl_verify_result}", "-d", ask(),
+                ["curl", "-sS", "--http1.1", "--cacert", self.authority.pem, "--tlsv" + version,
+                 "--tls-max", version, "-w", " %{http_version} %{ssl_verify_result}", "-d", ask(),
                  f"https://localhost:{self.gateway.port}/v1/chat/completions"],
                 capture_output=True, timeout=PATIENCE_S, check=True)
             self.assertTrue(done.stdout.endswith(b" 1.1 0"), done.stdout)
             self.assertIn(b'"head"', done.stdout)
 
-    def test_alpn_is_http_11(self):
-        context = self.authority.trusting()
-        context.set_alpn_protocols(["h2", "http/1.1"])
-        with self.gateway.connect(context) as client:
-            self.assertEqual(client.socket.selected_alpn_protocol(), "http/1.1")
-            self.assert_answers(client)
-        said = self.gateway.s_client("-alpn", "h2")
-        self.assertIn("No ALPN negotiated", said)
+    def test_alpn_chooses_http_2_before_http_11(self):
+        for offered, chosen in ((["h2", "http/1.1"], "h2"), (["http/1.1", "h2"], "h2"),
+                                (["http/1.1"], "http/1.1"), (["spdy/1", "http/1.1"], "http/1.1")):
+            for version in (V12, V13):
+                context = self.authority.trusting(version=version)
+                context.set_alpn_protocols(offered)
+                with self.gateway.connect(context) as client:
+                    self.assertEqual(client.socket.selected_alpn_protocol(), chosen)
+                    if chosen == "http/1.1":
+                        self.assert_answers(client)
+        self.assertIn("No ALPN negotiated", self.gateway.s_client("-alpn", "spdy/1"))
+
+    def test_http_2_can_be_switched_off(self):
+        with TlsGateway(self.authority, config(self.upstream) + "http2: {enabled: false}\n",
+                        [self.leaf]) as gateway:
+            context = self.authority.trusting()
+            context.set_alpn_protocols(["h2", "http/1.1"])
+            with gateway.connect(context) as client:
+                self.assertEqual(client.socket.selected_alpn_protocol(), "http/1.1")
+                self.assert_answers(client)
 
     def test_tickets_resume_on_any_shard(self):
         for version in (V12, V13):

@@ -104,7 +104,7 @@ TEST_P(ResumeTestOfSeed, d023_text_is_neither_lost_nor_doubled) {
   RelayOptions options = kStream;
   options.may_resume = true;
   options.ping = milliseconds(1 + random() % 20);
-  if (seed % 5 == 0) sink_->framing = http::ResponseSink::Framing::kUntilClose;
+  if (seed % 5 == 0) sink_->framing = http::ResponseSink::Framing::kBare;
   for (int round = 0; round < 20; ++round) {
     usage::FirstContent tap(event_room);
     start(options, &filter, &tap);

@@ -52,7 +52,7 @@ class StageUpstream final : public support::SimPeer {
 class Stage : public testing::Test {
  protected:
   static constexpr std::string_view kConfig =
-      "timeouts: {head: 1s, body: 2s, keep_alive: 3s, stall: 4s}\n"
+      "timeouts: {first_byte: 1s, head: 1s, body: 2s, keep_alive: 3s, stall: 4s}\n"
       "retries: {backoff: 1ms, backoff_max: 1ms}\n"
       "upstreams:\n"
       "  - {name: a, url: 'http://10.0.1.1:8000', private_addresses: true,"

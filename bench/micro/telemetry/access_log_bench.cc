@@ -2,6 +2,7 @@
 // control thread (format), so that P6 of the performance budgets is kept on a shared core.
 #include <sluice/telemetry/access_format.h>
 #include <sluice/telemetry/record_ring.h>
+#include <sluice/telemetry/redactor.h>
 
 #include <benchmark/benchmark.h>
 
@@ -59,6 +60,24 @@ void format_line(benchmark::State& state) {
   state.counters["bytes"] = static_cast<double>(out.size());
 }
 BENCHMARK(format_line);
+
+// On the log's lane, for one line; the argument is the number of configured patterns.
+void redact_line(benchmark::State& state) {
+  std::string line;
+  append_access_line(typical_record(), line);
+  Redactor redactor;
+  std::vector<std::string> patterns;
+  for (int64_t i = 0; i < state.range(0); ++i) {
+    patterns.push_back("badge" + std::to_string(i) + "[ :]+([a-z0-9]+)");
+  }
+  redactor.set_patterns(patterns);
+  for (auto _ : state) {
+    redactor.redact_json(line);
+    benchmark::DoNotOptimize(line.data());
+  }
+  state.counters["bytes"] = static_cast<double>(line.size());
+}
+BENCHMARK(redact_line)->Arg(0)->Arg(8)->Arg(64);
 
 }  // namespace
 }  // namespace sluice::telemetry

@@ -11,6 +11,7 @@
 
 #include <sluice/base/clock.h>
 #include <sluice/base/log.h>
+#include <sluice/config/origin_rules.h>
 #include <sluice/control/config_work.h>
 #include <sluice/control/key_desk.h>
 #include <sluice/control/operations.h>
@@ -99,9 +100,14 @@ class AdminService final : public control::SmallService {
   Task<control::SmallAnswer> answer(const control::SmallRequest& request) override;
 
  private:
-  Task<control::SmallAnswer> let_in(const control::SmallRequest& request);
+  // `is_foreign` when a page sent it that may not.
+  Task<control::SmallAnswer> let_in(const control::SmallRequest& request, bool is_foreign);
+  // Of the configuration in force; until the next call.
+  [[nodiscard]] const config::OriginRules& origins();
 
   AdminParts parts_;
+  config::OriginRules origins_;
+  uint64_t origins_generation_ = 0;  // That they are of.
   FailureCounts failures_;
 };
 

@@ -20,7 +20,7 @@ struct Limits {
   uint32_t json_depth_max = 128;
   uint32_t connections_max = 16'384;  // Client connections, whole process.
   // Of them from one address (IPv6: one /64), whole process; 0 is no limit.
-  uint32_t connections_per_address = 4'096;
+  uint32_t connections_per_address = 0;
   uint32_t body_rate_min = 1024;  // Bytes a second that a body must come in; 0 is no limit.
   uint32_t attempts = 3;          // Upstream attempts per request, of all kinds.
   uint32_t concurrency_max = 0;   // Requests in flight upstream, whole process; 0 is no limit.

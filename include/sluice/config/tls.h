@@ -35,7 +35,7 @@ struct ListenerTls {
   std::string client_ca;  // Path; "" exactly when no client certificate is asked for.
   uint32_t handshakes_per_second = 500;  // Whole process.
   // Of them from one address (IPv6: one /64), whole process; 0 is no limit.
-  uint32_t handshakes_per_address = 100;
+  uint32_t handshakes_per_address = 0;
   Duration hsts = seconds(31'536'000);  // max-age of strict-transport-security; zero: none.
   Duration handshake_timeout = seconds(10);
   bool operator==(const ListenerTls&) const = default;

@@ -40,8 +40,8 @@ class Publisher {
 
  private:
   struct Live {
-    std::unique_ptr<const config::Snapshot> snapshot;
-    size_t shards = 0;  // That have not given it back.
+    std::unique_ptr<config::Snapshot> snapshot;  // Changed only to wipe it.
+    size_t shards = 0;                           // That have not given it back.
   };
   void free_unused();
 

@@ -21,6 +21,7 @@ class RecordLogs final : public LogWork {
     telemetry::LogSink& sink;
     telemetry::LineFile& log;  // What the sink writes to.
     telemetry::LineFile& access;
+    telemetry::Redactor& redactor;
   };
 
   RecordLogs(std::vector<Source> sources, Targets targets, metrics::ControlCells& cells) noexcept

@@ -32,8 +32,10 @@ struct SmallRequest {
   std::string path;
   std::string content_type;  // As sent, like the others; "" when absent.
   std::string body;
-  bool has_origin = false;  // A browser sent it on behalf of some page.
-  std::string query;        // Without the '?'.
+  bool has_origin = false;    // A browser sent it on behalf of some page.
+  std::string origin;         // Of that page.
+  bool is_preflight = false;  // A browser asks what the page may send.
+  std::string query;          // Without the '?'.
   std::string authorization;
   std::string idempotency_key;
   SmallPeer peer;
@@ -44,6 +46,8 @@ struct SmallAnswer {
   std::string_view content_type = "application/json";  // Static storage.
   std::string body;
   std::string_view allow = {};  // The allow header of a 405; static storage.
+  std::string lines{};          // Whole field lines more, for browsers; at most kLinesMax bytes.
+  static constexpr size_t kLinesMax = 32 * 1024;
 };
 
 // An error in the shape that OpenAI's clients read; `message` has cause and remedy, `param` names
@@ -73,6 +77,7 @@ struct SmallServerLimits {
 struct SmallTransport {
   bool is_unix = false;
   net::TlsServer* tls = nullptr;  // Null is plain. Outlives the server.
+  Duration hsts{0};               // How long browsers remember that it is; zero: they are not told.
 };
 
 // Control thread only: allocates. Await close() before it dies.

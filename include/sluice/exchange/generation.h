@@ -8,6 +8,7 @@
 #include <vector>
 
 #include <sluice/auth/chain.h>
+#include <sluice/config/origin_rules.h>
 #include <sluice/config/snapshot.h>
 #include <sluice/exchange/endpoint.h>
 #include <sluice/exchange/scripts.h>
@@ -84,6 +85,8 @@ struct Generation {
   std::vector<std::vector<ForwardedHeader>> forwarded_headers;
   absl::flat_hash_map<std::string_view, TenantId> tenants_by_name;  // Empty without such keys.
   std::vector<std::vector<std::string_view>> names_of_models;       // The same.
+  config::OriginRules origins;                                      // Of pages of browsers.
+  std::string shared_lines;           // Field lines that the head of every answer begins with.
   bool wants_client_address = false;  // Something is done with where a request came from.
   uint32_t pins = 0;
 

@@ -12,7 +12,8 @@
 
 namespace sluice::http {
 
-// Implemented by `server`, for HTTP/1.1 today. Exchange and relay know nothing else of the client.
+// Implemented by `server`, for HTTP/1.1 and for HTTP/2. Exchange and relay know nothing else of the
+// client.
 //
 // Call order: begin_head, add_header*, end_head, then send* or flush_head, then finish or abort.
 // One send in flight. Lives as long as the exchange; one shard; nothing here suspends.
@@ -20,9 +21,10 @@ class ResponseSink {
  public:
   // How this client can be told where a body ends.
   enum class Framing : uint8_t {
-    kChunked,     // HTTP/1.1: the sender writes chunked coding itself; an upstream's may pass as it
-                  // is.
-    kUntilClose,  // HTTP/1.0: bare payload, ended by closing.
+    kChunked,  // HTTP/1.1: the sender writes chunked coding itself; an upstream's may pass as it
+               // is.
+    kBare,     // Payload alone; the end of the connection (HTTP/1.0) or of the stream (HTTP/2)
+               // tells its end.
   };
   static constexpr size_t kSlicesMax = 30;
 

@@ -86,6 +86,8 @@ class BufferPool {
   [[nodiscard]] bool is_scarce() const noexcept {
     return in_use_ > total() / 2 || spares_in_use_ > most_ / 4;
   }
+  // Nearly all that there may ever be are in use: more connections would only wait.
+  [[nodiscard]] bool is_nearly_spent() const noexcept { return in_use_ > most_ / 4 * 3; }
   [[nodiscard]] uint32_t total() const noexcept {
     const auto made = static_cast<uint32_t>(slabs_.size()) * kSlabBuffers;
     return made < most_ ? made : most_;

@@ -100,7 +100,9 @@ class AcceptOp final : public Event, public OpTarget {
   void listen_on(int fd) noexcept;
   // A connected descriptor, a negative errno, or 0 when none waits.
   [[nodiscard]] int take() noexcept;
-  // Arms again after take() returned an error; call it after a pause.
+  // Accepts no more until resume().
+  void pause() noexcept;
+  // Arms again after take() returned an error, or after pause().
   void resume() noexcept;
   // Accepts no more; what was accepted can still be taken.
   void stop() noexcept;
@@ -113,7 +115,7 @@ class AcceptOp final : public Event, public OpTarget {
   FixedRing<int> accepted_;
   int fd_ = -1;
   bool stopped_ = true;
-  bool failed_ = false;  // An error was delivered and resume() not called since.
+  bool failed_ = false;  // An error was delivered or pause() called, and resume() not since.
 };
 
 }  // namespace sluice::io

@@ -62,6 +62,8 @@ class Listener {
   [[nodiscard]] io::Event& event() noexcept { return accept_; }
   // A descriptor, a negative errno, or 0 when nothing waits.
   [[nodiscard]] int take() noexcept { return accept_.take(); }
+  // Accepts no more until resume(); what was accepted can still be taken.
+  void pause() noexcept { accept_.pause(); }
   // Accepts again after an error; call it after a pause, so that a lack of descriptors cannot spin.
   void resume() noexcept { accept_.resume(); }
   // Accepts no more here; another process goes on with the same socket. Once has_stopped(), give

@@ -36,6 +36,10 @@ struct Traffic {
   uint64_t sent = 0;
 };
 
+// Who is at the other end, by the kernel: a system call. IPv4 as ::ffff:a.b.c.d. Empty once the
+// peer has reset the connection.
+[[nodiscard]] std::optional<Ipv6Bytes> peer_ip(io::Syscalls& syscalls, int fd) noexcept;
+
 // Plain TCP, or TLS over it under the same contract: handshake() of net/tls.h comes first then.
 //
 // Nothing here suspends but close(). start_*() begins an operation, its event becomes ready,
@@ -89,9 +93,12 @@ class Stream {
     return fd_ < 0 ? 0 : ring_.syscalls().acknowledged_bytes(fd_);
   }
 
-  // Who is at the other end, by the kernel: a system call. IPv4 as ::ffff:a.b.c.d. Empty once the
-  // peer has reset the connection.
-  [[nodiscard]] std::optional<Ipv6Bytes> peer_ip() const noexcept;
+  [[nodiscard]] std::optional<Ipv6Bytes> peer_ip() const noexcept {
+    return fd_ < 0 ? std::nullopt : net::peer_ip(ring_.syscalls(), fd_);
+  }
+
+  // Begins a wait, which is the caller's, for bytes or the end, and takes neither.
+  void await_readable(io::Op& wait) const noexcept;
 
   // Watches for the peer's FIN without taking data; hung_up() becomes ready.
   void start_hangup_watch() noexcept;

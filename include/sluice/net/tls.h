@@ -134,6 +134,10 @@ class TlsClient {
 // all that breaks TLS, kRequestTimeout, kDownstreamLost. `detail` says what was wrong.
 Task<Result<void>> handshake(Stream& stream, Deadline deadline, io::Event* gone);
 
+// Whether client and listener agreed on HTTP/2 in the handshake. What HTTP/2 asks of TLS 1.2 (RFC
+// 9113 9.2) holds always: the listener has no suite without ephemeral keys and AEAD.
+[[nodiscard]] bool speaks_http2(const Stream& stream) noexcept;
+
 // How far apart new handshakes of a shard begin, so that a flood of them leaves time for streams.
 // Virtual scheduling (GCRA, ITU-T I.371): `rate` per second, `burst` at once.
 class HandshakePacer {

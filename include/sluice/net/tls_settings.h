@@ -33,6 +33,7 @@ struct TlsServerSettings {
   TlsVersion version_min = TlsVersion::k12;
   ClientCertificates client_certificates = ClientCertificates::kNone;
   std::string client_ca_pem;
+  bool offers_http2 = false;  // By ALPN, before HTTP/1.1.
 };
 
 struct TlsClientSettings {

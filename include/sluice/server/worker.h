@@ -18,6 +18,7 @@
 #include <sluice/io/timer.h>
 #include <sluice/json/envelope_reader.h>
 #include <sluice/json/field_reader.h>
+#include <sluice/net/address_counts.h>
 #include <sluice/net/listener.h>
 #include <sluice/net/tls.h>
 #include <sluice/shard/gate.h>
@@ -29,6 +30,8 @@
 namespace sluice::server {
 
 class Connection;
+class Door;
+struct Arrival;
 
 // The mailboxes between one shard and the control thread; what is about keys has its own, so that
 // neither waits behind the other.
@@ -54,9 +57,11 @@ struct WorkerParts {
   limit::BankTable* banks = nullptr;
   metrics::ShardCells* cells = nullptr;
   telemetry::RecordRing* records = nullptr;
-  exchange::SpendRing* spend = nullptr;  // Null without a journal.
-  Logger* log = nullptr;                 // Must not block.
-  upstream::AdoptSnapshot first;         // Served from the first connection on.
+  exchange::SpendRing* spend = nullptr;     // Null without a journal.
+  Logger* log = nullptr;                    // Must not block.
+  net::AddressCounts* addresses = nullptr;  // Null: clients are not limited by their address.
+  uint64_t descriptors_max = 0;             // That the process may have; 0 is unknown.
+  upstream::AdoptSnapshot first;            // Served from the first connection on.
 };
 
 // Built, run and destroyed on its shard's thread. Ends the shard's loop once it has drained.
@@ -80,6 +85,7 @@ class Worker final : public shard::Program, private limit::ShardWaker {
   // Null while the listener is plain.
   [[nodiscard]] net::TlsServer* tls() const noexcept { return tls_.get(); }
   [[nodiscard]] net::HandshakePacer& handshakes() noexcept { return handshakes_; }
+  [[nodiscard]] Door& door() noexcept { return *door_; }
   // Copies the ring's figures into the metric cells; called once per request.
   void publish_figures() noexcept;
   [[nodiscard]] uint32_t connection_count() const noexcept { return connection_count_; }
@@ -87,9 +93,6 @@ class Worker final : public shard::Program, private limit::ShardWaker {
   [[nodiscard]] int successor_channel() const noexcept { return successor_channel_; }
 
  private:
-  // Pause after a failed accept: a lack of descriptors must not spin.
-  static constexpr Duration kAcceptPause = milliseconds(100);
-
   // Handshakes that may begin at once after a quiet time, as a part of what a second allows.
   static constexpr double kHandshakeBurstSeconds = 0.1;
 
@@ -123,8 +126,13 @@ class Worker final : public shard::Program, private limit::ShardWaker {
   void stop_listening();
   void take(net::PassedConnection passed);
   void welcome(int fd);
-  Task<void> serve_connection(int fd, std::unique_ptr<net::PassedConnection> passed = nullptr);
-  Task<void> refuse_connection(int fd);
+  // Until what is short has come back, for a bounded time.
+  Task<void> pause_accepting(Ear& ear, metrics::AcceptPause what);
+  Task<void> serve_connection(int fd, Arrival arrival,
+                              std::unique_ptr<net::PassedConnection> passed = nullptr);
+  // With an answer where one can be read and there is room for it.
+  void turn_away(int fd, metrics::RefusedConnection reason);
+  Task<void> refuse_connection(int fd, std::string_view answer);
   void obey(upstream::ShardCommand& command);
   void adopt(upstream::AdoptSnapshot adoption);
   void adopt_listener(const config::Snapshot& snapshot, std::unique_ptr<net::TlsServer> server);
@@ -152,6 +160,7 @@ class Worker final : public shard::Program, private limit::ShardWaker {
   exchange::Services services_;
   io::Timer sweep_timer_;
   shard::Gate gate_;
+  std::unique_ptr<Door> door_;
   std::vector<Ear*> ears_;  // The present ones; none once the drain has begun.
   std::unique_ptr<net::TlsServer> tls_;
   net::HandshakePacer handshakes_;

@@ -1,6 +1,7 @@
 // Appends lines to a file or to an open descriptor, blocking.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <string>
 #include <string_view>
@@ -22,6 +23,8 @@ class FileWriter {
   // Writes all of `lines`; false when a part could not be written.
   bool write(std::string_view lines);
 
+  // Of the open file, -1 without one. Any thread.
+  [[nodiscard]] int descriptor() const noexcept { return fd_.load(std::memory_order_relaxed); }
   // The last failure with its cause and remedy; "" while there was none.
   [[nodiscard]] const std::string& problem() const noexcept { return problem_; }
   [[nodiscard]] uint64_t errors() const noexcept { return errors_; }
@@ -30,7 +33,7 @@ class FileWriter {
   bool fail(std::string_view action, int error);
 
   int fallback_fd_;
-  int fd_ = -1;
+  std::atomic<int> fd_ = -1;
   std::string path_;
   std::string problem_;
   uint64_t errors_ = 0;

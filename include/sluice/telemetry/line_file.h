@@ -9,6 +9,7 @@
 
 #include <sluice/io/offload.h>
 #include <sluice/telemetry/file_writer.h>
+#include <sluice/telemetry/redactor.h>
 
 namespace sluice::telemetry {
 
@@ -19,8 +20,9 @@ class LineFile {
  public:
   static constexpr size_t kWaitingBytesMax = 4u << 20;
 
-  // `fallback_fd` (stdout, stderr) is written to while `path` is "".
-  explicit LineFile(int fallback_fd);
+  // `fallback_fd` (stdout, stderr) is written to while `path` is "". With a `redactor`, which must
+  // outlive this, lines are JSON, and what it knows is struck out of them on the lane.
+  explicit LineFile(int fallback_fd, const Redactor* redactor = nullptr);
   LineFile(const LineFile&) = delete;
   LineFile& operator=(const LineFile&) = delete;
 
@@ -32,6 +34,8 @@ class LineFile {
   // `lines` are `count` whole lines. False when they were dropped.
   bool append(std::string lines, uint64_t count);
 
+  // Of the open file; -1 when there is none. For a signal catcher, too.
+  [[nodiscard]] int descriptor() const noexcept { return writer_.descriptor(); }
   // Lines lost since the last call, also those whose write failed.
   [[nodiscard]] uint64_t take_dropped() noexcept { return dropped_.exchange(0); }
   // The newest failure to open or write, once; "" when there was none since the last call.
@@ -44,6 +48,7 @@ class LineFile {
   std::atomic<uint64_t> dropped_{0};
   std::mutex problem_mutex_;
   std::string problem_;
+  const Redactor* redactor_;
   FileWriter writer_;  // The lane's, except during open().
   io::Lane lane_;      // Last, so that it ends before what its jobs touch.
 };

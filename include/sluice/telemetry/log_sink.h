@@ -11,15 +11,20 @@
 #include <sluice/telemetry/line_file.h>
 #include <sluice/telemetry/log_record.h>
 #include <sluice/telemetry/record_ring.h>
+#include <sluice/telemetry/redactor.h>
 
 namespace sluice::telemetry {
 
 // The logger of app and of the control thread. Level and format may change at any time. Any thread
-// but a shard's; `clock` and `file` must outlive it.
+// but a shard's; `clock`, `file` and `redactor` must outlive it. What the redactor knows is struck
+// out of each message, then the message is cut at kMessageBytesMax.
 class LogSink final : public Logger {
  public:
-  LogSink(Clock& clock, LineFile& file, LogLevel level, config::LogFormat format) noexcept
-      : clock_(clock), file_(file), level_(level), format_(format) {}
+  static constexpr size_t kMessageBytesMax = 16u << 10;
+
+  LogSink(Clock& clock, LineFile& file, const Redactor& redactor, LogLevel level,
+          config::LogFormat format) noexcept
+      : clock_(clock), file_(file), redactor_(redactor), level_(level), format_(format) {}
 
   [[nodiscard]] bool is_enabled(LogLevel level) const noexcept override {
     return level >= level_.load(std::memory_order_relaxed) && level != LogLevel::kOff;
@@ -36,6 +41,7 @@ class LogSink final : public Logger {
  private:
   Clock& clock_;
   LineFile& file_;
+  const Redactor& redactor_;
   std::atomic<LogLevel> level_;
   std::atomic<config::LogFormat> format_;
 };

@@ -231,5 +231,71 @@ TEST_F(AdminTest, d015_request_of_a_browser_is_403_and_changes_nothing) {
   EXPECT_FALSE(operations_.draining);
 }
 
+class AdminPagesTest : public AdminTest {
+ protected:
+  AdminPagesTest() {
+    config::CorsSettings& cors = operations_.snapshot_.cors;
+    cors.enabled = true;
+    cors.admin_origins.allow = {"https://ops"};
+    cors.data_origins.allow = {"https://chat"};
+  }
+  control::SmallAnswer ask(const char* origin, http::Method method, std::string path,
+                           bool is_on_socket = false) {
+    control::SmallRequest request{.method = method,
+                                  .path = std::move(path),
+                                  .has_origin = true,
+                                  .origin = origin,
+                                  .is_preflight = method == http::Method::kOptions};
+    if (is_on_socket) return send(request);
+    request.peer.address = "127.0.0.1";
+    return serve(request);
+  }
+};
+
+TEST_F(AdminPagesTest, a_page_that_is_named_gets_past_its_origin_and_still_needs_a_key) {
+  const auto answer = ask("https://ops", http::Method::kGet, "/v1/version");
+  EXPECT_EQ(answer.status, 401);
+  EXPECT_TRUE(answer.lines.starts_with("access-control-allow-origin: https://ops\r\n"));
+  EXPECT_TRUE(answer.lines.ends_with("vary: origin\r\n"));
+}
+
+TEST_F(AdminPagesTest, a_preflight_of_a_known_path_needs_no_key_and_does_nothing) {
+  const auto answer = ask("https://ops", http::Method::kOptions, "/v1/drain");
+  EXPECT_EQ(answer.status, 204);
+  EXPECT_EQ(answer.body, "");
+  EXPECT_TRUE(answer.lines.contains("access-control-allow-methods: "));
+  EXPECT_FALSE(answer.lines.contains("access-control-expose-headers"));
+  EXPECT_FALSE(operations_.draining);
+  EXPECT_EQ(ask("https://ops", http::Method::kOptions, "/v1/nothing").status, 401);
+}
+
+TEST_F(AdminPagesTest, d015_no_other_page_is_told_anything) {
+  for (const char* origin : {"https://chat", "https://evil", "null", ""}) {
+    for (const http::Method method : {http::Method::kOptions, http::Method::kGet}) {
+      const auto answer = ask(origin, method, "/v1/version");
+      EXPECT_EQ(answer.status, 403) << origin;
+      EXPECT_EQ(answer.lines, "vary: origin\r\n") << origin;
+    }
+  }
+  operations_.snapshot_.cors.allow_all_origins = true;
+  ++operations_.snapshot_.generation;
+  EXPECT_EQ(ask("https://evil", http::Method::kGet, "/v1/version").status, 403);
+}
+
+TEST_F(AdminPagesTest, d015_no_page_reaches_the_socket) {
+  const auto answer = ask("https://ops", http::Method::kGet, "/v1/version", true);
+  EXPECT_EQ(answer.status, 403);
+  EXPECT_FALSE(answer.lines.contains("access-control"));
+  EXPECT_EQ(ask("https://ops", http::Method::kOptions, "/v1/version", true).status, 403);
+}
+
+TEST_F(AdminPagesTest, a_new_configuration_is_heeded_at_once) {
+  EXPECT_EQ(ask("https://ops", http::Method::kOptions, "/v1/version").status, 204);
+  operations_.snapshot_.cors.admin_origins.allow = {"https://new"};
+  ++operations_.snapshot_.generation;
+  EXPECT_EQ(ask("https://ops", http::Method::kOptions, "/v1/version").status, 403);
+  EXPECT_EQ(ask("https://new", http::Method::kOptions, "/v1/version").status, 204);
+}
+
 }  // namespace
 }  // namespace sluice::admin

@@ -29,6 +29,11 @@ TEST(Check, every_problem_is_one_line) {
   EXPECT_TRUE(text.contains("a.yaml:3:"));
 }
 
+TEST(Check, d070_a_secret_at_a_wrong_place_is_not_shown) {
+  const std::string text = describe_problems(load("listen: 127.0.0.1:0\nsk-0123456789abcdef: 1\n"));
+  EXPECT_TRUE(text.contains("unknown key `[redacted]`")) << text;
+}
+
 TEST(Check, valid_file_is_summed_up_and_its_warnings_are_marked) {
   const auto outcome = load(
       "listen: 127.0.0.1:0\ndevelopment: true\n"

@@ -70,6 +70,23 @@ TEST(Loader, ids_follow_the_file_and_are_found_by_name) {
   EXPECT_EQ(snapshot->keys[1].tenant, TenantId{0});
 }
 
+TEST(Loader, d070_redaction_patterns_are_checked_where_they_stand) {
+  EXPECT_EQ(loaded(with("log: {redact: ['a[0-9]+', '(?i)b(c)']}\n"))->log.redact,
+            (std::vector<std::string>{"a[0-9]+", "(?i)b(c)"}));
+  EXPECT_EQ(errors_of(with("log:\n  redact:\n    - 'good'\n    - 'a('\n")),
+            "x.yaml:11: log.redact[1] is not a pattern of RE2: missing ): a(; see "
+            "github.com/google/re2/wiki/Syntax; quote it in YAML with '...'\n");
+  EXPECT_TRUE(
+      holds(errors_of(with("log: {redact: ['x*']}\n")), "log.redact[0] matches the empty text"));
+  EXPECT_TRUE(holds(errors_of(with("log: {redact: ['" + std::string(1025, 'x') + "']}\n")),
+                    "log.redact[0] must have 1 to 1024 bytes"));
+  EXPECT_TRUE(holds(errors_of(with("log: {redact: ['(((a{99}){99}){99})']}\n")),
+                    "log.redact[0] is not a pattern of RE2"));
+  std::string many = "log: {redact: [a";
+  for (int i = 0; i < 64; ++i) many += ", a";
+  EXPECT_TRUE(holds(errors_of(with(many + "]}\n")), "log.redact"));
+}
+
 TEST(Loader, d040_unknown_keys_are_errors_at_every_level) {
   EXPECT_EQ(errors_of(with("lisen_backlog: 3\n")),
             "x.yaml:8: the file has an unknown key `lisen_backlog`; did you mean "
@@ -78,7 +95,8 @@ TEST(Loader, d040_unknown_keys_are_errors_at_every_level) {
             "x.yaml:8: limits has an unknown key `body_byte_max`; did you mean "
             "`body_bytes_max`?\n");
   EXPECT_EQ(errors_of(with("log: {zzz: 1}\n")),
-            "x.yaml:8: log has an unknown key `zzz`; the keys here are: level, format, file\n");
+            "x.yaml:8: log has an unknown key `zzz`; the keys here are: level, format, file, "
+            "redact\n");
   EXPECT_TRUE(holds(errors_of(with_key("    secret: 0123456789abcdef\n    rpm: 3\n")),
                     "keys[0] has an unknown key `rpm`"));
   EXPECT_TRUE(holds(errors_of(with_upstream("    pool: {idel_max: 3}\n")),

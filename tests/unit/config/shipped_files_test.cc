@@ -204,6 +204,11 @@ TEST(ShippedFiles, d040_full_yaml_shows_the_defaults) {
   EXPECT_EQ(shown.tls->version_min, ListenerTls().version_min);
   EXPECT_EQ(shown.tls->handshakes_per_second, ListenerTls().handshakes_per_second);
   EXPECT_EQ(shown.tls->handshake_timeout, ListenerTls().handshake_timeout);
+  EXPECT_EQ(shown.tls->hsts, ListenerTls().hsts);
+  CorsSettings cors = shown.cors;
+  cors.enabled = false;
+  cors.data_origins = cors.admin_origins = {};
+  EXPECT_EQ(cors, CorsSettings());
   EXPECT_EQ(shown.upstreams[1].tls->verify, UpstreamTls().verify);
   EXPECT_EQ(shown.upstreams[1].tls->version_min, UpstreamTls().version_min);
 }

@@ -28,11 +28,12 @@ class RecordLogsTest : public ::testing::Test {
     access_file_ = std::make_unique<telemetry::LineFile>(null_fd_);
     EXPECT_EQ(log_file_->open(path("log")), "");
     EXPECT_EQ(access_file_->open(path("access")), "");
-    sink_ = std::make_unique<telemetry::LogSink>(clock_, *log_file_, LogLevel::kInfo,
+    sink_ = std::make_unique<telemetry::LogSink>(clock_, *log_file_, redactor_, LogLevel::kInfo,
                                                  config::LogFormat::kJson);
     logs_ = std::make_unique<RecordLogs>(
         std::vector<RecordLogs::Source>{{&records_, &lines_}},
-        RecordLogs::Targets{.sink = *sink_, .log = *log_file_, .access = *access_file_},
+        RecordLogs::Targets{
+            .sink = *sink_, .log = *log_file_, .access = *access_file_, .redactor = redactor_},
         registry_.control());
     logs_->apply(log_settings("log"), access_settings("access"));
   }
@@ -71,6 +72,7 @@ class RecordLogsTest : public ::testing::Test {
   metrics::Registry registry_{1};
   telemetry::RecordRing records_{4096, registry_.shard(ShardId{0}).access_log_dropped};
   telemetry::LogRing lines_{16, registry_.shard(ShardId{0}).log_dropped};
+  telemetry::Redactor redactor_;
   std::unique_ptr<telemetry::LineFile> log_file_, access_file_;
   std::unique_ptr<telemetry::LogSink> sink_;
   std::unique_ptr<RecordLogs> logs_;

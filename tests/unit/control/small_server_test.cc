@@ -136,6 +136,12 @@ TEST_F(SmallServerTest, d086_no_cache_keeps_an_answer_and_no_browser_guesses_its
   ASSERT_TRUE(run_until([&] { return has_answer(peer, "/a|"); }));
   EXPECT_TRUE(peer.received().contains("cache-control: no-store\r\n"));
   EXPECT_TRUE(peer.received().contains("x-content-type-options: nosniff\r\n"));
+  EXPECT_TRUE(peer.received().contains(
+      "content-security-policy: default-src 'none'; frame-ancestors 'none'\r\n"));
+  EXPECT_TRUE(peer.received().contains("x-frame-options: DENY\r\n"));
+  EXPECT_TRUE(peer.received().contains("referrer-policy: no-referrer\r\n"));
+  EXPECT_TRUE(peer.received().contains("permissions-policy: camera=()"));
+  EXPECT_FALSE(peer.received().contains("strict-transport-security"));
 }
 
 TEST_F(SmallServerTest, d010_body_above_the_limit_is_413_before_it_is_read) {

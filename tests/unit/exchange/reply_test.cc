@@ -84,7 +84,7 @@ class ReplyTest : public testing::Test {
   ReplyTest() { services_.generation = &generation_; }
 
   Task<void> answer(FakeSink* sink, ErrorCode code, ErrorDetails details) {
-    status_ = co_await reply_error(services_, *sink, "id-1", code, details);
+    status_ = co_await reply_error(services_, *sink, {.request_id = "id-1"}, code, details);
     is_done_ = true;
   }
   FakeSink& answered(ErrorCode code, ErrorDetails details = {}) {
@@ -191,6 +191,28 @@ TEST_F(ReplyTest, details_stand_in_the_answer) {
   EXPECT_NE(method.head.find("allow: POST\n"), std::string::npos);
 }
 
+TEST_F(ReplyTest, a_preflight_is_answered_with_its_lines_or_refused) {
+  const HeadLines lines{.request_id = "id-1", .shared = "shared: 1\r\n", .page = "page: 1\r\n"};
+  const auto run = [](Services* with, FakeSink* to, HeadLines head_lines, std::string_view answer,
+                      uint16_t* status) -> Task<void> {
+    *status = co_await reply_preflight(*with, *to, head_lines, answer);
+  };
+  uint16_t status = 0;
+  FakeSink allowed(ring_.ready());
+  io::start_detached(run(&services_, &allowed, lines, "may: all\r\n", &status));
+  EXPECT_EQ(status, 204);
+  EXPECT_EQ(allowed.status, 204);
+  EXPECT_EQ(allowed.head, "shared: 1\r\nmay: all\r\nx-request-id: id-1\n");
+  EXPECT_EQ(allowed.body, "");
+  FakeSink denied(ring_.ready());
+  io::start_detached(
+      run(&services_, &denied, {.request_id = "id-1", .shared = "shared: 1\r\n"}, "", &status));
+  EXPECT_EQ(status, 403);
+  EXPECT_EQ(denied.head, "shared: 1\r\nx-request-id: id-1\ncontent-type: application/json\n");
+  EXPECT_EQ(value_of(denied.body, "code"), "\"origin_not_allowed\"");
+  EXPECT_TRUE(support::is_strict_json(denied.body, 8));
+}
+
 TEST_F(ReplyTest, d124_a_503_says_when_to_try_again) {
   const FakeSink& sink = answered(ErrorCode::kDraining);
   EXPECT_NE(sink.head.find("retry-after: 1\n"), std::string::npos) << sink.head;
@@ -254,7 +276,7 @@ TEST_F(ReplyTest, without_memory_there_is_still_an_answer) {
   FakeSink sink(ring_.ready());
   bool is_done = false;
   const auto run = [](Services* with, FakeSink* to, bool* done) -> Task<void> {
-    co_await reply_error(*with, *to, "id", ErrorCode::kOverloaded, {});
+    co_await reply_error(*with, *to, {.request_id = "id"}, ErrorCode::kOverloaded, {});
     *done = true;
   };
   io::start_detached(run(&services, &sink, &is_done));

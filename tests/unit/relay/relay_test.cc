@@ -197,7 +197,7 @@ TEST_F(RelayTest, a_body_of_a_promised_length_and_one_that_is_no_stream_get_no_p
 }
 
 TEST_F(RelayTest, a_client_of_http_1_0_gets_bare_pings) {
-  sink_->framing = http::ResponseSink::Framing::kUntilClose;
+  sink_->framing = http::ResponseSink::Framing::kBare;
   RelayOptions options = kStream;
   options.ping = seconds(1);
   start(options);

@@ -116,7 +116,7 @@ class RelayWorld : public testing::Test {
     std::string_view raw = client_->received();
     EXPECT_TRUE(raw.empty() || raw.starts_with(StreamSink::kHead));
     raw.remove_prefix(std::min(raw.size(), StreamSink::kHead.size()));
-    if (sink_->framing == http::ResponseSink::Framing::kUntilClose) return std::string(raw);
+    if (sink_->framing == http::ResponseSink::Framing::kBare) return std::string(raw);
     http::ChunkedDecoder decoder(Side::kUpstream);
     std::string text;
     for (size_t at = 0; at < raw.size() && !decoder.finished();) {

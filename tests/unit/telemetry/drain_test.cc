@@ -45,7 +45,8 @@ TEST(DrainLogRecords, keeps_the_time_at_which_the_shard_wrote) {
   {
     LineFile file(-1);
     ASSERT_EQ(file.open(folder.file("log")), "");
-    LogSink sink(clock, file, LogLevel::kInfo, config::LogFormat::kText);
+    const Redactor redactor;
+    LogSink sink(clock, file, redactor, LogLevel::kInfo, config::LogFormat::kText);
     EXPECT_EQ(drain_log_records(ring, sink), 1u);
   }
   EXPECT_EQ(folder.read("log"), "1970-01-01T00:00:00.000000Z info x: early\n");

@@ -37,13 +37,39 @@ TEST(AppendLogLine, d075_a_message_cannot_forge_a_line) {
             line(config::LogFormat::kJson, "a\nb").size() - 1);
 }
 
+TEST(LogSink, d070_strikes_out_secrets_and_cuts_long_messages) {
+  const ScratchFolder folder;
+  StoppedClock clock;
+  {
+    LineFile file(-1);
+    ASSERT_EQ(file.open(folder.file("log")), "");
+    Redactor redactor;
+    LogSink sink(clock, file, redactor, LogLevel::kInfo, config::LogFormat::kText);
+    sink.write(LogLevel::kInfo, "a", "authorization: Bearer abcdefgh12345678");
+    sink.write(LogLevel::kInfo, "a", "patient 4711");
+    redactor.set_patterns(std::vector<std::string>{"patient [0-9]+"});
+    sink.write(LogLevel::kInfo, "a", "patient 4711");
+    // The secret lies across the place of the cut.
+    sink.write(LogLevel::kInfo, "a",
+               std::string(LogSink::kMessageBytesMax - 15, ' ') + "sk-abcdefgh12345678");
+  }
+  const std::string text = folder.read("log");
+  const std::string head = "2025-11-20T14:25:00.123456Z info a: ";
+  EXPECT_TRUE(text.starts_with(head + "authorization: Bearer [redacted]\n" + head +
+                               "patient 4711\n" + head + "[redacted]\n" + head))
+      << text.substr(0, 400);
+  EXPECT_FALSE(text.contains("sk-"));
+  EXPECT_LE(text.size(), LogSink::kMessageBytesMax + 400);
+}
+
 TEST(LogSink, d078_level_and_format_change_at_run_time) {
   const ScratchFolder folder;
   StoppedClock clock;
   {
     LineFile file(-1);
     ASSERT_EQ(file.open(folder.file("log")), "");
-    LogSink sink(clock, file, LogLevel::kInfo, config::LogFormat::kText);
+    const Redactor redactor;
+    LogSink sink(clock, file, redactor, LogLevel::kInfo, config::LogFormat::kText);
     sink.write(LogLevel::kDebug, "a", "hidden");
     sink.write(LogLevel::kInfo, "a", "shown");
     sink.set_level(LogLevel::kDebug);
