@@ -11,23 +11,28 @@ constexpr int64_t kNobody = std::numeric_limits<int64_t>::max();
 
 }  // namespace
 
-PlaceBank::PlaceBank(uint32_t shards) : shards_(shards), lines_(std::make_unique<Line[]>(shards)) {
+PlaceBank::PlaceBank(uint32_t shards, SharedCount count)
+    : taken_(count.word != nullptr ? count.word : &own_),
+      seat_(count.seat),
+      shards_(shards),
+      lines_(std::make_unique<Line[]>(shards)) {
   SLUICE_ASSERT(shards > 0 && shards <= 256);
   for (uint32_t i = 0; i < shards; ++i) lines_[i].since_ns.store(kNobody);
 }
 
 bool PlaceBank::try_take() noexcept {
-  uint32_t taken = taken_.load();
+  int64_t taken = taken_->load();
   do {
     const uint32_t most = most_.load();
-    if (most != 0 && taken >= most) return false;
-  } while (!taken_.compare_exchange_weak(taken, taken + 1));
+    if (most != 0 && ProcessSeat::sum_of(taken) >= most) return false;
+    if (seat_.count_in(taken) == ProcessSeat::kMost) return false;
+  } while (!taken_->compare_exchange_weak(taken, taken + seat_.unit()));
   return true;
 }
 
 std::optional<ShardId> PlaceBank::give_back() noexcept {
-  [[maybe_unused]] const uint32_t before = taken_.fetch_sub(1);
-  SLUICE_ASSERT(before > 0);
+  [[maybe_unused]] const int64_t before = taken_->fetch_sub(seat_.unit());
+  SLUICE_ASSERT(seat_.count_in(before) > 0);
   return hand_one();
 }
 

@@ -126,6 +126,13 @@ void Bank::forget_ledger() noexcept {
   returns_at_.store({});
 }
 
+void Bank::forget_seat(ProcessSeat seat) noexcept {
+  users_.fetch_and(~seat.mask());
+  if (kind_.load(std::memory_order_relaxed) == BankTerms::Kind::kConcurrent) {
+    taken_.fetch_and(~seat.mask());
+  }
+}
+
 // --- slots -------------------------------------------------------------------------------------
 
 Bank::Slot Bank::slot_at(LimitTime time) const noexcept {
@@ -202,12 +209,10 @@ int64_t Bank::raise(int64_t wanted, int64_t least, int64_t most) noexcept {
   }
 }
 
-Taking Bank::take(int64_t wanted, int64_t least, LimitTime now) noexcept {
+Taking Bank::take(int64_t wanted, int64_t least, LimitTime now, ProcessSeat seat) noexcept {
   const BankTerms::Kind kind = kind_.load(std::memory_order_relaxed);
   if (kind == BankTerms::Kind::kSpaced) return take_spaced(wanted, least, now);
-  if (kind == BankTerms::Kind::kConcurrent) {
-    return {.amount = raise(wanted, least, most()), .dies_at = LimitTime::max()};
-  }
+  if (kind == BankTerms::Kind::kConcurrent) return take_in_flight(wanted, least, seat);
   expire(now);
   if (source() == Source::kGranted) return take_granted(wanted, least, now);
   const Slot slot = slot_at(now);
@@ -218,6 +223,19 @@ Taking Bank::take(int64_t wanted, int64_t least, LimitTime now) noexcept {
   if (source() == Source::kOwed) owed_.fetch_add(taking.amount);
   taken_ever_.fetch_add(static_cast<uint64_t>(taking.amount), std::memory_order_relaxed);
   return taking;
+}
+
+Taking Bank::take_in_flight(int64_t wanted, int64_t least, ProcessSeat seat) noexcept {
+  const int64_t most = this->most();
+  int64_t word = taken_.load();
+  for (;;) {
+    const int64_t room =
+        std::min(most - ProcessSeat::sum_of(word), ProcessSeat::kMost - seat.count_in(word));
+    if (room < least) return {.dies_at = LimitTime::max()};
+    const int64_t amount = std::min(wanted, room);
+    if (!taken_.compare_exchange_weak(word, word + amount * seat.unit())) continue;
+    return {.amount = amount, .slot = seat.number(), .dies_at = LimitTime::max()};
+  }
 }
 
 // Counted in the slot of the credit's end, since it may be used until then.
@@ -243,7 +261,9 @@ Taking Bank::take_granted(int64_t wanted, int64_t least, LimitTime now) noexcept
 void Bank::give_back(const Taking& taking, LimitTime now) noexcept {
   if (taking.amount <= 0) return;
   switch (kind_.load(std::memory_order_relaxed)) {
-    case BankTerms::Kind::kConcurrent: taken_.fetch_sub(taking.amount); return;
+    case BankTerms::Kind::kConcurrent:
+      taken_.fetch_sub(taking.amount * ProcessSeat(taking.slot).unit());
+      return;
     case BankTerms::Kind::kSpaced: move_spaced(-taking.amount, now); return;
     default: break;
   }
@@ -330,7 +350,7 @@ void Bank::move_spaced(int64_t amount, LimitTime now) noexcept {
 
 int64_t Bank::room(LimitTime now) noexcept {
   switch (kind_.load(std::memory_order_relaxed)) {
-    case BankTerms::Kind::kConcurrent: return std::max(int64_t{0}, most() - taken_.load());
+    case BankTerms::Kind::kConcurrent: return std::max(int64_t{0}, most() - count());
     case BankTerms::Kind::kSpaced: {
       const int64_t ahead = taken_.load() - now.time_since_epoch().count() * 1000;
       const int64_t interval = interval_ns();
@@ -350,7 +370,13 @@ int64_t Bank::used(LimitTime now) noexcept {
     return std::max(int64_t{0}, (ahead + interval_ns() - 1) / interval_ns());
   }
   if (kind_.load(std::memory_order_relaxed) != BankTerms::Kind::kConcurrent) expire(now);
-  return std::max(int64_t{0}, taken_.load());
+  return std::max(int64_t{0}, count());
+}
+
+int64_t Bank::count() const noexcept {
+  const int64_t taken = taken_.load();
+  const bool is_by_seat = kind_.load(std::memory_order_relaxed) == BankTerms::Kind::kConcurrent;
+  return is_by_seat ? ProcessSeat::sum_of(taken) : taken;
 }
 
 microseconds Bank::time_until(int64_t amount, LimitTime now) noexcept {

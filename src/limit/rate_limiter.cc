@@ -358,7 +358,7 @@ bool RateLimiter::refill(Lease& lease, int64_t amount, LimitTime now, Taking& ta
   Bank& bank = *lease.bank;
   bank.give_back(std::exchange(lease.held, {}), now);
   banks_.mark(bank);
-  const Taking taken = bank.take(next_size(lease, amount, now), amount, now);
+  const Taking taken = bank.take(next_size(lease, amount, now), amount, now, banks_.seat());
   if (taken.amount == 0) return false;
   taking = taken;
   taking.amount = amount;

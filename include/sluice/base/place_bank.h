@@ -8,6 +8,7 @@
 
 #include <sluice/base/clock.h>
 #include <sluice/base/ids.h>
+#include <sluice/base/process_seat.h>
 
 namespace sluice {
 
@@ -21,19 +22,23 @@ namespace sluice {
 // Atomics only, sequentially consistent, for that reason; never waits. Any thread.
 class PlaceBank {
  public:
-  // `shards` that may wait; 1 to 256.
-  explicit PlaceBank(uint32_t shards);
+  // `shards` that may wait; 1 to 256. With a count that other processes share, most() holds over
+  // all of them; a place that comes free elsewhere is found by hand_one() alone. Its word outlives
+  // the bank; without one the bank has its own.
+  explicit PlaceBank(uint32_t shards, SharedCount count = {});
   PlaceBank(const PlaceBank&) = delete;
   PlaceBank& operator=(const PlaceBank&) = delete;
 
   // 0 is no limit. Whoever raises it calls hand_one() until it returns nothing.
   void set_most(uint32_t most) noexcept { most_.store(most); }
   [[nodiscard]] uint32_t most() const noexcept { return most_.load(); }
-  [[nodiscard]] uint32_t in_use() const noexcept { return taken_.load(); }
+  [[nodiscard]] uint32_t in_use() const noexcept {
+    return static_cast<uint32_t>(ProcessSeat::sum_of(taken_->load()));
+  }
   // A hint: it may be different a moment later.
   [[nodiscard]] bool is_full() const noexcept {
     const uint32_t most = most_.load(std::memory_order_relaxed);
-    return most != 0 && taken_.load(std::memory_order_relaxed) >= most;
+    return most != 0 && ProcessSeat::sum_of(taken_->load(std::memory_order_relaxed)) >= most;
   }
 
   // Each true is followed by one give_back().
@@ -56,7 +61,9 @@ class PlaceBank {
   };
 
   std::atomic<uint32_t> most_{0};
-  std::atomic<uint32_t> taken_{0};  // With those that were handed over.
+  std::atomic<int64_t> own_{0};
+  std::atomic<int64_t>* taken_;  // With those that were handed over.
+  ProcessSeat seat_;
   uint32_t shards_;
   std::unique_ptr<Line[]> lines_;
 };

@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <optional>
 
+#include <sluice/base/process_seat.h>
 #include <sluice/config/limiting.h>
 #include <sluice/limit/limit_time.h>
 
@@ -48,14 +49,14 @@ struct BankTerms {
 // too short a time.
 struct Taking {
   int64_t amount = 0;  // 0 when there was not enough.
-  uint32_t slot = 0;   // That it is counted in; for the bank only.
+  uint32_t slot = 0;   // That it is counted in, or whose seat; for the bank only.
   LimitTime dies_at;
 };
 
-// One record of a BankTable. Counting is escrow: a shard takes before it spends. What was taken is
-// counted in slots of time: a kRolling slot returns `length` after it has ended, and nothing taken
-// in it may be used after its end, so that no interval of that length sees more than `most`,
-// whoever took it when.
+// One record of a BankTable, in memory that processes may share. Counting is escrow: a shard takes
+// before it spends. What was taken is counted in slots of time: a kRolling slot returns `length`
+// after it has ended, and nothing taken in it may be used after its end, so that no interval of
+// that length sees more than `most`, whoever took it when.
 //
 // With a ledger, what may be taken is what the ledger has granted, the credit; the slots remember
 // it for the time without a ledger.
@@ -78,8 +79,10 @@ class alignas(64) Bank {
     return {rule_.load(std::memory_order_relaxed), subject_.load(std::memory_order_relaxed)};
   }
 
-  // Takes up to `wanted`, not less than `least`; both at least 1.
-  [[nodiscard]] Taking take(int64_t wanted, int64_t least, LimitTime now) noexcept;
+  // Takes up to `wanted`, not less than `least`; both at least 1. What is in flight is counted for
+  // the process of that seat, at most ProcessSeat::kMost of it.
+  [[nodiscard]] Taking take(int64_t wanted, int64_t least, LimitTime now,
+                            ProcessSeat seat = {}) noexcept;
   // What was taken and not used.
   void give_back(const Taking& taking, LimitTime now) noexcept;
   // What was used without having been taken: counted although there may be no room for it.
@@ -170,12 +173,14 @@ class alignas(64) Bank {
   [[nodiscard]] int64_t interval_ns() const noexcept;
   [[nodiscard]] int64_t burst() const noexcept;
   [[nodiscard]] LimitTime returns_at(int64_t slot_number) const noexcept;
+  [[nodiscard]] Taking take_in_flight(int64_t wanted, int64_t least, ProcessSeat seat) noexcept;
+  [[nodiscard]] int64_t count() const noexcept;
   void reset() noexcept;
   void forget_ledger() noexcept;
+  // The process of that seat is gone: nobody there has it open, or anything in flight.
+  void forget_seat(ProcessSeat seat) noexcept;
 
-  // For the table: what the record is known by there, 0 while it is free.
-  std::atomic<uint64_t> id_{0};
-  std::atomic<int32_t> users_{0};
+  std::atomic<int64_t> users_{0};  // For the table: who has it open, by seat.
   std::atomic<Source> source_{Source::kOwn};
   std::atomic<BankTerms::Kind> kind_{BankTerms::Kind::kRolling};
   std::atomic<config::OnLoss> on_loss_{config::OnLoss::kShare};
@@ -184,7 +189,8 @@ class alignas(64) Bank {
   std::atomic<int64_t> most_{0};
   std::atomic<int64_t> share_{-1};
   std::atomic<int64_t> length_us_{0};
-  std::atomic<int64_t> taken_{0};  // Counts; of a kSpaced bank the theoretical arrival time in ns.
+  // Counts; of a kSpaced bank the theoretical arrival time in ns; of a kConcurrent one by seat.
+  std::atomic<int64_t> taken_{0};
   std::atomic<int64_t> expired_before_{0};  // A hint: slots before it have been looked at.
   std::atomic<uint64_t> credit_{0};         // Milliseconds of its end, and the amount.
   std::atomic<int64_t> owed_{0};

@@ -1,4 +1,4 @@
-// The banks of the process: found by key, made when first used, dropped when nothing counts.
+// The banks of a gateway: found by key, made when first used, dropped when nothing counts.
 #pragma once
 
 #include <algorithm>
@@ -11,9 +11,12 @@
 #include <string>
 
 #include <sluice/base/ids.h>
+#include <sluice/base/process_seat.h>
 #include <sluice/limit/bank.h>
 
 namespace sluice::limit {
+
+class BankMemory;
 
 // Any thread opens and closes; the control thread sweeps. Takes no lock: a record is claimed by a
 // compare-and-swap, and kept while anybody has it open or anything counts in it.
@@ -21,12 +24,19 @@ namespace sluice::limit {
 // As many records as subjects_max, rounded up, are mapped at once, but take memory only when used.
 //
 // With a file, which is mapped, counts outlive the process, also a killed one: what its leases held
-// counts as used. One process at a time has a file.
+// counts as used.
+//
+// Processes that hand a gateway over to each other share one table: share_fd() of one is Parts::fd
+// of the next. Counts, marks and the ledger's state are then the same for all of them, so a limit
+// holds over all, at every moment. What a process has open or in flight is counted by its seat, and
+// forgotten when it is gone; what the leases of a killed one held counts as used. Only one of them
+// at a time speaks for the table: visits, sweeps, sets the ledger.
 class BankTable {
  public:
   struct Parts {
     uint32_t subjects_max = 65'536;
     std::string file;  // "" is memory.
+    int fd = -1;       // The table of a predecessor, which is as large as that one; taken over.
     MonoTime now;
     WallTime wall;
   };
@@ -36,10 +46,23 @@ class BankTable {
   BankTable(const BankTable&) = delete;
   BankTable& operator=(const BankTable&) = delete;
 
-  // Follows the line of the earlier process that had the file.
+  // Follows the line of the earlier process that had the file, or is that of the predecessor.
   [[nodiscard]] const LimitClock& clock() const noexcept { return clock_; }
-  // Whether the counts of an earlier process were found in the file.
+  // Whether the counts of an earlier process were found.
   [[nodiscard]] bool was_found() const noexcept { return was_found_; }
+
+  // To be passed to a successor, and to nobody else; stays the table's. No duplicate of it may be
+  // closed in this process: that would free its seat.
+  [[nodiscard]] int share_fd() const noexcept;
+  [[nodiscard]] ProcessSeat seat() const noexcept { return seat_; }
+  // Whether other processes share the table. Cheap.
+  [[nodiscard]] bool is_shared() const noexcept;
+  // Forgets what processes that are gone had open or in flight. The one who speaks; at times while
+  // is_shared().
+  void recover() noexcept;
+  // Where places of that name are counted, for all processes; without a word when there are too
+  // many names. As long as the table.
+  [[nodiscard]] SharedCount places(uint64_t name_hash) noexcept;
 
   // Stays where it is until close(), which is called once for each open(). Null when there is no
   // record left for a new subject.
@@ -75,14 +98,13 @@ class BankTable {
   // `gateways` share a limit at most.
   void set_ledger(Ledger ledger, uint32_t gateways) noexcept;
   [[nodiscard]] Ledger ledger() const noexcept {
-    return static_cast<Ledger>(mode_.load(std::memory_order_relaxed) & 0xff);
+    return static_cast<Ledger>(mode_->load(std::memory_order_relaxed) & 0xff);
   }
   // Calls `visit(bank)` for each that is in use. Control thread; rarely.
   template <class Visit>
   void visit_all(Visit visit) {
     for (size_t i = 0; i < sets_ * kWays; ++i) {
-      const uint64_t id = records_[i].id_.load();
-      if (id != 0 && (id & kProvisional) == 0) visit(records_[i]);
+      if (is_certain(ids_[i].load())) visit(records_[i]);
     }
   }
   // Somebody on `shard` waits for the ledger's answer.
@@ -100,7 +122,7 @@ class BankTable {
   }
 
   // Records in use, records in all, and the bytes of one.
-  [[nodiscard]] uint32_t in_use() const noexcept { return in_use_.load(); }
+  [[nodiscard]] uint32_t in_use() const noexcept { return in_use_->load(); }
   [[nodiscard]] uint32_t size() const noexcept { return static_cast<uint32_t>(sets_ * kWays); }
   static constexpr size_t kRecordBytes = sizeof(Bank);
 
@@ -110,41 +132,48 @@ class BankTable {
   // Attempts to claim a record while others claim one for the same key.
   static constexpr int kClaimTries = 64;
   static constexpr int kLooksMost = 1000;
-  // Set in an id while its claim is not yet certain.
-  static constexpr uint64_t kProvisional = uint64_t{1} << 63;
+  // The high bits of an id while its claim is not yet certain: whose it is.
+  static constexpr uint32_t kClaimShift = 61;
+  static constexpr uint64_t kIdMask = (uint64_t{1} << kClaimShift) - 1;
+  static constexpr size_t kNone = SIZE_MAX;
 
-  struct FileHead;
-
-  BankTable() noexcept = default;
-  [[nodiscard]] std::string map_memory(size_t bytes);
-  [[nodiscard]] std::string map_file(const std::string& path, size_t bytes);
-  void take_over(Parts& parts) noexcept;
-  void begin_anew(Parts& parts) noexcept;
+  BankTable() noexcept;
+  [[nodiscard]] std::string take_seat() noexcept;
+  void take_over(const Parts& parts) noexcept;
+  void begin_anew(const Parts& parts) noexcept;
+  void forget_seat(ProcessSeat seat) noexcept;
   static void apply(uint32_t mode, Bank& bank) noexcept;
 
+  [[nodiscard]] static bool is_certain(uint64_t id) noexcept {
+    return id != 0 && id >> kClaimShift == 0;
+  }
+  [[nodiscard]] uint64_t claim_of(uint64_t id) const noexcept {
+    return id | uint64_t{seat_.number() + 1} << kClaimShift;
+  }
   [[nodiscard]] uint64_t id_of(const BankKey& key) const noexcept;
   template <class Visit>
-  [[nodiscard]] Bank* first_of_ways(uint64_t id, Visit visit) const noexcept;
+  [[nodiscard]] size_t first_of_ways(uint64_t id, Visit visit) const noexcept;
   [[nodiscard]] Bank* find_record(uint64_t id) const noexcept;
-  [[nodiscard]] static bool try_join(Bank& bank, uint64_t id) noexcept;
+  [[nodiscard]] bool try_join(Bank& bank, uint64_t id) noexcept;
   [[nodiscard]] Bank* claim(uint64_t id, const BankKey& key, const BankTerms& terms) noexcept;
-  [[nodiscard]] bool is_doubled(uint64_t id, const Bank* own) const noexcept;
+  [[nodiscard]] bool is_doubled(uint64_t id, size_t own) const noexcept;
+  void free_record(size_t index) noexcept;
 
-  char* memory_ = nullptr;
-  size_t memory_bytes_ = 0;
-  int fd_ = -1;
-  FileHead* head_ = nullptr;
+  std::unique_ptr<BankMemory> memory_;
+  // Within the memory.
+  std::atomic<uint64_t>* ids_ = nullptr;
   Bank* records_ = nullptr;
+  std::atomic<uint64_t>* marks_ = nullptr;
+  std::atomic<uint32_t>* mode_ = nullptr;  // Ledger, and the gateways above it.
+  std::atomic<uint32_t>* in_use_ = nullptr;
   size_t sets_ = 0;
+  size_t mark_words_ = 0;
   uint64_t seed_ = 0;
+  ProcessSeat seat_;
   LimitClock clock_;
   bool was_found_ = false;
-  size_t swept_ = 0;  // Where the next sweep begins.
-  std::unique_ptr<std::atomic<uint64_t>[]> marks_;
-  size_t mark_words_ = 0;
-  std::array<std::atomic<uint64_t>, 4> asking_{};
-  std::atomic<uint32_t> mode_{0};  // Ledger, and the gateways above it.
-  std::atomic<uint32_t> in_use_{0};
+  size_t swept_ = 0;                               // Where the next sweep begins.
+  std::array<std::atomic<uint64_t>, 4> asking_{};  // Of this process alone.
 };
 
 }  // namespace sluice::limit

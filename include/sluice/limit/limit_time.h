@@ -28,6 +28,14 @@ class LimitClock {
       : offset_(std::max(microseconds(wall.unix_us), not_before.time_since_epoch()) -
                 since_start(now)) {}
 
+  // The line of another process of this machine, which may go on beside this one.
+  [[nodiscard]] static LimitClock of_offset(microseconds offset) noexcept {
+    LimitClock clock;
+    clock.offset_ = offset;
+    return clock;
+  }
+  [[nodiscard]] microseconds offset() const noexcept { return offset_; }
+
   [[nodiscard]] LimitTime at(MonoTime now) const noexcept {
     return LimitTime(since_start(now) + offset_);
   }
