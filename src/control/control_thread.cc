@@ -19,7 +19,7 @@ namespace sluice::control {
 ControlThread::ControlThread(ControlParts parts)
     : parts_(std::move(parts)),
       publisher_(parts_.registry),
-      places_(static_cast<uint32_t>(parts_.ports.size())),
+      places_(static_cast<uint32_t>(parts_.ports.size()), parts_.banks),
       deployments_(parts_.registry, parts_.log),
       health_(parts_.ring, parts_.registry, deployments_, parts_.log),
       outliers_(parts_.registry, deployments_, parts_.log),
@@ -216,6 +216,7 @@ Task<void> ControlThread::tick() {
     ++quiet_ticks_;
     collect_records();
     for (ShardPort& port : parts_.ports) port.flush();
+    if (places_.hand_freed()) send_to_all(upstream::LookForPlaces{});
     if (parts_.keys != nullptr) parts_.keys->flush();
     advance_drain();
     if (drain_.is_over()) break;
@@ -236,7 +237,8 @@ Task<void> ControlThread::tick() {
 }
 
 Duration ControlThread::tick_length() const noexcept {
-  const bool is_busy = quiet_ticks_ < kQuietTicks || drain_.has_begun();
+  const bool is_shared = parts_.banks != nullptr && parts_.banks->is_shared();
+  const bool is_busy = quiet_ticks_ < kQuietTicks || drain_.has_begun() || is_shared;
   const Duration length = is_busy ? kBusyTick : kIdleTick;
   return parts_.spend == nullptr ? length : std::min(length, parts_.spend->tick_max());
 }

@@ -124,6 +124,7 @@ void LimitReconciler::sweep() {
   if (swept_at_ != MonoTime{} && time - swept_at_ < kSweepTick) return;
   swept_at_ = time;
   const limit::LimitTime line = now();
+  if (parts_.banks.is_shared()) parts_.banks.recover();
   parts_.banks.sweep(std::max(kSweepMin, parts_.banks.size() / kSweepParts), line);
   parts_.banks.note_time(line);
   parts_.registry.control().limit_subjects.set(parts_.banks.in_use());

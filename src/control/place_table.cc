@@ -1,6 +1,9 @@
 #include <sluice/control/place_table.h>
 
 #include <algorithm>
+#include <utility>
+
+#include <sluice/limit/subjects.h>
 
 namespace sluice::control {
 namespace {
@@ -40,20 +43,36 @@ PlaceBank* PlaceTable::find(char kind, std::string_view name, uint32_t most) {
   if (most == 0) {
     // Who still waits for one of the limit that is gone is served.
     const auto kept = banks_.find(key);
-    if (kept != banks_.end()) raise(*kept->second, 0);
+    if (kept != banks_.end()) {
+      kept->second->set_most(0);
+      hand_out(*kept->second);
+    }
     return nullptr;
   }
   std::unique_ptr<PlaceBank>& bank = banks_[key];
-  if (bank == nullptr) bank = std::make_unique<PlaceBank>(shards_);
-  raise(*bank, most);
+  if (bank == nullptr) {
+    const SharedCount count =
+        shared_ == nullptr ? SharedCount{} : shared_->places(limit::hash_name(key));
+    bank = std::make_unique<PlaceBank>(shards_, count);
+  }
+  bank->set_most(most);
+  hand_out(*bank);
   return bank.get();
 }
 
-void PlaceTable::raise(PlaceBank& bank, uint32_t most) {
-  bank.set_most(most);
-  for (uint32_t i = 0; i < kHandedMost; ++i) {
-    if (!bank.hand_one()) break;
-  }
+bool PlaceTable::hand_out(PlaceBank& bank) {
+  uint32_t handed = 0;
+  while (handed < kHandedMost && bank.hand_one()) ++handed;
+  return handed > 0;
+}
+
+bool PlaceTable::hand_freed() {
+  // Once more after the others have gone: with them went what they held.
+  const bool is_shared = shared_ != nullptr && shared_->is_shared();
+  if (!std::exchange(was_shared_, is_shared) && !is_shared) return false;
+  bool is_any = false;
+  for (const auto& [name, bank] : banks_) is_any |= hand_out(*bank);
+  return is_any;
 }
 
 }  // namespace sluice::control
