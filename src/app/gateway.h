@@ -90,10 +90,14 @@ class Gateway : private control::ListenSockets, private Estate {
   // Estate, and the other side of it; see succession.cc.
   [[nodiscard]] std::expected<HandOver, std::string> open_estate() override;
   void keep_estate() override;
-  void leave_estate(std::span<const std::string> taken, int connections) override;
+  void close_books() override;
+  [[nodiscard]] std::expected<bool, std::string> is_at_rest() override;
+  void leave_estate(std::span<const std::string> taken, int connections,
+                    control::SpendHeir& heir) override;
   [[nodiscard]] Step ask_predecessor();
   [[nodiscard]] Step succeed();
   [[nodiscard]] Step open_shard_ports();
+  [[nodiscard]] int take_banks();
   void listen_on_shards();
   [[nodiscard]] std::string why_no_upgrade() const;
   [[nodiscard]] int fail(int status, std::string sentence);

@@ -43,7 +43,7 @@ std::unique_ptr<Predecessor> Predecessor::find() {
 
 Predecessor::~Predecessor() {
   for (const GivenDescriptor& item : given_.descriptors) ::close(item.fd);
-  ::close(channel_);
+  if (channel_ >= 0) ::close(channel_);
 }
 
 bool Predecessor::wait() const noexcept {
@@ -77,6 +77,16 @@ std::vector<int> Predecessor::take_all(std::string_view name, std::string_view p
     return true;
   });
   if (!found.empty()) taken_.emplace_back(name);
+  return found;
+}
+
+std::vector<int> Predecessor::take_all(std::string_view name) {
+  std::vector<int> found;
+  std::erase_if(given_.descriptors, [&](const GivenDescriptor& item) {
+    if (item.name != name) return false;
+    found.push_back(item.fd);
+    return true;
+  });
   return found;
 }
 

@@ -5,6 +5,7 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include <sluice/base/clock.h>
@@ -34,6 +35,10 @@ class Predecessor {
   // negative, when there is none.
   [[nodiscard]] std::vector<int> take_all(std::string_view name, std::string_view place);
   [[nodiscard]] int take(std::string_view name, std::string_view place);
+  // Wherever they are.
+  [[nodiscard]] std::vector<int> take_all(std::string_view name);
+  // The channel itself, on which records come from now on; once, after announce_ready().
+  [[nodiscard]] int take_channel() noexcept { return std::exchange(channel_, -1); }
 
   // Everything stands: the predecessor stops, and this process is to serve at once. A predecessor
   // that is gone by now is no obstacle. The error is a sentence.

@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <cstdio>
 
+#include <sluice/store/file_lock.h>
+
 #include "gateway.h"
 
 namespace sluice::app {
@@ -39,20 +41,30 @@ std::string Gateway::why_no_upgrade() const {
 
 Gateway::Step Gateway::ask_predecessor() {
   if (predecessor_ == nullptr) return {};
-  return predecessor_->ask(version_);
+  if (Step asked = predecessor_->ask(version_); !asked) return asked;
+  store::inherit_locks(predecessor_->take_all(given::kLock));
+  return {};
 }
 
 Gateway::Step Gateway::succeed() {
   if (predecessor_ == nullptr) return {};
   const int connections = predecessor_->take(given::kConnections, "");
+  if (connections < 0) return std::unexpected("the running process passed no channel");
   if (Step ready = predecessor_->announce_ready(); !ready) return ready;
   log(LogLevel::kInfo, "upgrade: taking over from Sluice " + predecessor_->version());
   listen_on_shards();
-  if (connections >= 0) control_->take_connections(connections);
+  store::drop_inherited_locks();
+  control_->begin_limits();
+  control_->follow_predecessor(connections, predecessor_->take_channel());
   // Closes what this configuration has no use for.
   predecessor_.reset();
   took_over_ = true;
   return {};
+}
+
+int Gateway::take_banks() {
+  const std::string& file = loaded_.snapshot->limits.bank_file;
+  return predecessor_ == nullptr ? -1 : predecessor_->take(given::kBanks, file);
 }
 
 Gateway::Step Gateway::open_shard_ports() {
@@ -106,12 +118,33 @@ std::expected<HandOver, std::string> Gateway::open_estate() {
   if (const auto& listener = config.admin.listener) {
     add(given::kAdminListener, place_of({listener->host, listener->port}), admin_listen_fd_);
   }
+  for (const store::HeldLock& lock : store::held_locks()) add(given::kLock, lock.path, lock.fd);
+  add(given::kBanks, config.limits.bank_file, banks_->share_fd());
   return given;
 }
 
-void Gateway::keep_estate() {}
+void Gateway::close_books() {
+  keys_->desk().hold(
+      "an upgrade is running, and the key store does not change meanwhile; try again in a moment");
+  if (spend_journal_ != nullptr) spend_journal_->hold();
+}
 
-void Gateway::leave_estate(std::span<const std::string> taken, int connections) {
+std::expected<bool, std::string> Gateway::is_at_rest() {
+  if (spend_journal_ != nullptr && spend_journal_->is_overfull()) {
+    return std::unexpected("too much is recorded while the disk does not take it; try again later");
+  }
+  return !keys_->desk().is_busy() &&
+         (spend_journal_ == nullptr || spend_journal_->is_settled());
+}
+
+void Gateway::keep_estate() {
+  keys_->desk().hold({});
+  if (spend_journal_ != nullptr) spend_journal_->resume(clock_.now());
+}
+
+void Gateway::leave_estate(std::span<const std::string> taken, int connections,
+                           control::SpendHeir& heir) {
+  keys_->desk().hold("this process has been replaced; ask again, and the new one answers");
   keeps_admin_path_ = has(taken, given::kAdminSocket);
   const auto leave = [&taken](std::string_view name, control::SmallServer* server) {
     if (server != nullptr && has(taken, name)) server->leave();
@@ -121,7 +154,7 @@ void Gateway::leave_estate(std::span<const std::string> taken, int connections) 
   leave(given::kPassedAdminSocket, admin_server_.get());
   leave(given::kAdminListener, admin_listener_.get());
   control_->begin_hand_over(
-      {.channel = connections, .keeps_listener = has(taken, given::kListener)});
+      {.channel = connections, .keeps_listener = has(taken, given::kListener)}, heir);
 }
 
 }  // namespace sluice::app

@@ -58,7 +58,7 @@ Task<control::UpgradeOutcome> Upgrade::run(Duration patience) {
     outcome.problem = why_not_;
     co_return outcome;
   }
-  is_given_up_ = is_started_ = has_ended_ = has_given_ = false;
+  is_given_up_ = is_started_ = has_ended_ = is_asked_ = has_given_ = false;
   word_.reset();
   const Deadline deadline = Deadline::after(ring_.now(), patience);
   outcome.problem = co_await start(deadline);
@@ -66,12 +66,12 @@ Task<control::UpgradeOutcome> Upgrade::run(Duration patience) {
   if (outcome.problem.empty() && is_given_up_) outcome.problem = why_over();
   if (!outcome.problem.empty()) {
     co_await end_successor();
-    if (has_given_) estate_.keep_estate();
+    estate_.keep_estate();
     close_channels();
     co_return outcome;
   }
   // From here on there is no way back: this process stops before the other begins.
-  estate_.leave_estate(word_->takes, std::exchange(connections_, -1));
+  estate_.leave_estate(word_->takes, std::exchange(connections_, -1), *this);
   (void)net::send_descriptors(channel_, go_text(), {});
   outcome = {.result = UpgradeResult::kDone, .problem = {}, .pid = pid_, .version = version_};
   co_return outcome;
@@ -82,13 +82,17 @@ Task<Upgrade::Turn> Upgrade::wait(Deadline deadline) {
   for (;;) {
     if (has_input(channel_)) co_return Turn::kWord;
     if (has_input(starter_->channel())) co_return Turn::kStarter;
-    if (is_given_up_ || deadline.has_passed(ring_.now())) co_return Turn::kLate;
+    const bool is_lost = has_given_ && !estate_.is_at_rest();
+    if (is_given_up_ || is_lost || deadline.has_passed(ring_.now())) co_return Turn::kLate;
     timer.set(Deadline{ring_.now() + kLook}.sooner(deadline));
     co_await io::first_of(&timer);
   }
 }
 
 std::string Upgrade::why_over() const {
+  if (has_given_) {
+    if (const auto rest = estate_.is_at_rest(); !rest) return rest.error();
+  }
   if (is_given_up_) return "Sluice was told to drain meanwhile";
   return "the new process did not serve in time; look at its log lines, or allow it more (`sluicectl "
          "upgrade --timeout`)";
@@ -140,6 +144,10 @@ Task<std::string> Upgrade::hand_over(Deadline deadline) {
     if (turn == Turn::kLate) co_return why_over();
     // What the successor said itself comes first: its end says less.
     std::string problem = turn == Turn::kWord ? hear_successor() : hear_starter();
+    if (problem.empty() && is_asked_ && !has_given_) {
+      problem = co_await close_books(deadline);
+      if (problem.empty()) problem = give();
+    }
     if (!problem.empty()) co_return problem;
     if (word_ && word_->kind == SuccessorWord::Kind::kReady) co_return std::string();
   }
@@ -158,15 +166,40 @@ std::string Upgrade::hear_successor() {
   switch (word->kind) {
     case SuccessorWord::Kind::kFailed: return "the new process says: " + word->problem;
     case SuccessorWord::Kind::kPrepared:
-      if (has_given_) return "the new process is out of step";
+      if (is_asked_) return "the new process is out of step";
       version_ = word->version;
-      return give();
+      is_asked_ = true;
+      return {};
     case SuccessorWord::Kind::kReady:
       if (!has_given_) return "the new process is out of step";
       word_ = std::move(*word);
       return {};
   }
   return {};
+}
+
+Task<std::string> Upgrade::close_books(Deadline deadline) {
+  io::Timer timer(ring_.ready(), ring_.timers());
+  estate_.close_books();
+  for (;;) {
+    const auto rest = estate_.is_at_rest();
+    if (!rest) co_return rest.error();
+    if (*rest) co_return std::string();
+    if (is_given_up_) co_return why_over();
+    if (deadline.has_passed(ring_.now())) {
+      co_return "the disk did not take what was recorded in time; look at the log, and try again";
+    }
+    timer.set(Deadline{ring_.now() + kLook});
+    co_await io::first_of(&timer);
+  }
+}
+
+control::SpendHeir::Fate Upgrade::take(std::string_view batch) {
+  std::string text(1, control::kRecordsMark);
+  text += batch;
+  const int error = net::send_descriptors(channel_, text, {});
+  if (error == 0) return Fate::kTaken;
+  return error == EAGAIN || error == ENOBUFS ? Fate::kLater : Fate::kGone;
 }
 
 std::string Upgrade::give() {

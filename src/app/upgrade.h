@@ -5,6 +5,7 @@
 #include <span>
 #include <string>
 
+#include <sluice/control/spend_heir.h>
 #include <sluice/control/succession.h>
 #include <sluice/io/ring.h>
 
@@ -17,18 +18,22 @@ namespace sluice::app {
 class Estate {
  public:
   virtual ~Estate() = default;
-  // Everything that a successor may take, by descriptors that stay this process's. From now on
-  // nothing of it changes until one of the other two is called. The error is a sentence.
+  // From now on nothing of what is handed over changes, until there is a successor or there is
+  // none. What was begun ends: is_at_rest() says when. The error of it is a sentence.
+  virtual void close_books() = 0;
+  [[nodiscard]] virtual std::expected<bool, std::string> is_at_rest() = 0;
+  // Everything that a successor may take, by descriptors that stay this process's.
   [[nodiscard]] virtual std::expected<HandOver, std::string> open_estate() = 0;
-  // There is no successor: goes on as before.
+  // There is no successor: goes on as before. Also without close_books().
   virtual void keep_estate() = 0;
   // The successor is ready and has `taken` those names: admits nothing any more, passes idle
   // connections on through `connections`, which is taken over.
-  virtual void leave_estate(std::span<const std::string> taken, int connections) = 0;
+  virtual void leave_estate(std::span<const std::string> taken, int connections,
+                            control::SpendHeir& heir) = 0;
 };
 
 // Lives as long as the process: its channel to the successor tells that one when it ends.
-class Upgrade final : public control::Succession {
+class Upgrade final : public control::Succession, private control::SpendHeir {
  public:
   // A null starter can start nothing; `why_not` says why.
   Upgrade(io::Ring& ring, const Starter* starter, std::string why_not, Estate& estate);
@@ -42,6 +47,9 @@ class Upgrade final : public control::Succession {
   static constexpr Duration kStarterPatience = seconds(5);
   static constexpr Duration kLook = milliseconds(50);
 
+  // control::SpendHeir.
+  [[nodiscard]] Fate take(std::string_view batch) override;
+
   enum class Turn : uint8_t { kWord, kStarter, kLate };
   // Until the successor or the starter has said something, or it is too late.
   Task<Turn> wait(Deadline deadline);
@@ -51,6 +59,8 @@ class Upgrade final : public control::Succession {
   [[nodiscard]] std::string hear_starter();
   [[nodiscard]] std::string hear_successor();
   [[nodiscard]] std::string give();
+  // Until the books are at rest; a sentence if they will not be.
+  Task<std::string> close_books(Deadline deadline);
   [[nodiscard]] std::string why_over() const;
   // Ends what has been started, so that it cannot serve.
   Task<void> end_successor();
@@ -69,6 +79,7 @@ class Upgrade final : public control::Succession {
   std::optional<SuccessorWord> word_;
   bool is_started_ = false;
   bool has_ended_ = false;  // The successor, by the starter.
+  bool is_asked_ = false;  // The successor is prepared, and waits.
   bool has_given_ = false;
   bool is_given_up_ = false;
 };

@@ -143,6 +143,7 @@ Gateway::Step Gateway::open_control() {
   registry_ = std::make_unique<metrics::Registry>(shard_count_);
   auto banks = limit::BankTable::make({.subjects_max = loaded_.snapshot->limits.subjects_max,
                                        .file = loaded_.snapshot->limits.bank_file,
+                                       .fd = take_banks(),
                                        .now = clock_.now(),
                                        .wall = clock_.wall()});
   if (!banks) return std::unexpected(std::move(banks.error()));
@@ -171,8 +172,9 @@ Gateway::Step Gateway::open_control() {
   if (Step opened = open_journal(); !opened) return opened;
   if (Step opened = open_keys(); !opened) return opened;
   const std::string why_not = why_no_upgrade();
+  Estate& estate = *this;
   upgrade_ =
-      std::make_unique<Upgrade>(*ring_, why_not.empty() ? &*starter_ : nullptr, why_not, *this);
+      std::make_unique<Upgrade>(*ring_, why_not.empty() ? &*starter_ : nullptr, why_not, estate);
   control_ =
       std::make_unique<control::ControlThread>(control::ControlParts{.ring = *ring_,
                                                                      .returns = *returns_,
@@ -191,7 +193,8 @@ Gateway::Step Gateway::open_control() {
                                                                      .keys = keys_.get(),
                                                                      .signal_fd = signal_fd_,
                                                                      .sockets = this,
-                                                                     .succession = upgrade_.get()});
+                                                                     .succession = upgrade_.get(),
+                                                                     .has_predecessor = predecessor_ != nullptr});
   return {};
 }
 
@@ -228,7 +231,8 @@ Gateway::Step Gateway::open_journal() {
                                              .clock = clock_,
                                              .cells = registry_->control(),
                                              .log = *log_,
-                                             .usage = usage_log_.get()});
+                                             .usage = usage_log_.get(),
+                                             .has_predecessor = predecessor_ != nullptr});
   if (!opened) return std::unexpected(std::move(opened.error()));
   spend_journal_ = std::move(*opened);
   return {};

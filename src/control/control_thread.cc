@@ -93,9 +93,13 @@ std::expected<void, std::string> ControlThread::start_limits() {
   }
   limits_ = std::make_unique<LimitReconciler>(parts);
   limits_->follow(snapshot());
-  limits_->start();
-  if (stats_ != nullptr) stats_->start();
+  if (!parts_.has_predecessor) begin_limits();
   return {};
+}
+
+void ControlThread::begin_limits() {
+  if (limits_ != nullptr) limits_->start();
+  if (stats_ != nullptr) stats_->start();
 }
 
 Task<void> ControlThread::end_limits() {

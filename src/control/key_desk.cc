@@ -120,12 +120,17 @@ void KeyDesk::start(IndexPtr index) {
   publish();
 }
 
+void KeyDesk::hold(std::string_view why) noexcept { state_->held_because = why; }
+
 // --- a change ----------------------------------------------------------------------------------
 
 Task<std::expected<void, std::string>> KeyDesk::run(Job job) {
   if (state_->store == nullptr) {
     co_return std::unexpected(
         "there is no key store; name its file in store.path and restart Sluice");
+  }
+  if (!state_->held_because.empty()) {
+    co_return std::unexpected(std::string(state_->held_because));
   }
   StoreJob on_store{&job, &*state_->store};
   std::expected<void, std::string> outcome = co_await put_in_force(on_store);

@@ -53,6 +53,7 @@ struct KeyDesk::State {
     return false;
   }
 
+  std::string_view held_because;  // Why nothing may change; "" when it may.
   shard::Gate gate;
   io::Event folded;  // A fold has ended; only publish_pending() waits for it.
   std::vector<ShardUse> shards;

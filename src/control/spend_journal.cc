@@ -1,5 +1,6 @@
 #include <sluice/control/spend_journal.h>
 
+#include <ctime>
 #include <utility>
 
 #include <fmt/format.h>
@@ -93,7 +94,7 @@ std::expected<std::unique_ptr<SpendJournal>, std::string> SpendJournal::open(Spe
     warn({true, fmt::format("{} records in {} are not of this version and were passed over",
                             replay.unread(), given.settings.directory)});
   }
-  journal->close_dangling(given.clock.now());
+  if (!given.has_predecessor) journal->close_dangling(given.clock.now());
   if (given.usage != nullptr && (!journal->is_usage_good_ || !given.usage->end_replay())) {
     return std::unexpected(given.usage->problem());
   }
@@ -117,7 +118,8 @@ bool SpendJournal::has_records() const noexcept {
 
 bool SpendJournal::collect(MonoTime now) {
   const uint32_t count = drain_rings(now);
-  if (journal_->is_full()) begin_segment();
+  if (heir_ != nullptr) send_held(now);
+  if (journal_->is_full() && !is_holding_) begin_segment();
   journal_->advance(now);
   note(now);
   return count > 0;
@@ -135,8 +137,13 @@ uint32_t SpendJournal::drain_rings(MonoTime now) {
 void SpendJournal::take(const usage::SpendRecord& record, MonoTime now) {
   usage::SpendRecord stamped = record;
   stamped.run = run_;
-  apply(stamped);
-  write(stamped, now);
+  put(stamped, now);
+}
+
+void SpendJournal::put(const usage::SpendRecord& record, MonoTime now) {
+  if (is_holding_) return hold_back(record);
+  apply(record);
+  write(record, now);
 }
 
 void SpendJournal::write(const usage::SpendRecord& record, MonoTime now) {
@@ -154,11 +161,11 @@ void SpendJournal::write(const usage::SpendRecord& record, MonoTime now) {
 
 void SpendJournal::apply(const usage::SpendRecord& record) {
   if (record.kind == usage::SpendKind::kSettled) {
-    open_.erase(record.exchange);
+    open_.erase({record.run, record.exchange});
     return book_end(record);
   }
   if (open_.size() >= kOpenMost) return;
-  const auto [place, is_new] = open_.try_emplace(record.exchange, record);
+  const auto [place, is_new] = open_.try_emplace({record.run, record.exchange}, record);
   // The number of a process that died and whose ends were lost, too.
   if (!is_new) book_end(end_of(std::exchange(place->second, record)));
 }
@@ -180,7 +187,8 @@ void SpendJournal::tell_usage(const usage::SpendRecord& end) {
 void SpendJournal::close_dangling(MonoTime now) {
   if (open_.empty()) return;
   uint64_t micro_dollars = 0;
-  for (const auto& [exchange, opened] : open_) {
+  for (const auto& [id, opened] : open_) {
+    if (opened.run == run_) continue;
     const usage::SpendRecord end = end_of(opened);
     micro_dollars += end.cost_micro_dollars.value_or(0);
     book_end(end);
@@ -191,14 +199,14 @@ void SpendJournal::close_dangling(MonoTime now) {
       fmt::format("{} requests ran when the last process died; they are booked at what was set "
                   "aside for them, ${}.{:06} together",
                   open_.size(), micro_dollars / 1'000'000, micro_dollars % 1'000'000));
-  open_.clear();
+  absl::erase_if(open_, [this](const auto& item) { return item.first.first != run_; });
 }
 
 void SpendJournal::begin_segment() {
   std::vector<std::string> payloads = {std::string(1, kSummaryBegin)};
   book_.write_rows(&payloads);
   for (size_t i = 1; i < payloads.size(); ++i) payloads[i].insert(0, 1, kSummaryRow);
-  for (const auto& [exchange, opened] : open_) {
+  for (const auto& [id, opened] : open_) {
     usage::append_spend(payloads.emplace_back(), opened);
   }
   if (parts_.usage != nullptr) {
@@ -216,11 +224,89 @@ void SpendJournal::note(MonoTime now) {
   parts_.log.write(news.is_error ? LogLevel::kError : LogLevel::kInfo, "journal", news.text);
 }
 
+// --- an upgrade --------------------------------------------------------------------------------
+
+void SpendJournal::hold() noexcept {
+  is_holding_ = true;
+  journal_->hurry();
+}
+
+bool SpendJournal::is_settled() const noexcept {
+  return journal_->is_all_written() && !journal_->is_busy();
+}
+
+void SpendJournal::hold_back(const usage::SpendRecord& record) {
+  if (held_.size() >= kHeldMost) {
+    parts_.cells.journal_lost.add();
+    return;
+  }
+  usage::append_spend(held_.emplace_back(), record);
+}
+
+void SpendJournal::resume(MonoTime now) {
+  is_holding_ = false;
+  heir_ = nullptr;
+  for (const std::string& encoded : std::exchange(held_, {})) {
+    if (const auto record = usage::read_spend(encoded)) put(*record, now);
+  }
+}
+
+void SpendJournal::send_held(MonoTime now) {
+  while (!held_.empty()) {
+    std::string batch;
+    size_t count = 0;
+    for (; count < held_.size(); ++count) {
+      const std::string& record = held_[count];
+      if (batch.size() + 2 + record.size() > SpendHeir::kBatchBytes) break;
+      batch += static_cast<char>(record.size() & 0xff);
+      batch += static_cast<char>(record.size() >> 8);
+      batch += record;
+    }
+    switch (heir_->take(batch)) {
+      case SpendHeir::Fate::kLater: return;
+      case SpendHeir::Fate::kGone: return resume(now);
+      case SpendHeir::Fate::kTaken:
+        held_.erase(held_.begin(), held_.begin() + static_cast<ptrdiff_t>(count));
+        break;
+    }
+  }
+}
+
+bool SpendJournal::take_batch(std::string_view batch, MonoTime now) {
+  while (batch.size() >= 2) {
+    const size_t size =
+        static_cast<uint8_t>(batch[0]) | size_t{static_cast<uint8_t>(batch[1])} << 8;
+    if (batch.size() - 2 < size) return false;
+    const auto record = usage::read_spend(batch.substr(2, size));
+    if (!record) return false;
+    put(*record, now);
+    batch.remove_prefix(2 + size);
+  }
+  return batch.empty();
+}
+
+void SpendJournal::predecessor_ended(MonoTime now) { close_dangling(now); }
+
+// Blocks, as finish() may.
+bool SpendJournal::finish_held() {
+  constexpr timespec kPause{.tv_sec = 0, .tv_nsec = 1'000'000};
+  const Deadline patience{parts_.clock.now() + kFinishTime};
+  while (heir_ != nullptr && !held_.empty() && !patience.has_passed(parts_.clock.now())) {
+    send_held(parts_.clock.now());
+    // tidy: allow(blocking) the shards have ended; nobody waits
+    if (heir_ != nullptr && !held_.empty()) ::nanosleep(&kPause, nullptr);
+  }
+  return held_.empty();
+}
+
 bool SpendJournal::finish() {
   while (drain_rings(parts_.clock.now()) > 0) {
   }
-  const bool is_done = journal_->finish(parts_.clock, kFinishTime);
-  is_hanging_ = !is_done && journal_->is_busy();
+  if (is_holding_ && heir_ == nullptr) resume(parts_.clock.now());
+  const bool is_sent = finish_held();
+  const bool is_written = journal_->finish(parts_.clock, kFinishTime);
+  is_hanging_ = !is_written && journal_->is_busy();
+  const bool is_done = is_written && is_sent;
   note(parts_.clock.now());
   if (!is_done) {
     parts_.log.write(LogLevel::kError, "journal",

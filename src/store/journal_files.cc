@@ -2,7 +2,6 @@
 
 #include <dirent.h>
 #include <fcntl.h>
-#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -13,6 +12,8 @@
 #include <system_error>
 
 #include <fmt/format.h>
+
+#include <sluice/store/file_lock.h>
 
 #include "journal_frame.h"
 
@@ -72,9 +73,10 @@ JournalFiles::JournalFiles(std::string directory, FileCalls& calls) noexcept
     : directory_(std::move(directory)), calls_(calls) {}
 
 JournalFiles::~JournalFiles() {
-  for (const int fd : {fd_, lock_fd_, directory_fd_}) {
+  for (const int fd : {fd_, directory_fd_}) {
     if (fd >= 0) ::close(fd);
   }
+  if (lock_fd_ >= 0) unlock_file(lock_fd_);
 }
 
 bool JournalFiles::lock() {
@@ -84,10 +86,9 @@ bool JournalFiles::lock() {
   directory_fd_ = ::open(directory_.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   if (directory_fd_ < 0) return fail("cannot open the journal's directory " + directory_, errno);
   const std::string path = directory_ + "/lock";
-  lock_fd_ = ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0640);
-  if (lock_fd_ < 0) return fail("cannot open " + path, errno);
-  if (::flock(lock_fd_, LOCK_EX | LOCK_NB) == 0) return true;
-  if (errno != EWOULDBLOCK) return fail("cannot lock " + path, errno);
+  lock_fd_ = lock_file(path, 0640);
+  if (lock_fd_ >= 0) return true;
+  if (lock_fd_ != -EWOULDBLOCK) return fail("cannot open and lock " + path, -lock_fd_);
   problem_ = fmt::format(
       "another process writes the journal in {}; end it, or give this one a journal.directory of "
       "its own",

@@ -1,7 +1,6 @@
 #include "sqlite_file.h"
 
 #include <fcntl.h>
-#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -15,6 +14,8 @@
 #include <utility>
 
 #include <fmt/format.h>
+
+#include <sluice/store/file_lock.h>
 
 namespace sluice::store {
 namespace {
@@ -50,9 +51,12 @@ std::string refusal(std::string_view action, const std::string& path, int error)
 }
 
 // Of the process that wrote it; 0 when the text is no number.
-int64_t pid_in(int fd) noexcept {
+int64_t pid_in(const std::string& path) noexcept {
   std::array<char, kPidTextMax> text{};
+  const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+  if (fd < 0) return 0;
   const ssize_t count = ::pread(fd, text.data(), text.size(), 0);
+  ::close(fd);
   int64_t pid = 0;
   if (count > 0) std::from_chars(text.data(), text.data() + count, pid);
   return pid;
@@ -62,11 +66,12 @@ int64_t pid_in(int fd) noexcept {
 
 std::expected<SqliteLock, std::string> SqliteLock::take(const std::string& path) {
   const std::string name = path + ".lock";
-  SqliteLock lock(::open(name.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600));
-  if (lock.fd_ < 0) return std::unexpected(refusal("open", name, errno));
-  if (::flock(lock.fd_, LOCK_EX | LOCK_NB) != 0) {
-    if (errno != EWOULDBLOCK) return std::unexpected(refusal("lock", name, errno));
-    const int64_t pid = pid_in(lock.fd_);
+  SqliteLock lock(lock_file(name, 0600));
+  if (lock.fd_ < 0 && lock.fd_ != -EWOULDBLOCK) {
+    return std::unexpected(refusal("open and lock", name, -lock.fd_));
+  }
+  if (lock.fd_ < 0) {
+    const int64_t pid = pid_in(name);
     return std::unexpected(fmt::format(
         "{} is in use by {}; end that process, or give this one a path of its own", path,
         pid > 0 ? fmt::format("the process {}", pid) : std::string("another process")));
@@ -87,7 +92,7 @@ SqliteLock& SqliteLock::operator=(SqliteLock&& other) noexcept {
 }
 
 SqliteLock::~SqliteLock() {
-  if (fd_ >= 0) ::close(fd_);
+  if (fd_ >= 0) unlock_file(fd_);
 }
 
 std::string resolved_path(const std::string& path) {

@@ -62,6 +62,8 @@ struct ControlParts {
   int signal_fd = -1;                 // A signalfd, not taken over; negative in tests.
   ListenSockets* sockets = nullptr;   // Null in tests: nothing is listened on.
   Succession* succession = nullptr;   // Null in tests: there are no upgrades.
+  // Redis and idle counts are the predecessor's business until begin_limits().
+  bool has_predecessor = false;
 };
 
 // A configuration that was loaded to be put into force.
@@ -107,11 +109,14 @@ class ControlThread final : public Operations, public ConfigWork, public io::Tur
   Task<UpgradeOutcome> upgrade(Duration patience, std::string_view asked_by) override;
 
   // The successor is ready: the shards admit nothing any more, pass idle connections on, and drain.
-  void begin_hand_over(upstream::BeginHandOver order);
+  // Records of the shards go to `heir`, which outlives the control thread.
+  void begin_hand_over(upstream::BeginHandOver order, SpendHeir& heir);
   [[nodiscard]] bool is_handed_over() const noexcept { return is_handed_over_; }
-  // Passes the connections that come from the predecessor on to the shards, until it ends. Takes
-  // `channel` over. Once, before serve().
-  void take_connections(int channel);
+  // For the successor, once, before serve(): the predecessor admits nothing any more.
+  void begin_limits();
+  // What it still sends: connections for the shards, and records of what it serves to the end. The
+  // channels are taken over.
+  void follow_predecessor(int connections, int records);
   [[nodiscard]] const config::Snapshot& snapshot() const override { return publisher_.present(); }
 
   [[nodiscard]] UpstreamState upstream_state(UpstreamId upstream) const override;
@@ -182,7 +187,9 @@ class ControlThread final : public Operations, public ConfigWork, public io::Tur
   void pass_on_grants();
   Task<void> end_own_tasks();
   Task<void> watch_signals();
-  Task<void> watch_predecessor(int channel);
+  Task<void> watch_connections(int channel);
+  Task<void> watch_records(int channel);
+  [[nodiscard]] bool take_records(int channel);
   // As many as there are now. False at the end of the channel.
   [[nodiscard]] bool take_those_there(int channel);
   Task<void> upgrade_on_signal();
@@ -237,6 +244,7 @@ class ControlThread final : public Operations, public ConfigWork, public io::Tur
   bool is_reloading_ = false;
   bool is_upgrading_ = false;
   bool is_handed_over_ = false;
+  bool has_predecessor_ = false;  // That still drains.
   bool was_told_to_drain_ = false;  // After it was handed over.
   bool limits_are_over_ = false;
   bool reload_again_ = false;

@@ -7,6 +7,7 @@
 #include <memory>
 #include <span>
 #include <string>
+#include <string_view>
 
 #include <sluice/auth/directory.h>
 #include <sluice/auth/key_store.h>
@@ -68,6 +69,10 @@ class KeyDesk {
   // The same for a job that brings its own store and says what it has changed there.
   using Change = std::move_only_function<auth::DirectoryChange()>;
   Task<std::expected<void, std::string>> put_in_force(Change job);
+
+  // While it is held, run() refuses with that sentence, static storage; "" ends it. Jobs that run go
+  // on: see is_busy(). For an upgrade, whose successor reads the file meanwhile.
+  void hold(std::string_view why) noexcept;
 
   // What shards look in since the last message to each; the first one is sent by start().
   [[nodiscard]] auth::Directory present() const noexcept;

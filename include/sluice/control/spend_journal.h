@@ -2,9 +2,12 @@
 #pragma once
 
 #include <algorithm>
+#include <deque>
 #include <expected>
 #include <memory>
 #include <string>
+#include <string_view>
+#include <utility>
 #include <vector>
 
 #include <absl/container/flat_hash_map.h>
@@ -12,6 +15,7 @@
 #include <sluice/base/log.h>
 #include <sluice/config/limiting.h>
 #include <sluice/control/spend_book.h>
+#include <sluice/control/spend_heir.h>
 #include <sluice/control/usage_log.h>
 #include <sluice/metrics/cells.h>
 #include <sluice/store/journal.h>
@@ -33,11 +37,17 @@ struct SpendParts {
   metrics::ControlCells& cells;
   Logger& log;
   UsageLog* usage = nullptr;  // Told of each exchange that has ended; null without a usage log.
+  bool has_predecessor = false;  // Exchanges without an end are those of a process that lives.
 };
 
 // Of every exchange the journal holds what was set aside and one end. An exchange that has no end
 // when the journal is read belongs to a process that died: it is booked at what was set aside, and
 // that end is written first of all, so that the next start does not book it again.
+//
+// In an upgrade the predecessor holds its records back from the moment in which the successor reads
+// the files, so that the two write at no time together. From the hand-over on it sends them to the
+// successor, who books and writes them; what that one can not take waits here, up to kHeldMost. A
+// record has its run and its exchange, so that those of both are told apart.
 //
 // Control thread only; never waits for the disk after open(), but in finish(). collect() is to be
 // called at least every tick_max().
@@ -46,6 +56,8 @@ class SpendJournal {
   // Exchanges under way that it remembers; one beyond is not booked should the process die.
   static constexpr size_t kOpenMost = 1u << 20;
   static constexpr Duration kFinishTime = seconds(10);
+  // Records that are held back; beyond it they are lost and counted. About 60 MB.
+  static constexpr size_t kHeldMost = 200'000;
 
   // Reads what earlier processes wrote; blocks, before anyone is served. The error is a sentence
   // with cause and remedy.
@@ -71,6 +83,25 @@ class SpendJournal {
   bool finish();
   [[nodiscard]] bool is_hanging() const noexcept { return is_hanging_; }
 
+  // --- the predecessor's side of an upgrade ------------------------------------------------------
+  // Books and writes nothing more; what was written before goes to the disk.
+  void hold() noexcept;
+  // Whether all that was recorded before hold() is in the files.
+  [[nodiscard]] bool is_settled() const noexcept;
+  // Whether what is held comes near its bound: then there is no time for an upgrade.
+  [[nodiscard]] bool is_overfull() const noexcept { return held_.size() > kHeldMost / 2; }
+  // There is no successor: books and writes what was held, and goes on.
+  void resume(MonoTime now);
+  // From now on records go to `heir`, which outlives the journal; to the files again when it is
+  // gone.
+  void hand_over(SpendHeir& heir) noexcept { heir_ = &heir; }
+
+  // --- the successor's side ----------------------------------------------------------------------
+  // What the predecessor's journal gave to its heir. False for bytes that are no batch.
+  bool take_batch(std::string_view batch, MonoTime now);
+  // Its exchanges that have not ended are booked as those of a process that died.
+  void predecessor_ended(MonoTime now);
+
   [[nodiscard]] SpendBook& book() noexcept { return book_; }
   [[nodiscard]] const SpendBook& book() const noexcept { return book_; }
 
@@ -86,12 +117,20 @@ class SpendJournal {
   void book_end(const usage::SpendRecord& end);
   void tell_usage(const usage::SpendRecord& end);
   void close_dangling(MonoTime now);
+  void put(const usage::SpendRecord& record, MonoTime now);
+  void hold_back(const usage::SpendRecord& record);
+  void send_held(MonoTime now);
+  [[nodiscard]] bool finish_held();
   void begin_segment();
   void note(MonoTime now);
 
   SpendParts parts_;
   SpendBook book_;
-  absl::flat_hash_map<uint64_t, usage::SpendRecord> open_;  // By exchange.
+  using RunAndExchange = std::pair<uint64_t, uint64_t>;
+  absl::flat_hash_map<RunAndExchange, usage::SpendRecord> open_;
+  std::deque<std::string> held_;  // Encoded.
+  SpendHeir* heir_ = nullptr;
+  bool is_holding_ = false;
   std::unique_ptr<store::Journal> journal_;
   std::string scratch_;
   uint64_t run_ = 0;  // Of this process; never 0.

@@ -60,6 +60,8 @@ class Journal {
 
   // False when it is lost, because kWaitingBytesMost wait for the disk already.
   bool append(std::string_view payload, MonoTime now);
+  // What waits is due now.
+  void hurry() noexcept { write_after_ = MonoTime::min(); }
   // Starts the writes that are due.
   void advance(MonoTime now);
   // Whether the segment is full and rotate() would begin a new one now.
