@@ -157,8 +157,9 @@ Task<control::SmallAnswer> AdminService::let_in(const control::SmallRequest& req
             .query = *std::move(query),
             .body = *std::move(body)};
   if (auto refusal = check_names(call)) co_return answer_of(*refusal);
+  if (route.is_noted_first) co_await note(call, control::SmallAnswer{.status = 202});
   control::SmallAnswer answer = co_await route.run(call);
-  if (!route.action.empty()) co_await note(call, answer);
+  if (!route.action.empty() && !route.is_noted_first) co_await note(call, answer);
   co_return answer;
 }
 

@@ -82,6 +82,7 @@ struct Route {
   uint16_t status = 200;         // Of success.
   bool is_remembered = false;    // Heeds an Idempotency-Key; see store_call.h.
   std::string_view action = {};  // Written to the audit log after it; "" when the store does that.
+  bool is_noted_first = false;   // Before it instead, as done: nothing can be noted after it.
 
   [[nodiscard]] bool changes() const noexcept { return method != http::Method::kGet; }
 };

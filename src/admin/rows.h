@@ -22,6 +22,7 @@ namespace sluice::admin {
 [[nodiscard]] std::span<const Route> top_rows();
 [[nodiscard]] std::span<const Route> log_level_rows();
 [[nodiscard]] std::span<const Route> drain_rows();
+[[nodiscard]] std::span<const Route> upgrade_rows();
 [[nodiscard]] std::span<const Route> version_rows();
 [[nodiscard]] std::span<const Route> openapi_rows();
 [[nodiscard]] std::span<const Route> litellm_key_rows();

@@ -32,7 +32,9 @@ ControlThread::ControlThread(ControlParts parts)
       gate_(parts_.ring.ready()),
       tick_timer_(parts_.ring.ready(), parts_.ring.timers()),
       hurried_(parts_.ring.ready()),
-      signals_over_(parts_.ring.ready()) {
+      signals_over_(parts_.ring.ready()),
+      connections_over_(parts_.ring.ready()),
+      records_over_(parts_.ring.ready()) {
   parts_.ring.set_hook(*this);
 }
 
@@ -136,6 +138,8 @@ int ControlThread::serve() {
 
 Task<void> ControlThread::end_own_tasks() {
   signals_over_.trigger();
+  connections_over_.trigger();
+  records_over_.trigger();
   co_await health_.end();
   co_await addresses_.end();
   co_await discovery_.end();

@@ -84,14 +84,14 @@ Task<void> ControlThread::watch_connections(int channel) {
   const shard::Gate::Pass pass = gate_.enter();
   io::Op poll(parts_.ring);
   io::Timer pause(parts_.ring.ready(), parts_.ring.timers());
-  while (!signals_over_.is_ready()) {
+  while (!connections_over_.is_ready()) {
     if (is_behind()) {
       pause.set(Deadline{parts_.ring.now() + kBehindPause});
-      co_await io::first_of(&pause, &signals_over_);
+      co_await io::first_of(&pause, &connections_over_);
       continue;
     }
     poll.poll(channel, POLLIN);
-    co_await io::first_of(&poll, &signals_over_);
+    co_await io::first_of(&poll, &connections_over_);
     if (poll.is_ready() && !take_those_there(channel)) break;
   }
   while (poll.is_in_flight()) {
@@ -106,9 +106,9 @@ Task<void> ControlThread::watch_records(int channel) {
   const shard::Gate::Pass pass = gate_.enter();
   io::Op poll(parts_.ring);
   bool has_ended = false;
-  while (!signals_over_.is_ready() && !has_ended) {
+  while (!records_over_.is_ready() && !has_ended) {
     poll.poll(channel, POLLIN);
-    co_await io::first_of(&poll, &signals_over_);
+    co_await io::first_of(&poll, &records_over_);
     has_ended = poll.is_ready() && !take_records(channel);
   }
   while (poll.is_in_flight()) {

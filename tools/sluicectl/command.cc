@@ -248,6 +248,10 @@ constexpr std::array<Parameter, 1> kReload = {
     {{.name = "--expected-checksum",
       .purpose = "SHA-256 that the file must have, or nothing is done",
       .member = "expected_checksum"}}};
+constexpr std::array<Parameter, 1> kUpgrade = {
+    {{.name = "--timeout",
+      .purpose = "how long the new process may take until it serves, such as 2m; 50s without it",
+      .member = "timeout"}}};
 constexpr std::array<Parameter, 1> kUpstream = {
     {{.name = "UPSTREAM", .purpose = "its name", .place = kPath, .is_needed = true}}};
 constexpr std::array<Parameter, 2> kCooldown = {
@@ -428,9 +432,12 @@ constexpr std::array<Command, 8> kSingleCommands = {{
      render_version},
 }};
 
-constexpr std::array<Command, 6> kLastCommands = {{
+constexpr std::array<Command, 7> kLastCommands = {{
     {"", "reload", "read the configuration anew", "POST", "/v1/reload", kReload, Shape::kOwn, "",
      "", render_reload},
+    {"", "upgrade", "start the program anew, and give it this one's place", "POST", "/v1/upgrade",
+     kUpgrade, Shape::kSentence, "",
+     "process {pid} (Sluice {version}) serves now; the one before ends when its requests have"},
     {"",
      "drain",
      "take no new work, let streams end, then exit",

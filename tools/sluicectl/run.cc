@@ -19,6 +19,9 @@ namespace {
 constexpr json::ValueLimits kAnswerLimits = {
     .bytes_max = 64u << 20, .depth_max = 64, .values_max = 1u << 24};
 
+// Above what Sluice itself allows an upgrade to take.
+constexpr int64_t kUpgradePatienceS = 660;
+
 void print(std::string_view text) { std::fwrite(text.data(), 1, text.size(), stdout); }
 
 void warn(std::string_view sentence) {
@@ -210,7 +213,12 @@ int run(const Command& command, const Given& given, const Session& session) {
   const auto request = make_request(command, given, now);
   if (!request) return complain(request.error());
   if (const auto status = confirm(command, given, *request, session)) return *status;
-  const auto answer = ask(session.target, *request);
+  Target target = session.target;
+  if (command.name == "upgrade") {
+    warn("the new process starts; this answers when it serves, or does not");
+    target.patience_s = kUpgradePatienceS;
+  }
+  const auto answer = ask(target, *request);
   if (!answer) return complain(answer.error());
   return report(command, *answer, session.as_json);
 }

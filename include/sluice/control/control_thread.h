@@ -233,6 +233,8 @@ class ControlThread final : public Operations, public ConfigWork, public io::Tur
   io::Timer tick_timer_;
   io::Event hurried_;  // The tick must run now.
   io::Event signals_over_;
+  io::Event connections_over_;  // Of the predecessor, as far as this process cares.
+  io::Event records_over_;
   Deadline next_certificate_look_;
   MonoTime collected_at_;
   uint32_t quiet_ticks_ = 0;  // In a row without records.
