@@ -44,8 +44,7 @@ Task<control::SmallAnswer> upgrade(Call& call) {
   Duration patience = control::Succession::kPatience;
   if (const std::string& text = text_of(call.body, "timeout"); !text.empty()) {
     const auto read = parse_duration(text);
-    const bool is_good =
-        read && *read > Duration{0} && *read <= control::Succession::kPatienceMost;
+    const bool is_good = read && *read > Duration{0} && *read <= control::Succession::kPatienceMost;
     if (!is_good) {
       co_return control::error_answer(
           400, "invalid_request", "timeout must be a duration above 0 and up to 10m", "timeout");

@@ -11,10 +11,10 @@ namespace {
 std::vector<Route> join_rows() {
   std::vector<Route> all;
   for (const std::span<const Route> rows :
-       {key_rows(), sync_rows(), owner_rows(), audit_rows(), usage_rows(), spend_rows(),
-        limit_rows(), config_rows(), reload_rows(), upstream_rows(), order_rows(), shard_rows(),
-        top_rows(), log_level_rows(), drain_rows(), upgrade_rows(), version_rows(), openapi_rows(),
-        litellm_key_rows(), litellm_team_rows()}) {
+       {key_rows(),     sync_rows(),    owner_rows(),   audit_rows(),       usage_rows(),
+        spend_rows(),   limit_rows(),   config_rows(),  reload_rows(),      upstream_rows(),
+        order_rows(),   shard_rows(),   top_rows(),     log_level_rows(),   drain_rows(),
+        upgrade_rows(), version_rows(), openapi_rows(), litellm_key_rows(), litellm_team_rows()}) {
     all.insert(all.end(), rows.begin(), rows.end());
   }
   return all;

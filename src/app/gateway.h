@@ -178,7 +178,7 @@ class Gateway : private control::ListenSockets, private Estate {
   };
   Moved moved_;
   size_t closing_servers_ = 0;
-  bool keeps_admin_path_ = false;  // The successor has the admin socket.
+  bool keeps_admin_path_ = false;      // The successor has the admin socket.
   io::Timer* report_pause_ = nullptr;  // Of report_to_supervisor(), while that runs.
   bool is_over_ = false;
 

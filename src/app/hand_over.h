@@ -31,7 +31,8 @@ inline constexpr std::string_view kPassedAdminSocket = "passed_admin_socket";  /
 inline constexpr std::string_view kAdminListener = "admin_listener";
 inline constexpr std::string_view kConnections = "connections";  // A channel; see net.
 inline constexpr std::string_view kBanks = "banks";
-inline constexpr std::string_view kLock = "lock";  // Of the store, the journal, the usage log; see store/file_lock.h.
+inline constexpr std::string_view kLock =
+    "lock";  // Of the store, the journal, the usage log; see store/file_lock.h.
 }  // namespace given
 
 struct GivenDescriptor {

@@ -9,7 +9,8 @@ namespace sluice::app {
 ParsedOptions parse_options(int argc, const char* const* argv) {
   CLI::App command("Sluice: an OpenAI-compatible gateway in front of inference servers.", "sluice");
   command.footer(
-      "Signals: SIGTERM and SIGINT drain, a second one ends at once; SIGHUP reads FILE anew.\n"
+      "Signals: SIGTERM and SIGINT drain, a second one ends at once; SIGHUP reads FILE anew;\n"
+      "SIGUSR2 starts the program anew and gives it this one's place.\n"
       "Exit status: 0 success, 1 errors in FILE, 2 cannot start, 3 a drain that got stuck.");
   ParsedOptions parsed;
   std::string plain_path;

@@ -6,8 +6,8 @@
 
 namespace sluice::app {
 
-// Blocks SIGHUP, SIGINT, SIGTERM and SIGUSR2 in this thread and all it will start, ignores SIGPIPE, and
-// returns a signalfd for the four. Call before any thread starts.
+// Blocks SIGHUP, SIGINT, SIGTERM and SIGUSR2 in this thread and all it will start, ignores SIGPIPE,
+// and returns a signalfd for the four. Call before any thread starts.
 [[nodiscard]] std::expected<int, std::string> take_signals();
 
 }  // namespace sluice::app

@@ -85,9 +85,8 @@ class StarterLoop {
 
   [[noreturn]] void run() {
     for (;;) {
-      std::array<pollfd, 2> watched{
-          {{.fd = channel_, .events = POLLIN, .revents = 0},
-           {.fd = child_fd_, .events = POLLIN, .revents = 0}}};
+      std::array<pollfd, 2> watched{{{.fd = channel_, .events = POLLIN, .revents = 0},
+                                     {.fd = child_fd_, .events = POLLIN, .revents = 0}}};
       if (::poll(watched.data(), watched.size(), -1) < 0 && errno != EINTR) ::_exit(1);
       if (watched[1].revents != 0) reap();
       if (watched[0].revents != 0) obey();

@@ -87,16 +87,20 @@ Gateway::Step Gateway::open_shard_ports() {
 void Gateway::listen_on_shards() {
   const config::Snapshot& config = control_->snapshot();
   const int backlog = static_cast<int>(config.listen_backlog);
+  const size_t taken = listeners_.fds.size();
   if (took_listeners_) {
     for (const int fd : listeners_.fds) (void)syscalls_.listen(fd, backlog);
   }
   while (listeners_.fds.size() < shard_count_) {
-    const auto fd = net::open_listener(syscalls_, listeners_.address, {.backlog = backlog});
-    if (!fd) {
-      log(LogLevel::kError, "a shard gets no connections: " + fd.error());
+    const auto opened = net::open_listener(syscalls_, listeners_.address, {.backlog = backlog});
+    // One of another user, passed by a supervisor, can only be shared.
+    const int known = listeners_.fds[listeners_.fds.size() % taken];
+    const int fd = opened ? *opened : ::fcntl(known, F_DUPFD_CLOEXEC, 3);
+    if (fd < 0) {
+      log(LogLevel::kError, "a shard gets no connections: " + opened.error());
       break;
     }
-    listeners_.fds.push_back(*fd);
+    listeners_.fds.push_back(fd);
   }
   for (size_t i = 0; i < listeners_.fds.size(); ++i) {
     ports_[i % shard_count_].send(upstream::ListenToo{listeners_.fds[i]});
@@ -133,8 +137,7 @@ std::expected<bool, std::string> Gateway::is_at_rest() {
   if (spend_journal_ != nullptr && spend_journal_->is_overfull()) {
     return std::unexpected("too much is recorded while the disk does not take it; try again later");
   }
-  return !keys_->desk().is_busy() &&
-         (spend_journal_ == nullptr || spend_journal_->is_settled());
+  return !keys_->desk().is_busy() && (spend_journal_ == nullptr || spend_journal_->is_settled());
 }
 
 void Gateway::keep_estate() {

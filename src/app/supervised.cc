@@ -39,10 +39,9 @@ Gateway::Step Gateway::meet_supervisor() {
 void Gateway::say_ready() {
   if (!notice_.is_heard()) return;
   // After an upgrade the supervisor learns whom it supervises now.
-  const std::string who =
-      took_over_ ? fmt::format("MAINPID={}\n", ::getpid()) : std::string();
-  notice_.say(fmt::format("{}READY=1\nSTATUS=serving on {}, configuration {}",
-                          who, listeners_.address.to_text(), control_->snapshot().generation));
+  const std::string who = took_over_ ? fmt::format("MAINPID={}\n", ::getpid()) : std::string();
+  notice_.say(fmt::format("{}READY=1\nSTATUS=serving on {}, configuration {}", who,
+                          listeners_.address.to_text(), control_->snapshot().generation));
 }
 
 // Whether each shard has read the last question from its mailbox; then each is asked again. A shard

@@ -29,13 +29,15 @@ bool has_input(int fd) noexcept {
 
 std::string describe_end(int status) {
   if (WIFSIGNALED(status)) {
-    return fmt::format("the new process was killed by signal {} before it could serve; its log "
-                       "lines say how far it came",
-                       WTERMSIG(status));
+    return fmt::format(
+        "the new process was killed by signal {} before it could serve; its log "
+        "lines say how far it came",
+        WTERMSIG(status));
   }
-  return fmt::format("the new process ended with status {} before it could serve; its log lines "
-                     "say why",
-                     WEXITSTATUS(status));
+  return fmt::format(
+      "the new process ended with status {} before it could serve; its log lines "
+      "say why",
+      WEXITSTATUS(status));
 }
 
 }  // namespace
@@ -94,7 +96,8 @@ std::string Upgrade::why_over() const {
     if (const auto rest = estate_.is_at_rest(); !rest) return rest.error();
   }
   if (is_given_up_) return "Sluice was told to drain meanwhile";
-  return "the new process did not serve in time; look at its log lines, or allow it more (`sluicectl "
+  return "the new process did not serve in time; look at its log lines, or allow it more "
+         "(`sluicectl "
          "upgrade --timeout`)";
 }
 
@@ -105,7 +108,8 @@ Task<std::string> Upgrade::start(Deadline deadline) {
   const Deadline soon = Deadline{ring_.now() + kStarterPatience}.sooner(deadline);
   while (!is_started_) {
     const Turn turn = co_await wait(soon);
-    if (turn == Turn::kLate) co_return "the process that starts others does not answer; restart Sluice to upgrade it";
+    if (turn == Turn::kLate)
+      co_return "the process that starts others does not answer; restart Sluice to upgrade it";
     if (std::string problem = hear_starter(); !problem.empty()) co_return problem;
   }
   co_return std::string();
@@ -127,7 +131,8 @@ std::string Upgrade::hear_starter() {
       return describe_end(last_.status);
     case StarterReport::Kind::kStarted: break;
   }
-  if (message->fds.size() != 3 || is_started_) return "the process that starts others is out of step";
+  if (message->fds.size() != 3 || is_started_)
+    return "the process that starts others is out of step";
   close_channels();
   channel_ = message->fds[0];
   connections_ = message->fds[1];

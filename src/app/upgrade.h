@@ -79,7 +79,7 @@ class Upgrade final : public control::Succession, private control::SpendHeir {
   std::optional<SuccessorWord> word_;
   bool is_started_ = false;
   bool has_ended_ = false;  // The successor, by the starter.
-  bool is_asked_ = false;  // The successor is prepared, and waits.
+  bool is_asked_ = false;   // The successor is prepared, and waits.
   bool has_given_ = false;
   bool is_given_up_ = false;
 };

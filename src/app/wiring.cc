@@ -58,10 +58,9 @@ int Gateway::run() {
     warnings_.push_back(config::to_string(warning));
   }
   // The journal is read before the ports are open, so that nobody waits for it in a backlog.
-  for (const auto step :
-       {&Gateway::meet_supervisor, &Gateway::check_machine, &Gateway::confine, &Gateway::open_logs,
-        &Gateway::ask_predecessor, &Gateway::open_control, &Gateway::open_ports,
-        &Gateway::start_shards, &Gateway::succeed}) {
+  for (const auto step : {&Gateway::meet_supervisor, &Gateway::check_machine, &Gateway::confine,
+                          &Gateway::open_logs, &Gateway::ask_predecessor, &Gateway::open_control,
+                          &Gateway::open_ports, &Gateway::start_shards, &Gateway::succeed}) {
     const Step outcome = (this->*step)();
     if (!outcome) {
       const int status = fail(kExitCannotStart, "sluice: " + outcome.error() + "\n");
@@ -122,9 +121,9 @@ Gateway::Step Gateway::open_ports() {
     if (!fd) return std::unexpected(fd.error());
     metrics_fd_ = *fd;
   }
-  const int passed_before = predecessor_ == nullptr ? -1
-                                                    : predecessor_->take(given::kPassedAdminSocket,
-                                                                         config.admin_socket);
+  const int passed_before =
+      predecessor_ == nullptr ? -1
+                              : predecessor_->take(given::kPassedAdminSocket, config.admin_socket);
   if (passed_.admin >= 0 || passed_before >= 0) {
     // Its path is the supervisor's, who removes it.
     admin_fd_ = passed_.admin >= 0 ? passed_.admin : passed_before;
@@ -175,26 +174,26 @@ Gateway::Step Gateway::open_control() {
   Estate& estate = *this;
   upgrade_ =
       std::make_unique<Upgrade>(*ring_, why_not.empty() ? &*starter_ : nullptr, why_not, estate);
-  control_ =
-      std::make_unique<control::ControlThread>(control::ControlParts{.ring = *ring_,
-                                                                     .returns = *returns_,
-                                                                     .config_lane = *config_lane_,
-                                                                     .resolver = *resolver_,
-                                                                     .registry = *registry_,
-                                                                     .budget = *budget_,
-                                                                     .log = *log_,
-                                                                     .log_work = *record_logs_,
-                                                                     .environment = environment_,
-                                                                     .config_path = config_path_,
-                                                                     .ports = ports_,
-                                                                     .banks = banks_.get(),
-                                                                     .spend = spend_journal_.get(),
-                                                                     .usage = usage_log_.get(),
-                                                                     .keys = keys_.get(),
-                                                                     .signal_fd = signal_fd_,
-                                                                     .sockets = this,
-                                                                     .succession = upgrade_.get(),
-                                                                     .has_predecessor = predecessor_ != nullptr});
+  control_ = std::make_unique<control::ControlThread>(
+      control::ControlParts{.ring = *ring_,
+                            .returns = *returns_,
+                            .config_lane = *config_lane_,
+                            .resolver = *resolver_,
+                            .registry = *registry_,
+                            .budget = *budget_,
+                            .log = *log_,
+                            .log_work = *record_logs_,
+                            .environment = environment_,
+                            .config_path = config_path_,
+                            .ports = ports_,
+                            .banks = banks_.get(),
+                            .spend = spend_journal_.get(),
+                            .usage = usage_log_.get(),
+                            .keys = keys_.get(),
+                            .signal_fd = signal_fd_,
+                            .sockets = this,
+                            .succession = upgrade_.get(),
+                            .has_predecessor = predecessor_ != nullptr});
   return {};
 }
 

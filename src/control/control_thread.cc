@@ -33,8 +33,8 @@ ControlThread::ControlThread(ControlParts parts)
       tick_timer_(parts_.ring.ready(), parts_.ring.timers()),
       hurried_(parts_.ring.ready()),
       signals_over_(parts_.ring.ready()),
-      connections_over_(parts_.ring.ready()),
-      records_over_(parts_.ring.ready()) {
+      predecessor_(
+          {.ring = parts_.ring, .ports = parts_.ports, .spend = parts_.spend, .log = parts_.log}) {
   parts_.ring.set_hook(*this);
 }
 
@@ -138,8 +138,7 @@ int ControlThread::serve() {
 
 Task<void> ControlThread::end_own_tasks() {
   signals_over_.trigger();
-  connections_over_.trigger();
-  records_over_.trigger();
+  co_await predecessor_.end();
   co_await health_.end();
   co_await addresses_.end();
   co_await discovery_.end();

@@ -274,8 +274,8 @@ void SpendJournal::send_held(MonoTime now) {
 
 bool SpendJournal::take_batch(std::string_view batch, MonoTime now) {
   while (batch.size() >= 2) {
-    const size_t size =
-        static_cast<uint8_t>(batch[0]) | size_t{static_cast<uint8_t>(batch[1])} << 8;
+    const size_t size = static_cast<uint8_t>(batch[0]) | size_t{static_cast<uint8_t>(batch[1])}
+                                                             << 8;
     if (batch.size() - 2 < size) return false;
     const auto record = usage::read_spend(batch.substr(2, size));
     if (!record) return false;

@@ -7,7 +7,6 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <mutex>
 #include <utility>
 
 namespace sluice::store {
@@ -15,7 +14,6 @@ namespace {
 
 // Of the process, as the locks themselves are.
 struct Locks {
-  std::mutex mutex;
   std::vector<HeldLock> held;
   std::vector<int> inherited;
 };
@@ -53,7 +51,6 @@ int lock_file(const std::string& path, mode_t mode) {
   const int fd = ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, mode);
   if (fd < 0) return -errno;
   Locks& all = locks();
-  const std::scoped_lock guard(all.mutex);
   const int lock = lock_one(fd, all.inherited);
   if (lock >= 0) all.held.push_back({path, lock});
   return lock;
@@ -61,26 +58,22 @@ int lock_file(const std::string& path, mode_t mode) {
 
 void unlock_file(int fd) noexcept {
   Locks& all = locks();
-  const std::scoped_lock guard(all.mutex);
   std::erase_if(all.held, [fd](const HeldLock& lock) { return lock.fd == fd; });
   ::close(fd);
 }
 
 std::vector<HeldLock> held_locks() {
   Locks& all = locks();
-  const std::scoped_lock guard(all.mutex);
   return all.held;
 }
 
 void inherit_locks(std::vector<int> fds) {
   Locks& all = locks();
-  const std::scoped_lock guard(all.mutex);
   all.inherited = std::move(fds);
 }
 
 void drop_inherited_locks() noexcept {
   Locks& all = locks();
-  const std::scoped_lock guard(all.mutex);
   for (const int fd : std::exchange(all.inherited, {})) ::close(fd);
 }
 

@@ -242,10 +242,10 @@ class UpgradeTest(unittest.TestCase):
 
     def test_another_format_is_refused(self):
         gateway = self.start()
-        gateway.put("#!/usr/bin/env python3\nimport os, socket, time\n"
+        gateway.put("#!/usr/bin/env python3\nimport os, socket\n"
                     "s = socket.socket(fileno=int(os.environ['SLUICE_UPGRADE_FD']))\n"
                     "s.send(b'{\"kind\":\"prepared\",\"format\":2,\"version\":\"9\"}')\n"
-                    "time.sleep(1000)\n")
+                    "s.recv(1)\ns.recv(1)\n")
         status, answer = gateway.try_upgrade()
         self.assertEqual(status, 500)
         self.assertIn("format 2", answer["error"]["message"])

@@ -27,6 +27,7 @@
 #include <sluice/control/operations.h>
 #include <sluice/control/outlier_watch.h>
 #include <sluice/control/place_table.h>
+#include <sluice/control/predecessor_watch.h>
 #include <sluice/control/publisher.h>
 #include <sluice/control/shard_port.h>
 #include <sluice/control/spend_journal.h>
@@ -187,11 +188,6 @@ class ControlThread final : public Operations, public ConfigWork, public io::Tur
   void pass_on_grants();
   Task<void> end_own_tasks();
   Task<void> watch_signals();
-  Task<void> watch_connections(int channel);
-  Task<void> watch_records(int channel);
-  [[nodiscard]] bool take_records(int channel);
-  // As many as there are now. False at the end of the channel.
-  [[nodiscard]] bool take_those_there(int channel);
   Task<void> upgrade_on_signal();
   void on_signal(uint32_t signal);
   Task<void> tick();
@@ -233,8 +229,7 @@ class ControlThread final : public Operations, public ConfigWork, public io::Tur
   io::Timer tick_timer_;
   io::Event hurried_;  // The tick must run now.
   io::Event signals_over_;
-  io::Event connections_over_;  // Of the predecessor, as far as this process cares.
-  io::Event records_over_;
+  PredecessorWatch predecessor_;
   Deadline next_certificate_look_;
   MonoTime collected_at_;
   uint32_t quiet_ticks_ = 0;  // In a row without records.
@@ -246,12 +241,10 @@ class ControlThread final : public Operations, public ConfigWork, public io::Tur
   bool is_reloading_ = false;
   bool is_upgrading_ = false;
   bool is_handed_over_ = false;
-  bool has_predecessor_ = false;  // That still drains.
   bool was_told_to_drain_ = false;  // After it was handed over.
   bool limits_are_over_ = false;
   bool reload_again_ = false;
-  uint32_t next_shard_ = 0;  // That gets a connection of the predecessor.
-  int ending_signal_ = 0;    // The second one.
+  int ending_signal_ = 0;  // The second one.
 };
 
 }  // namespace sluice::control

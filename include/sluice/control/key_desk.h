@@ -70,8 +70,8 @@ class KeyDesk {
   using Change = std::move_only_function<auth::DirectoryChange()>;
   Task<std::expected<void, std::string>> put_in_force(Change job);
 
-  // While it is held, run() refuses with that sentence, static storage; "" ends it. Jobs that run go
-  // on: see is_busy(). For an upgrade, whose successor reads the file meanwhile.
+  // While it is held, run() refuses with that sentence, static storage; "" ends it. Jobs that run
+  // go on: see is_busy(). For an upgrade, whose successor reads the file meanwhile.
   void hold(std::string_view why) noexcept;
 
   // What shards look in since the last message to each; the first one is sent by start().

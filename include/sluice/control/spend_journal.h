@@ -36,7 +36,7 @@ struct SpendParts {
   Clock& clock;
   metrics::ControlCells& cells;
   Logger& log;
-  UsageLog* usage = nullptr;  // Told of each exchange that has ended; null without a usage log.
+  UsageLog* usage = nullptr;     // Told of each exchange that has ended; null without a usage log.
   bool has_predecessor = false;  // Exchanges without an end are those of a process that lives.
 };
 

@@ -15,6 +15,8 @@ struct HeldLock {
   int fd = -1;
 };
 
+// All of these: the control thread, or the main thread before there is one.
+//
 // Makes the file when it is missing. Returns the descriptor, or a negative errno: -EWOULDBLOCK when
 // another process has the lock. What was inherited counts as free, once.
 [[nodiscard]] int lock_file(const std::string& path, mode_t mode);

@@ -116,8 +116,8 @@ using DrainCommand = std::variant<BeginDrain, BeginHandOver, CutStreams, KillStr
 
 using ShardCommand =
     std::variant<std::monostate, AdoptSnapshot, UpdateAddresses, UpdateTicketKeys,
-                 UpdateDeployments, LookForPlaces, GrantsCame, ListenToo, TakeConnection, BeginHandOver, BeginDrain,
-                 CutStreams, KillStreams>;
+                 UpdateDeployments, LookForPlaces, GrantsCame, ListenToo, TakeConnection,
+                 BeginHandOver, BeginDrain, CutStreams, KillStreams>;
 
 // No exchange of this shard uses the snapshot any more.
 struct SnapshotReleased {

@@ -176,6 +176,22 @@ TEST_F(AdminTest, reload_that_needs_a_restart_or_must_wait_is_409) {
   EXPECT_TRUE(answer.body.contains("\"code\":\"busy\""));
 }
 
+TEST_F(AdminTest, upgrade_answers_with_the_successor_or_with_why_there_is_none) {
+  EXPECT_EQ(post("/v1/upgrade").body, "{\"upgraded\":true,\"pid\":7,\"version\":\"2.0\"}\n");
+  EXPECT_EQ(operations_.upgrade_patience, control::Succession::kPatience);
+  EXPECT_EQ(post("/v1/upgrade", "{\"timeout\":\"2m\"}").status, 200);
+  EXPECT_EQ(operations_.upgrade_patience, seconds(120));
+  for (const char* wrong : {"0", "11m"}) {
+    EXPECT_EQ(post("/v1/upgrade", std::string("{\"timeout\":\"") + wrong + "\"}").status, 400);
+  }
+  operations_.upgrade_outcome = {.result = control::UpgradeResult::kBusy, .problem = "it runs"};
+  EXPECT_EQ(post("/v1/upgrade").status, 409);
+  operations_.upgrade_outcome = {.result = control::UpgradeResult::kFailed, .problem = "it died"};
+  const control::SmallAnswer failed = post("/v1/upgrade");
+  EXPECT_EQ(failed.status, 500);
+  EXPECT_TRUE(failed.body.contains("it died"));
+}
+
 TEST_F(AdminTest, drain_is_accepted_and_says_whether_it_began_now) {
   control::SmallAnswer answer = post("/v1/drain");
   EXPECT_EQ(answer.status, 202);

@@ -1,11 +1,14 @@
 #include <sluice/control/spend_journal.h>
 
+#include <fcntl.h>
+
 #include <gtest/gtest.h>
 
 #include <map>
 #include <optional>
 
 #include <sluice/metrics/registry.h>
+#include <sluice/store/file_lock.h>
 
 #include "../store/journal_folder.h"
 #include "../store/lane_world.h"
@@ -17,6 +20,7 @@ namespace sluice::control {
 namespace {
 
 using config::LimitWindow;
+using namespace std::string_view_literals;
 
 class Lines final : public Logger {
  public:
@@ -96,7 +100,7 @@ class SpendJournalTest : public ::testing::Test {
     record.tenant = "acme";
     record.model = "small";
     record.cost_micro_dollars = cost;
-    ASSERT_TRUE(ring_->push(record));
+    ASSERT_TRUE((into_ != nullptr ? *into_ : *ring_).push(record));
   }
   void opened(uint64_t number, uint64_t reserved) {
     push(usage::SpendKind::kOpened, number, reserved);
@@ -139,6 +143,7 @@ class SpendJournalTest : public ::testing::Test {
   metrics::Counter lost_;
   Lines log_;
   std::optional<SpendRing> ring_;
+  SpendRing* into_ = nullptr;  // Another process's.
   std::unique_ptr<UsageLog> usage_;
   std::unique_ptr<SpendJournal> journal_;
 };
@@ -343,6 +348,183 @@ TEST_F(SpendJournalTest, full_ring_loses_and_counts) {
   for (uint64_t number = 0; number < 16; ++number) settled(number, 1);
   EXPECT_FALSE(ring_->push(usage::SpendRecord{}));
   EXPECT_EQ(lost_.value(), 1u);
+}
+
+// --- upgrades ----------------------------------------------------------------------------------
+
+// Passes batches on to the successor's journal, or does what a test says.
+class Heir final : public SpendHeir {
+ public:
+  Fate take(std::string_view batch) override {
+    if (fate == Fate::kTaken) batches.emplace_back(batch);
+    return fate;
+  }
+  Fate fate = Fate::kTaken;
+  std::vector<std::string> batches;
+};
+
+// `journal_` is the predecessor's; both have the folder.
+class SpendUpgradeTest : public SpendJournalTest {
+ protected:
+  void close_books() {
+    journal_->hold();
+    while (!journal_->is_settled()) tick();
+  }
+  void open_successor() {
+    store::inherit_locks({::fcntl(store::held_locks().front().fd, F_DUPFD_CLOEXEC, 3)});
+    next_ring_.emplace(16, lost_);
+    auto opened = SpendJournal::open({.settings = {.directory = folder_.path()},
+                                      .rings = {&*next_ring_},
+                                      .returns = world_.returns,
+                                      .calls = disk_,
+                                      .clock = clock_,
+                                      .cells = registry_.control(),
+                                      .log = log_,
+                                      .has_predecessor = true});
+    ASSERT_TRUE(opened) << opened.error();
+    next_ = std::move(*opened);
+  }
+  void deliver() {
+    for (const std::string& batch : std::exchange(heir_.batches, {})) {
+      EXPECT_TRUE(next_->take_batch(batch, clock_.now()));
+    }
+  }
+  // What a process finds that starts when both are gone.
+  uint64_t found_later() {
+    EXPECT_TRUE(journal_->finish());
+    if (next_ != nullptr) {
+      EXPECT_TRUE(next_->finish());
+    }
+    next_.reset();
+    start();
+    return total().micro_dollars;
+  }
+  static uint64_t total_of(SpendJournal& journal, WallTime now) {
+    return journal.book().sums(SpendSubject::kKey, "app", LimitWindow::kTotal, now).micro_dollars;
+  }
+
+  Heir heir_;
+  std::optional<SpendRing> next_ring_;
+  std::unique_ptr<SpendJournal> next_;
+};
+
+TEST_F(SpendUpgradeTest, what_runs_on_is_booked_once_by_the_successor) {
+  start();
+  opened(1, 100);
+  settled(1, 7);
+  opened(2, 100);
+  tick();
+  close_books();
+  settled(2, 9);  // Between the reading of the files and the hand-over.
+  opened(3, 100);
+  tick();
+  open_successor();
+  EXPECT_EQ(total_of(*next_, clock_.wall()), 7u);
+  journal_->hand_over(heir_);
+  settled(3, 11);
+  tick();
+  deliver();
+  EXPECT_EQ(total_of(*next_, clock_.wall()), 27u);
+  next_->predecessor_ended(clock_.now());
+  EXPECT_EQ(total_of(*next_, clock_.wall()), 27u);
+  EXPECT_EQ(found_later(), 27u);
+}
+
+TEST_F(SpendUpgradeTest, exchanges_of_both_with_one_number_are_two) {
+  start();
+  opened(1, 100);
+  tick();
+  close_books();
+  open_successor();
+  journal_->hand_over(heir_);
+  into_ = &*next_ring_;
+  opened(1, 50);
+  into_ = nullptr;
+  next_->collect(clock_.now());
+  settled(1, 7);
+  tick();
+  deliver();
+  EXPECT_EQ(total_of(*next_, clock_.wall()), 7u);
+  next_->predecessor_ended(clock_.now());  // Its own exchange runs on.
+  EXPECT_EQ(total_of(*next_, clock_.wall()), 7u);
+  EXPECT_EQ(found_later(), 57u);
+}
+
+TEST_F(SpendUpgradeTest, an_upgrade_that_fails_leaves_nothing_out) {
+  start();
+  opened(1, 100);
+  tick();
+  close_books();
+  settled(1, 7);
+  opened(2, 100);
+  tick();
+  open_successor();
+  next_.reset();
+  journal_->resume(clock_.now());
+  settled(2, 9);
+  tick();
+  EXPECT_EQ(total().micro_dollars, 16u);
+  EXPECT_EQ(found_later(), 16u);
+}
+
+TEST_F(SpendUpgradeTest, a_predecessor_that_dies_is_booked_at_what_was_set_aside) {
+  start();
+  opened(1, 100);
+  tick();
+  close_books();
+  open_successor();
+  journal_->hand_over(heir_);
+  opened(2, 1'000);
+  tick();
+  deliver();
+  settled(1, 7);  // Dies in the ring.
+  next_->predecessor_ended(clock_.now());
+  EXPECT_EQ(total_of(*next_, clock_.wall()), 1'100u);
+  ASSERT_TRUE(next_->finish());
+  next_.reset();
+  heir_.fate = SpendHeir::Fate::kGone;
+  ring_.emplace(16, lost_);
+  start();
+  EXPECT_EQ(total().micro_dollars, 1'100u);
+}
+
+TEST_F(SpendUpgradeTest, records_wait_for_a_successor_that_is_behind) {
+  start();
+  close_books();
+  open_successor();
+  journal_->hand_over(heir_);
+  heir_.fate = SpendHeir::Fate::kLater;
+  opened(1, 100);
+  settled(1, 7);
+  tick();
+  EXPECT_TRUE(heir_.batches.empty());
+  heir_.fate = SpendHeir::Fate::kTaken;
+  tick();
+  deliver();
+  EXPECT_EQ(total_of(*next_, clock_.wall()), 7u);
+  EXPECT_EQ(found_later(), 7u);
+}
+
+TEST_F(SpendUpgradeTest, without_a_successor_the_files_are_written_again) {
+  start();
+  opened(1, 100);
+  tick();
+  close_books();
+  open_successor();
+  next_.reset();
+  journal_->hand_over(heir_);
+  heir_.fate = SpendHeir::Fate::kGone;
+  settled(1, 7);
+  tick();
+  EXPECT_EQ(found_later(), 7u);
+}
+
+TEST_F(SpendUpgradeTest, bytes_that_are_no_batch_are_refused) {
+  start();
+  for (const std::string_view text : {"x"sv, "\xff\xff"sv, "\x03\0abc"sv, "\0\0"sv}) {
+    EXPECT_FALSE(journal_->take_batch(text, clock_.now()));
+  }
+  EXPECT_TRUE(journal_->take_batch("", clock_.now()));
 }
 
 }  // namespace
