@@ -10,11 +10,26 @@
 #include <sluice/base/units.h>
 #include <sluice/control/redis_options.h>
 #include <sluice/control/run_to_end.h>
+#include <sluice/limit/subjects.h>
 
 #include "redis_ledger.h"
 #include "redis_stats_board.h"
 
 namespace sluice::control {
+
+namespace {
+
+// Which counts those of a Redis are.
+std::string place_of(const config::RedisSettings& redis) {
+  std::string text = fmt::format("{} {} {} {}", static_cast<int>(redis.kind), redis.space,
+                                 redis.master, redis.database);
+  for (const config::RedisAddress& address : redis.addresses) {
+    text += fmt::format(" {}:{}", address.host, address.port);
+  }
+  return fmt::format("{:016x}", limit::hash_name(text));
+}
+
+}  // namespace
 
 ControlThread::ControlThread(ControlParts parts)
     : parts_(std::move(parts)),
@@ -92,6 +107,7 @@ std::expected<void, std::string> ControlThread::start_limits() {
     parts.tick = redis->tick;
     parts.wait_max = redis->wait_max;
     parts.gateways = redis->gateways;
+    parts.place = place_of(*redis);
   }
   limits_ = std::make_unique<LimitReconciler>(parts);
   limits_->follow(snapshot());

@@ -6,6 +6,7 @@
 
 #include <fmt/format.h>
 
+#include <sluice/base/byte_fields.h>
 #include <sluice/limit/subjects.h>
 
 namespace sluice::control {
@@ -13,11 +14,12 @@ namespace sluice::control {
 using limit::BankTable;
 
 LimitReconciler::LimitReconciler(Parts parts)
-    : parts_(parts),
+    : parts_(std::move(parts)),
       gate_(parts_.ring.ready()),
       timer_(parts_.ring.ready(), parts_.ring.timers()),
       over_(parts_.ring.ready()),
-      hurried_(parts_.ring.ready()) {}
+      hurried_(parts_.ring.ready()),
+      answered_all_(parts_.ring.ready()) {}
 
 limit::LimitTime LimitReconciler::now() const noexcept {
   return parts_.banks.clock().at(parts_.ring.now());
@@ -35,15 +37,56 @@ void LimitReconciler::follow(const config::Snapshot& snapshot) {
 }
 
 void LimitReconciler::start() {
-  has_started_ = true;
-  if (parts_.ledger != nullptr) {
-    book_.emplace(LedgerBook::Parts{.banks = parts_.banks,
-                                    .gateways = parts_.gateways,
-                                    .tick = std::chrono::duration_cast<microseconds>(parts_.tick)});
-  } else {
-    parts_.banks.set_ledger(BankTable::Ledger::kNone, 1);
-  }
+  // At once where nothing is to be waited for: before anybody is served.
+  has_begun_ = parts_.banks.note_state() != BankTable::Note::kPromised;
+  if (has_begun_) take_note();
   io::start_detached(tick());
+}
+
+Task<void> LimitReconciler::await_note() {
+  const Deadline patience{parts_.ring.now() + kNotePatience};
+  while (parts_.banks.note_state() == BankTable::Note::kPromised && !over_.is_ready() &&
+         !patience.has_passed(parts_.ring.now())) {
+    timer_.set(Deadline{parts_.ring.now() + kNoteLook});
+    co_await io::first_of(&timer_, &over_);
+  }
+}
+
+void LimitReconciler::take_note() {
+  const std::string note = parts_.banks.take_note();
+  if (parts_.ledger == nullptr) return parts_.banks.set_ledger(BankTable::Ledger::kNone, 1);
+  ByteFields fields(note);
+  const std::string_view place = fields.short_text();
+  const std::string_view name = fields.short_text();
+  std::string_view book;
+  if (fields.is_good() && !name.empty() && place == parts_.place) {
+    book = std::string_view(note).substr(place.size() + name.size() + 2);
+  }
+  book_.emplace(LedgerBook::Parts{.banks = parts_.banks,
+                                  .gateways = parts_.gateways,
+                                  .tick = std::chrono::duration_cast<microseconds>(parts_.tick)},
+                book);
+  if (book_->was_restored()) parts_.ledger->set_name(name);
+}
+
+Task<void> LimitReconciler::leave() {
+  const shard::Gate::Pass pass = gate_.enter();
+  is_leaving_ = true;
+  if (!book_) co_return;
+  parts_.banks.promise_note();
+  while (asks_in_flight_ > 0) {
+    answered_all_.reset();
+    co_await io::first_of(&answered_all_);
+  }
+  std::string note;
+  append_short_text(note, parts_.place);
+  append_short_text(note, parts_.ledger->name());
+  note += book_->leave(BankTable::kNoteBytes - note.size());
+  const LedgerBook::Shards answered = book_->take_answered();
+  for (size_t i = 0; i < answered.size(); ++i) answered_[i] |= answered[i];
+  book_.reset();
+  parts_.banks.leave_note(note);
+  hurried_.trigger();
 }
 
 Task<void> LimitReconciler::end() {
@@ -55,13 +98,12 @@ Task<void> LimitReconciler::end() {
 }
 
 bool LimitReconciler::has_work() const noexcept {
-  if (!book_) return false;
-  return parts_.banks.has_asks() ||
+  return (book_ && !is_leaving_ && parts_.banks.has_asks()) ||
          std::ranges::any_of(answered_, [](uint64_t word) { return word != 0; });
 }
 
 LedgerBook::Shards LimitReconciler::run() {
-  if (book_ && !over_.is_ready() && parts_.banks.has_asks()) {
+  if (book_ && !is_leaving_ && !over_.is_ready() && parts_.banks.has_asks()) {
     book_->look(now());
     drive();
   }
@@ -70,7 +112,19 @@ LedgerBook::Shards LimitReconciler::run() {
 
 Task<void> LimitReconciler::tick() {
   const shard::Gate::Pass pass = gate_.enter();
+  if (!has_begun_) {
+    co_await await_note();
+    take_note();
+  }
   while (!over_.is_ready()) {
+    if (is_leaving_) {
+      // Who waits here looks again, since the successor asks for both.
+      const LedgerBook::Shards asking = parts_.banks.take_asking();
+      for (size_t i = 0; i < asking.size(); ++i) answered_[i] |= asking[i];
+      timer_.set(Deadline{parts_.ring.now() + parts_.tick});
+      co_await io::first_of(&timer_, &over_);
+      continue;
+    }
     if (book_) {
       // An answer hurries what follows it, not the ticks that rates are measured in.
       if (parts_.ring.now() - ticked_at_ >= parts_.tick || ticked_at_ == MonoTime{}) {
@@ -81,7 +135,9 @@ Task<void> LimitReconciler::tick() {
     }
     sweep();
     report();
-    const bool is_hot = book_ && (book_->hot_count() > 0 || !is_up());
+    // What shards of a predecessor ask is found by looking.
+    const bool is_hot =
+        book_ && (book_->hot_count() > 0 || !is_up() || parts_.banks.is_shared());
     const Duration length = book_ ? (is_hot ? parts_.tick : kIdleTick) : kSweepTick;
     timer_.set(Deadline{(book_ ? ticked_at_ : parts_.ring.now()) + length});
     co_await io::first_of(&timer_, &over_, &hurried_);
@@ -99,6 +155,7 @@ void LimitReconciler::drive() {
 Task<void> LimitReconciler::ask(const LedgerCall* call) {
   const shard::Gate::Pass pass = gate_.enter();
   const uint32_t lane = call->lane;
+  ++asks_in_flight_;
   const MonoTime sent = parts_.ring.now();
   const Result<LedgerReply> reply =
       co_await parts_.ledger->ask(*call, Deadline{sent + parts_.wait_max});
@@ -113,7 +170,8 @@ Task<void> LimitReconciler::ask(const LedgerCall* call) {
     book_->on_loss(lane, now());
   }
   report();
-  if (!over_.is_ready()) {
+  if (--asks_in_flight_ == 0) answered_all_.trigger();
+  if (!over_.is_ready() && !is_leaving_) {
     if (is_up()) drive();
     hurried_.trigger();
   }
@@ -141,7 +199,7 @@ void LimitReconciler::sweep() {
 }
 
 void LimitReconciler::report() {
-  if (!book_) return;
+  if (!book_ || is_leaving_) return;
   metrics::ControlCells& cells = parts_.registry.control();
   LedgerBook::Figures& figures = book_->figures();
   cells.redis_up.set(is_up() ? 1 : 0);

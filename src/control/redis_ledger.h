@@ -15,13 +15,15 @@ class RedisLedger final : public Ledger {
   struct Parts {
     store::RedisClient& client;  // Outlives the ledger.
     std::string space;           // The front of every key.
-    std::string gateway;         // Of this process alone; letters and digits.
+    std::string gateway;         // Of this gateway alone; letters and digits.
     bool is_cluster = false;
   };
   explicit RedisLedger(Parts parts) : parts_(std::move(parts)) {}
 
   Task<Result<LedgerReply>> ask(const LedgerCall& call, Deadline deadline) override;
 
+  [[nodiscard]] std::string_view name() const noexcept override { return parts_.gateway; }
+  void set_name(std::string_view name) override { parts_.gateway = name; }
   [[nodiscard]] std::string_view refusal() const noexcept override { return refusal_; }
   [[nodiscard]] uint64_t commands() const noexcept override {
     return parts_.client.figures().commands;

@@ -61,7 +61,7 @@ void ControlThread::begin_hand_over(upstream::BeginHandOver order, SpendHeir& he
   send_drain(order);
   hurried_.trigger();
   // The successor speaks for the counts, and tells the reporters.
-  if (limits_ != nullptr) io::start_detached(limits_->end());
+  if (limits_ != nullptr) io::start_detached(limits_->leave());
   if (parts_.usage != nullptr) io::start_detached(parts_.usage->end());
   if (parts_.spend != nullptr) parts_.spend->hand_over(heir);
 }

@@ -212,6 +212,13 @@ std::atomic<uint64_t>* BankMemory::ids() noexcept {
   return reinterpret_cast<std::atomic<uint64_t>*>(memory_ + ids_at());
 }
 
+size_t BankMemory::note_at() const noexcept {
+  const size_t end = banks_at() + records() * sizeof(Bank);
+  return (end + kHeadBytes - 1) / kHeadBytes * kHeadBytes;
+}
+
+char* BankMemory::note() noexcept { return memory_ + note_at(); }
+
 Bank* BankMemory::banks() noexcept { return reinterpret_cast<Bank*>(memory_ + banks_at()); }
 
 }  // namespace sluice::limit

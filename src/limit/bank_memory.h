@@ -11,6 +11,7 @@
 
 #include <sluice/base/process_seat.h>
 #include <sluice/limit/bank.h>
+#include <sluice/limit/bank_table.h>
 
 namespace sluice::limit {
 
@@ -26,6 +27,8 @@ struct BankHead {
   std::atomic<uint32_t> mode;      // The ledger, and the gateways above it.
   std::atomic<uint32_t> in_use;
   std::array<std::atomic<int32_t>, ProcessSeat::kSeats> pids;  // 0 is a free seat.
+  std::atomic<BankTable::Note> note;
+  std::atomic<uint32_t> note_bytes;
 };
 
 // A count of places by the hash of its name.
@@ -81,6 +84,8 @@ class BankMemory {
   // in use touches no memory of the others.
   [[nodiscard]] std::atomic<uint64_t>* ids() noexcept;
   [[nodiscard]] Bank* banks() noexcept;
+  // BankTable::kNoteBytes of them.
+  [[nodiscard]] char* note() noexcept;
 
  private:
   BankMemory(int fd, size_t sets) noexcept : fd_(fd), sets_(sets) {}
@@ -89,7 +94,8 @@ class BankMemory {
   [[nodiscard]] size_t marks_at() const noexcept;
   [[nodiscard]] size_t ids_at() const noexcept;
   [[nodiscard]] size_t banks_at() const noexcept;
-  [[nodiscard]] size_t bytes() const noexcept { return banks_at() + records() * sizeof(Bank); }
+  [[nodiscard]] size_t note_at() const noexcept;
+  [[nodiscard]] size_t bytes() const noexcept { return note_at() + BankTable::kNoteBytes; }
 
   int fd_;
   size_t sets_;

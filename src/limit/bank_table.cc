@@ -71,6 +71,7 @@ void BankTable::take_over(const Parts& parts) noexcept {
   seed_ = head.seed;
   mode_->store(0);
   in_use_->store(0);
+  head.note.store(Note::kNone);
   memory_->clear_seats();
   for (size_t i = 0; i < mark_words_; ++i) marks_[i].store(0);
   const LimitTime now = clock_.at(parts.now);
@@ -124,6 +125,23 @@ void BankTable::recover() noexcept {
     forget_seat(seat);
     memory_->free_seat(seat);
   }
+}
+
+void BankTable::promise_note() noexcept { memory_->head().note.store(Note::kPromised); }
+
+void BankTable::leave_note(std::string_view note) noexcept {
+  const size_t bytes = note.size() <= kNoteBytes ? note.size() : 0;
+  std::ranges::copy(note.substr(0, bytes), memory_->note());
+  memory_->head().note_bytes.store(static_cast<uint32_t>(bytes));
+  memory_->head().note.store(Note::kWritten);
+}
+
+BankTable::Note BankTable::note_state() const noexcept { return memory_->head().note.load(); }
+
+std::string BankTable::take_note() {
+  if (memory_->head().note.exchange(Note::kNone) != Note::kWritten) return "";
+  const size_t bytes = memory_->head().note_bytes.load();
+  return {memory_->note(), std::min(bytes, kNoteBytes)};
 }
 
 void BankTable::forget_seat(ProcessSeat seat) noexcept {

@@ -95,6 +95,9 @@ class Ledger {
   // nothing was.
   virtual Task<Result<LedgerReply>> ask(const LedgerCall& call, Deadline deadline) = 0;
 
+  // What this gateway is called there; a successor goes on by the name of its predecessor.
+  [[nodiscard]] virtual std::string_view name() const noexcept { return ""; }
+  virtual void set_name(std::string_view /*name*/) {}
   // What it said when it refused the last call; "" when it did not.
   [[nodiscard]] virtual std::string_view refusal() const noexcept { return ""; }
   // Sent so far.

@@ -5,6 +5,8 @@
 #include <deque>
 #include <memory>
 #include <optional>
+#include <string>
+#include <string_view>
 #include <vector>
 
 #include <absl/container/flat_hash_map.h>
@@ -40,8 +42,9 @@ class LedgerBook {
     double undershoot_worst = -1;  // Since taken; negative is none.
   };
 
-  // Begins as lost.
-  explicit LedgerBook(Parts parts);
+  // Begins as lost, or goes on where the book stood that made `note` of the same banks: for the
+  // ledger it is then the same gateway.
+  explicit LedgerBook(Parts parts, std::string_view note = {});
   ~LedgerBook();
   LedgerBook(const LedgerBook&) = delete;
   LedgerBook& operator=(const LedgerBook&) = delete;
@@ -58,6 +61,8 @@ class LedgerBook {
   void on_loss(uint32_t lane, LimitTime now);
 
   [[nodiscard]] State state() const noexcept { return state_; }
+  // Whether it went on where a note said.
+  [[nodiscard]] bool was_restored() const noexcept { return was_restored_; }
   // Those that asked, and to which there is an answer, of whatever kind.
   [[nodiscard]] Shards take_answered() noexcept { return std::exchange(answered_, {}); }
   // The rules of which another gateway has a lower limit, since the last call; each once.
@@ -65,6 +70,11 @@ class LedgerBook {
   [[nodiscard]] Figures& figures() noexcept { return figures_; }
   [[nodiscard]] size_t hot_count() const noexcept { return hot_.size(); }
   [[nodiscard]] bool has_calls_in_flight() const noexcept;
+
+  // While no call is in flight: what another book needs to go on, at most `bytes_max`. What finds
+  // no room is given up, and returns when its slot or its part ends. This book is then only
+  // destroyed.
+  [[nodiscard]] std::string leave(size_t bytes_max);
 
  private:
   static constexpr uint32_t kIdleTicks = 2;  // Until unused credit goes back.
@@ -119,9 +129,12 @@ class LedgerBook {
   void end_careful(Hot& hot, LimitTime now);
   void come_back(LimitTime now);
   void answer_waiting() noexcept;
+  // False, with nothing changed, for a note that this version did not make.
+  [[nodiscard]] bool restore(std::string_view note);
 
   Parts parts_;
   State state_ = State::kLost;
+  bool was_restored_ = false;
   bool is_collected_ = false;  // Since it was lost.
   std::vector<std::unique_ptr<Hot>> hot_;
   absl::flat_hash_map<const limit::Bank*, Hot*> by_bank_;

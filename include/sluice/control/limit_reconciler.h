@@ -21,6 +21,9 @@ namespace sluice::control {
 // counts as lost, so that requests follow their rule's on_loss. One log line says when the ledger
 // is lost and when it is back. Without a ledger only idle banks are swept.
 //
+// In an upgrade the predecessor's leaves, and the successor's goes on where it stood, by the banks
+// that both share: for the ledger it is one gateway throughout.
+//
 // Control thread. Await end() before it dies, once start() was called.
 class LimitReconciler {
  public:
@@ -29,6 +32,9 @@ class LimitReconciler {
   // Banks that one sweep looks at: some, and never less than a part of all.
   static constexpr uint32_t kSweepMin = 4096;
   static constexpr uint32_t kSweepParts = 256;
+  // How long a successor waits for what its predecessor has promised to leave, and between looks.
+  static constexpr Duration kNotePatience = milliseconds(200);
+  static constexpr Duration kNoteLook = milliseconds(1);
 
   struct Parts {
     io::Ring& ring;
@@ -39,6 +45,7 @@ class LimitReconciler {
     Duration tick = milliseconds(20);
     Duration wait_max = milliseconds(50);
     uint32_t gateways = 1;
+    std::string place;  // Of the ledger: a note of another one is of no use.
   };
 
   // All outlive the reconciler.
@@ -46,8 +53,13 @@ class LimitReconciler {
 
   // Learns the names of the rules, for the log.
   void follow(const config::Snapshot& snapshot);
-  // From now on the ledger is what counts; lost until its first answer.
+  // From now on the ledger is what counts; lost until its first answer, unless a predecessor has
+  // left what it knew.
   void start();
+  // A successor speaks from now on, and its start() may come at once: asks no more, leaves what is
+  // known as soon as no answer is on its way, and then only tells the shards to look again.
+  // Suspends.
+  Task<void> leave();
   [[nodiscard]] bool is_quiet() const noexcept { return gate_.inside() == 0; }
   // Asks no more, and waits for the answers on their way. Suspends.
   Task<void> end();
@@ -61,6 +73,9 @@ class LimitReconciler {
 
  private:
   Task<void> tick();
+  // Until the predecessor has left its note, or will not.
+  Task<void> await_note();
+  void take_note();
   Task<void> ask(const LedgerCall* call);
   void drive();
   void sweep();
@@ -82,7 +97,10 @@ class LimitReconciler {
   uint64_t commands_ = 0;
   uint64_t asks_ = 0;
   uint64_t terms_differ_ = 0;
-  bool has_started_ = false;
+  uint32_t asks_in_flight_ = 0;
+  io::Event answered_all_;
+  bool has_begun_ = false;  // Without a wait for a note.
+  bool is_leaving_ = false;
 };
 
 }  // namespace sluice::control

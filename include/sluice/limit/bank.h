@@ -133,6 +133,8 @@ class alignas(64) Bank {
   [[nodiscard]] int64_t take_owed(LimitTime now) noexcept {
     return std::min(owed_.exchange(0), used(now));
   }
+  // What take_owed() gave and the ledger has not heard of.
+  void put_owed(int64_t amount) noexcept { owed_.fetch_add(amount); }
   // The ledger has forgotten everything: all that counts is owed to it.
   void owe_all(LimitTime now) noexcept { owed_.store(used(now)); }
   // Any thread: `amount` was wanted and there was no credit for it.

@@ -9,6 +9,7 @@
 #include <expected>
 #include <memory>
 #include <string>
+#include <string_view>
 
 #include <sluice/base/ids.h>
 #include <sluice/base/process_seat.h>
@@ -70,6 +71,16 @@ class BankTable {
   void close(Bank& bank) noexcept;
   // The same bank if it is open or counts something, without opening it; null otherwise. Control.
   [[nodiscard]] Bank* find(const BankKey& key) noexcept;
+
+  // What the one who speaks leaves to the next one: promised before that one begins, and written as
+  // soon as it can be. Bytes beyond kNoteBytes are none.
+  enum class Note : uint32_t { kNone, kPromised, kWritten };
+  static constexpr size_t kNoteBytes = 1u << 20;
+  void promise_note() noexcept;
+  void leave_note(std::string_view note) noexcept;
+  [[nodiscard]] Note note_state() const noexcept;
+  // What was written; "" when nothing was. It is then gone.
+  [[nodiscard]] std::string take_note();
 
   // That something was taken from `bank`, or asked of it: the next visit sees it.
   void mark(const Bank& bank) noexcept;

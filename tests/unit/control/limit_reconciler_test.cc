@@ -1,5 +1,8 @@
 #include <sluice/control/limit_reconciler.h>
 
+#include <unistd.h>
+
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -36,6 +39,10 @@ class SlowLedger final : public Ledger {
     co_return reply;
   }
 
+  [[nodiscard]] std::string_view name() const noexcept override { return called; }
+  void set_name(std::string_view name) override { called = name; }
+
+  std::string called = "first";
   Duration delay = milliseconds(1);
   int calls = 0;
 
@@ -130,6 +137,108 @@ TEST_F(LimitReconcilerTest, an_idle_gateway_asks_once_a_second) {
   const int before = ledger_.calls;
   pass(seconds(10));
   EXPECT_LE(ledger_.calls - before, 11);
+}
+
+// The successor's over the same banks, of another process.
+class WithSuccessor : public LimitReconcilerTest {
+ protected:
+  void start(const std::string& place = "") {
+    heir_ledger_.called = "second";
+    heir_.emplace(LimitReconciler::Parts{.ring = ring_,
+                                         .banks = *heir_banks_,
+                                         .registry = heir_registry_,
+                                         .log = log_,
+                                         .ledger = &heir_ledger_,
+                                         .gateways = 2,
+                                         .place = place});
+    heir_->start();
+  }
+  ~WithSuccessor() override {
+    bool is_over = false;
+    io::start_detached(end_heir(&is_over));
+    EXPECT_TRUE(world_.run_until(ring_, [&] { return is_over; }));
+  }
+  Task<void> end_heir(bool* is_over) {
+    if (heir_) co_await heir_->end();
+    *is_over = true;
+  }
+
+  std::unique_ptr<limit::BankTable> heir_banks_ =
+      *limit::BankTable::make({.fd = ::dup(banks_->share_fd())});
+  metrics::Registry heir_registry_{1};
+  SlowLedger heir_ledger_{ring_};
+  std::optional<LimitReconciler> heir_;
+};
+
+TEST_F(WithSuccessor, goes_on_under_the_name_of_the_predecessor_and_is_up_at_once) {
+  pass(milliseconds(100));
+  io::start_detached(reconciler_.leave());
+  start();
+  EXPECT_TRUE(heir_->is_up());
+  EXPECT_EQ(heir_banks_->ledger(), limit::BankTable::Ledger::kUp);
+  EXPECT_EQ(heir_ledger_.called, "first");
+  const int before = ledger_.calls;
+  pass(seconds(3));
+  EXPECT_EQ(ledger_.calls, before);
+  EXPECT_GT(heir_ledger_.calls, 0);
+  EXPECT_TRUE(log_.lines.empty());
+}
+
+TEST_F(WithSuccessor, waits_for_an_answer_that_is_on_its_way_to_the_predecessor) {
+  pass(milliseconds(100));
+  limit::Bank* const bank = banks_->open({1, 1}, {.most = 100, .length = seconds(60)});
+  ledger_.delay = milliseconds(30);
+  bank->ask(1);
+  banks_->mark(*bank);
+  banks_->ask(ShardId{1});
+  (void)reconciler_.run();
+  io::start_detached(reconciler_.leave());
+  start();
+  EXPECT_FALSE(heir_->is_up());
+  pass(milliseconds(29));
+  EXPECT_FALSE(heir_->is_up());
+  EXPECT_EQ(heir_banks_->ledger(), limit::BankTable::Ledger::kUp);
+  pass(milliseconds(5));
+  EXPECT_TRUE(heir_->is_up());
+  EXPECT_EQ(bank->credit(banks_->clock().at(ring_.now())), 2);
+  banks_->close(*bank);
+}
+
+TEST_F(WithSuccessor, who_waits_at_the_predecessor_is_answered_by_the_successor) {
+  pass(milliseconds(100));
+  limit::Bank* const bank = banks_->open({1, 1}, {.most = 100, .length = seconds(60)});
+  io::start_detached(reconciler_.leave());
+  start();
+  bank->ask(1);
+  banks_->mark(*bank);
+  banks_->ask(ShardId{1});
+  // Within two ticks: one that asks, and one that is told.
+  pass(milliseconds(60));
+  EXPECT_EQ(bank->credit(banks_->clock().at(ring_.now())), 2);
+  ASSERT_TRUE(reconciler_.has_work());
+  EXPECT_EQ(reconciler_.run()[0], 2u);
+  banks_->close(*bank);
+}
+
+TEST_F(WithSuccessor, a_predecessor_that_promises_and_dies_is_waited_for_in_vain_but_not_long) {
+  pass(milliseconds(100));
+  banks_->promise_note();
+  start();
+  pass(LimitReconciler::kNotePatience - milliseconds(5));
+  EXPECT_FALSE(heir_->is_up());
+  pass(milliseconds(30));
+  EXPECT_TRUE(heir_->is_up());
+  EXPECT_EQ(heir_ledger_.called, "second");
+}
+
+TEST_F(WithSuccessor, what_another_redis_said_is_of_no_use) {
+  pass(milliseconds(100));
+  io::start_detached(reconciler_.leave());
+  start("elsewhere");
+  EXPECT_EQ(heir_ledger_.called, "second");
+  EXPECT_EQ(heir_banks_->ledger(), limit::BankTable::Ledger::kLost);
+  pass(milliseconds(100));
+  EXPECT_TRUE(heir_->is_up());
 }
 
 class WithoutLedger : public LimitReconcilerTest {
