@@ -136,8 +136,7 @@ Task<void> LimitReconciler::tick() {
     sweep();
     report();
     // What shards of a predecessor ask is found by looking.
-    const bool is_hot =
-        book_ && (book_->hot_count() > 0 || !is_up() || parts_.banks.is_shared());
+    const bool is_hot = book_ && (book_->hot_count() > 0 || !is_up() || parts_.banks.is_shared());
     const Duration length = book_ ? (is_hot ? parts_.tick : kIdleTick) : kSweepTick;
     timer_.set(Deadline{(book_ ? ticked_at_ : parts_.ring.now()) + length});
     co_await io::first_of(&timer_, &over_, &hurried_);

@@ -1,5 +1,7 @@
 #include "gateway_fleet.h"
 
+#include <unistd.h>
+
 #include <algorithm>
 #include <cmath>
 #include <map>
@@ -38,7 +40,8 @@ struct GatewayFleet::Gateway {
 
   size_t place = 0;
   uint64_t incarnation = 0;
-  std::string name;
+  std::string name;       // For the ledger; a successor has its predecessor's.
+  uint64_t identity = 0;  // The first incarnation of that name.
   std::unique_ptr<limit::BankTable> banks;
   std::unique_ptr<control::LedgerBook> book;
   std::vector<std::unique_ptr<Shard>> shards;
@@ -95,11 +98,13 @@ FleetPlan FleetPlan::of_seed(uint64_t seed) {
   if (rule.measure == LimitMeasure::kConcurrency) plan.arrivals = 100;
   plan.first_share = random.below(2) == 0 ? 1.0 / plan.gateways : 0.9;
   plan.loses_messages = random.below(3) == 0;
+  support::Prng other(seed * 31 + 7);
+  if (other.below(3) == 0) plan.upgrades = static_cast<uint32_t>(other.between(1, 6));
   return plan;
 }
 
 GatewayFleet::GatewayFleet(const FleetPlan& plan)
-    : plan_(plan), random_(plan.seed), gateways_(plan.gateways) {
+    : plan_(plan), random_(plan.seed), gateways_(plan.gateways), heirs_(plan.gateways) {
   config_.limit_rules = {plan.rule};
   config_.gateway_limits = {LimitId{0}};
   config_.tenants = {{.name = "default"}};
@@ -123,10 +128,10 @@ void GatewayFleet::fail(const std::string& what) {
   result_.violation = fmt::format(
       "seed {}: {} gateways of {} shards, at most {} (measure {}, window {}, burst {}, on_loss "
       "{}), "
-      "fault {}: {}",
+      "fault {}, {} upgrades: {}",
       plan_.seed, plan_.gateways, plan_.shards, plan_.rule.most,
       static_cast<int>(plan_.rule.measure), static_cast<int>(plan_.rule.window), plan_.rule.burst,
-      static_cast<int>(plan_.rule.on_loss), static_cast<int>(plan_.fault), what);
+      static_cast<int>(plan_.rule.on_loss), static_cast<int>(plan_.fault), result_.upgrades, what);
 }
 
 FleetResult GatewayFleet::run() {
@@ -154,6 +159,7 @@ void GatewayFleet::start(size_t place) {
   gateway->place = place;
   gateway->incarnation = ++incarnations_;
   gateway->name = fmt::format("{}", gateway->incarnation);
+  gateway->identity = gateway->incarnation;
   gateway->banks =
       std::move(*limit::BankTable::make({.subjects_max = 16, .now = mono(), .wall = {now_}}));
   gateway->book = std::make_unique<control::LedgerBook>(
@@ -170,13 +176,95 @@ void GatewayFleet::start(size_t place) {
      [this, place, incarnation] { tick(place, incarnation); });
 }
 
-// As by kill -9: nothing is told to anybody.
+// As by kill -9: nothing is told to anybody. With it go its predecessors and its successor.
 void GatewayFleet::kill(size_t place) {
-  if (gateways_[place] == nullptr) return;
-  gateways_[place]->in_flight.clear();
-  gateways_[place]->shards.clear();
-  gateways_[place]->book.reset();
+  const auto end = [](Gateway* gateway) {
+    if (gateway == nullptr) return;
+    gateway->in_flight.clear();
+    gateway->shards.clear();
+    gateway->book.reset();
+  };
+  end(heirs_[place].get());
+  heirs_[place].reset();
+  end(gateways_[place].get());
   gateways_[place].reset();
+  std::erase_if(leaving_, [&](const std::unique_ptr<Gateway>& old) {
+    if (old->place != place) return false;
+    end(old.get());
+    return true;
+  });
+}
+
+void GatewayFleet::upgrade(size_t place) {
+  Gateway* const old = gateways_[place].get();
+  if (old == nullptr || heirs_[place] != nullptr) return;
+  auto banks = limit::BankTable::make({.fd = ::dup(old->banks->share_fd())});
+  // Too many before it still drain.
+  if (!banks) return;
+  auto heir = std::make_unique<Gateway>();
+  heir->place = place;
+  heir->incarnation = ++incarnations_;
+  heir->name = old->name;
+  heir->identity = old->identity;
+  heir->lost_at = old->lost_at;
+  heir->banks = std::move(*banks);
+  for (uint32_t i = 0; i < plan_.shards; ++i) {
+    heir->shards.push_back(
+        std::make_unique<Gateway::Shard>(*heir->banks, ShardId{i}, plan_.shards, config_));
+  }
+  heirs_[place] = std::move(heir);
+  at(now_ + static_cast<int64_t>(random_.below(100'000)),
+     [this, place, incarnation = old->incarnation] { hand_over(place, incarnation); });
+}
+
+void GatewayFleet::hand_over(size_t place, uint64_t incarnation) {
+  Gateway* const old = gateways_[place].get();
+  if (old == nullptr || old->incarnation != incarnation) return;
+  if (old->book->has_calls_in_flight()) {
+    return at(now_ + 100, [this, place, incarnation] { hand_over(place, incarnation); });
+  }
+  const std::string note = old->book->leave(limit::BankTable::kNoteBytes);
+  old->book.reset();
+  Gateway& heir = *heirs_[place];
+  heir.book = std::make_unique<control::LedgerBook>(
+      control::LedgerBook::Parts{.banks = *heir.banks,
+                                 .gateways = plan_.gateways,
+                                 .tick = std::chrono::duration_cast<microseconds>(plan_.tick)},
+      note);
+  if (!heir.book->was_restored()) fail("a successor does not know what its predecessor knew");
+  leaving_.push_back(std::exchange(gateways_[place], std::move(heirs_[place])));
+  ++result_.upgrades;
+  at(now_ + 1, [this, place, heir = heir.incarnation] { tick(place, heir); });
+  at(now_ + 1, [this, incarnation] { drain(incarnation); });
+}
+
+void GatewayFleet::drain(uint64_t incarnation) {
+  const auto old = std::ranges::find(leaving_, incarnation, &Gateway::incarnation);
+  if (old == leaving_.end()) return;
+  std::deque<Gateway::Waiting> waiting = std::exchange((*old)->waiting, {});
+  for (const Gateway::Waiting& request : waiting) {
+    if (request.until > now_) {
+      admit(**old, request.amount, request.until);
+    } else {
+      ++result_.refused;
+    }
+  }
+  for (const auto& shard : (*old)->shards) shard->limiter.sweep(mono());
+  const bool is_over = (*old)->waiting.empty() && (*old)->in_flight.empty();
+  if (is_over && random_.below(8) == 0) {
+    leaving_.erase(old);
+  } else {
+    at(now_ + 5'000, [this, incarnation] { drain(incarnation); });
+  }
+}
+
+GatewayFleet::Gateway* GatewayFleet::find(uint64_t incarnation) {
+  for (const auto* list : {&gateways_, &heirs_, &leaving_}) {
+    for (const auto& gateway : *list) {
+      if (gateway != nullptr && gateway->incarnation == incarnation) return gateway.get();
+    }
+  }
+  return nullptr;
 }
 
 bool GatewayFleet::is_lost(const Gateway& gateway) const {
@@ -272,7 +360,9 @@ void GatewayFleet::arrive(size_t place) {
   at(next, [this, place] { arrive(place); });
   Gateway* const gateway = gateways_[place].get();
   if (gateway == nullptr) return;
-  admit(*gateway, static_cast<int64_t>(random_.between(1, plan_.amount_most)),
+  Gateway* const heir = heirs_[place].get();
+  Gateway& admits = heir != nullptr && random_.below(2) == 0 ? *heir : *gateway;
+  admit(admits, static_cast<int64_t>(random_.between(1, plan_.amount_most)),
         now_ + kWaitMax.count());
   gateway->book->look(gateway->at(mono()));
   drive(*gateway);
@@ -296,14 +386,10 @@ void GatewayFleet::admit(Gateway& gateway, int64_t amount, int64_t waits_until) 
   if (plan_.rule.measure == LimitMeasure::kConcurrency) {
     const uint64_t request = gateway.next_request++;
     gateway.in_flight.emplace(request, std::move(reservation));
-    const size_t place = gateway.place;
-    const uint64_t incarnation = gateway.incarnation;
     at(now_ + static_cast<int64_t>(random_.below(kLongestRequest)),
-       [this, place, incarnation, request] {
-         Gateway* const found = gateways_[place].get();
-         if (found != nullptr && found->incarnation == incarnation) {
-           found->in_flight.erase(request);
-         }
+       [this, incarnation = gateway.incarnation, request] {
+         Gateway* const found = find(incarnation);
+         if (found != nullptr) found->in_flight.erase(request);
        });
   } else {
     shard.limiter.settle(reservation, {.input_tokens = amount}, mono());
@@ -315,9 +401,9 @@ void GatewayFleet::note_admission(Gateway& gateway, int64_t amount) {
   result_.admitted += amount;
   if (is_lost(gateway) || now_ - gateway.lost_at < 100'000) {
     const auto known =
-        std::ranges::find(lost_spends_, gateway.incarnation, &std::pair<uint64_t, int64_t>::first);
+        std::ranges::find(lost_spends_, gateway.identity, &std::pair<uint64_t, int64_t>::first);
     if (known == lost_spends_.end()) {
-      lost_spends_.emplace_back(gateway.incarnation, now_);
+      lost_spends_.emplace_back(gateway.identity, now_);
     } else {
       known->second = now_;
     }
@@ -380,10 +466,12 @@ void GatewayFleet::check_spaced(int64_t amount) {
 // What was in flight at gateways when they were cut off may go on there.
 void GatewayFleet::check_concurrent() {
   int64_t sum = 0;
-  for (const auto& gateway : gateways_) {
-    if (gateway == nullptr) continue;
-    const bool was_lost = now_ - gateway->lost_at < kLongestRequest + 12 * kSecondUs;
-    if (!was_lost) sum += static_cast<int64_t>(gateway->in_flight.size());
+  for (const auto* list : {&gateways_, &heirs_, &leaving_}) {
+    for (const auto& gateway : *list) {
+      if (gateway == nullptr) continue;
+      const bool was_lost = now_ - gateway->lost_at < kLongestRequest + 12 * kSecondUs;
+      if (!was_lost) sum += static_cast<int64_t>(gateway->in_flight.size());
+    }
   }
   const auto most = static_cast<int64_t>(plan_.rule.most);
   if (sum > most) fail(fmt::format("{} in flight, allowed are {}", sum, most));
@@ -416,6 +504,10 @@ void GatewayFleet::plan_faults() {
   const auto pause = [&] {
     return static_cast<int64_t>(random_.below(static_cast<uint64_t>(length / 4)));
   };
+  for (uint32_t i = 0; i < plan_.upgrades; ++i) {
+    const size_t place = random_.below(plan_.gateways);
+    at(moment(), [this, place] { upgrade(place); });
+  }
   switch (plan_.fault) {
     case Fault::kNone: return;
     case Fault::kPartition:

@@ -31,6 +31,7 @@ struct FleetPlan {
   double first_share = 0.5;  // Of the first gateway.
   uint32_t amount_most = 1;  // Of a request of tokens.
   bool loses_messages = false;
+  uint32_t upgrades = 0;  // At random moments, of random gateways.
 
   [[nodiscard]] static FleetPlan of_seed(uint64_t seed);
 };
@@ -39,6 +40,7 @@ struct FleetResult {
   std::string violation;  // "" when every interval was within its bound.
   int64_t admitted = 0;
   int64_t refused = 0;
+  int64_t upgrades = 0;
   std::vector<double> undershoots;  // At the first refusal of each window.
 };
 
@@ -72,6 +74,12 @@ class GatewayFleet {
   void at(int64_t time, std::function<void()> what);
   void start(size_t place);
   void kill(size_t place);
+  // A successor over the same banks: both admit until no answer is on its way to the predecessor.
+  void upgrade(size_t place);
+  void hand_over(size_t place, uint64_t incarnation);
+  // Of what a predecessor still has in flight, or waits for.
+  void drain(uint64_t incarnation);
+  [[nodiscard]] Gateway* find(uint64_t incarnation);
   void arrive(size_t place);
   void admit(Gateway& gateway, int64_t amount, int64_t waits_until);
   void note_admission(Gateway& gateway, int64_t amount);
@@ -95,6 +103,8 @@ class GatewayFleet {
   uint64_t order_ = 0;
   std::priority_queue<Event> events_;
   std::vector<std::unique_ptr<Gateway>> gateways_;
+  std::vector<std::unique_ptr<Gateway>> heirs_;    // By place, until the hand-over.
+  std::vector<std::unique_ptr<Gateway>> leaving_;  // Predecessors.
   uint64_t incarnations_ = 0;
   support::ModelLedger ledger_;
   support::ModelLedger replica_;

@@ -37,6 +37,7 @@ TEST(Limits, d035_hold_in_every_interval_over_all_gateways) {
   std::array<std::vector<double>, 2> undershoots;  // Of limits below 100, and the others.
   int64_t admitted = 0;
   int64_t refused = 0;
+  int64_t upgrades = 0;
   for (uint64_t seed = only != 0 ? only : number_from("SLUICE_SIM_SEED_FROM", 1); seed <= last;
        ++seed) {
     const FleetPlan plan = FleetPlan::of_seed(seed);
@@ -45,14 +46,15 @@ TEST(Limits, d035_hold_in_every_interval_over_all_gateways) {
     ASSERT_EQ(result.violation, "") << "replay with SLUICE_SIM_SEED=" << seed;
     admitted += result.admitted;
     refused += result.refused;
+    upgrades += result.upgrades;
     const size_t large = plan.rule.most >= 100 ? 1 : 0;
     undershoots[large].insert(undershoots[large].end(), result.undershoots.begin(),
                               result.undershoots.end());
   }
   EXPECT_GT(admitted, 0);
   EXPECT_GT(refused, 0);
-  std::printf("admitted %lld, refused %lld\n", static_cast<long long>(admitted),
-              static_cast<long long>(refused));
+  std::printf("admitted %lld, refused %lld, upgrades %lld\n", static_cast<long long>(admitted),
+              static_cast<long long>(refused), static_cast<long long>(upgrades));
   print_undershoots("below 100", undershoots[0]);
   print_undershoots("of 100 and more", undershoots[1]);
 }
