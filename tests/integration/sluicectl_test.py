@@ -157,13 +157,14 @@ class Sluicectl(unittest.TestCase):
         self.assertRegex(made["secret"], SECRET)
         words = {"ID": key, "UPSTREAM": "up", "TIME": "1s", "FILE": candidate, "GENERATION": "1",
                  "SCOPE": "key", "SUBJECT": key, "SHELL": "bash"}
-        last = ["keys delete", "users delete", "teams delete", "organisations delete", "drain"]
+        last = ["keys delete", "users delete", "teams delete", "organisations delete",
+                "upgrade", "drain"]
         extra = {"keys create": ["--name", "k2"], "keys update": ["--name", "k3"],
                  "keys sync": ["--dry-run"], "top": ["--once", "--interval", "100ms"]}
         page = subprocess.run([SLUICECTL, "man"], capture_output=True, text=True, check=True).stdout
         rows = re.findall(r"^\.SS \\fB(.*?)\\fR(.*)$", page, re.M)
         names = [name.replace("\\-", "-") for name, _ in rows]
-        self.assertEqual(len(set(names)), 54)
+        self.assertEqual(len(set(names)), 55)
         self.assertTrue(set(last) < set(names))
         ids = {"organisations": "o1", "teams": "t1", "users": "u1"}
         for name in [n for n in names if n not in last] + last:
@@ -202,7 +203,8 @@ class Sluicectl(unittest.TestCase):
                  "/v1/keys/{id}/rotate", "/v1/keys/sync", "/v1/usage", "/v1/usage/records",
                  "/v1/audit", "/v1/config", "/v1/config/validate", "/v1/config/history",
                  "/v1/config/rollback", "/v1/reload", "/v1/upstreams", "/v1/shards", "/v1/version",
-                 "/v1/drain", "/v1/log-level", "/v1/top", "/v1/openapi.json",
+                 "/v1/drain", "/v1/upgrade", "/v1/log-level", "/v1/top",
+                 "/v1/openapi.json",
                  "/v1/limits/{scope}/{subject}", "/v1/limits/{scope}/{subject}/reset"}
         for group in ("organisations", "teams", "users"):
             known |= {f"/v1/{group}{rest}"
