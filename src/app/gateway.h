@@ -91,7 +91,9 @@ class Gateway : private control::ListenSockets, private Estate {
   [[nodiscard]] std::expected<HandOver, std::string> open_estate() override;
   void keep_estate() override;
   void close_books() override;
-  [[nodiscard]] std::expected<bool, std::string> is_at_rest() override;
+  [[nodiscard]] bool is_at_rest() override;
+  void stop_writing() override;
+  [[nodiscard]] std::expected<bool, std::string> has_stopped() override;
   void leave_estate(std::span<const std::string> taken, int connections,
                     control::SpendHeir& heir) override;
   [[nodiscard]] Step ask_predecessor();

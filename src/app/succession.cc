@@ -52,6 +52,9 @@ Gateway::Step Gateway::succeed() {
   if (connections < 0) return std::unexpected("the running process passed no channel");
   if (Step ready = predecessor_->announce_ready(); !ready) return ready;
   log(LogLevel::kInfo, "upgrade: taking over from Sluice " + predecessor_->version());
+  if (spend_journal_ != nullptr) {
+    if (Step read = spend_journal_->take_over(); !read) log(LogLevel::kError, read.error());
+  }
   listen_on_shards();
   store::drop_inherited_locks();
   control_->begin_limits();
@@ -63,8 +66,10 @@ Gateway::Step Gateway::succeed() {
 }
 
 int Gateway::take_banks() {
-  const std::string& file = loaded_.snapshot->limits.bank_file;
-  return predecessor_ == nullptr ? -1 : predecessor_->take(given::kBanks, file);
+  // Of whatever place: the table refuses one that the configuration does not mean.
+  const std::vector<int> fds =
+      predecessor_ == nullptr ? std::vector<int>() : predecessor_->take_all(given::kBanks);
+  return fds.empty() ? -1 : fds.front();
 }
 
 Gateway::Step Gateway::open_shard_ports() {
@@ -130,14 +135,22 @@ std::expected<HandOver, std::string> Gateway::open_estate() {
 void Gateway::close_books() {
   keys_->desk().hold(
       "an upgrade is running, and the key store does not change meanwhile; try again in a moment");
-  if (spend_journal_ != nullptr) spend_journal_->hold();
+  if (spend_journal_ != nullptr) spend_journal_->freeze();
 }
 
-std::expected<bool, std::string> Gateway::is_at_rest() {
+bool Gateway::is_at_rest() {
+  return !keys_->desk().is_busy() && (spend_journal_ == nullptr || spend_journal_->is_frozen());
+}
+
+void Gateway::stop_writing() {
+  if (spend_journal_ != nullptr) spend_journal_->hold(clock_.now());
+}
+
+std::expected<bool, std::string> Gateway::has_stopped() {
   if (spend_journal_ != nullptr && spend_journal_->is_overfull()) {
     return std::unexpected("too much is recorded while the disk does not take it; try again later");
   }
-  return !keys_->desk().is_busy() && (spend_journal_ == nullptr || spend_journal_->is_settled());
+  return spend_journal_ == nullptr || spend_journal_->is_settled();
 }
 
 void Gateway::keep_estate() {

@@ -65,6 +65,7 @@ Task<control::UpgradeOutcome> Upgrade::run(Duration patience) {
   const Deadline deadline = Deadline::after(ring_.now(), patience);
   outcome.problem = co_await start(deadline);
   if (outcome.problem.empty()) outcome.problem = co_await hand_over(deadline);
+  if (outcome.problem.empty()) outcome.problem = co_await stop_writing(deadline);
   if (outcome.problem.empty() && is_given_up_) outcome.problem = why_over();
   if (!outcome.problem.empty()) {
     co_await end_successor();
@@ -84,17 +85,13 @@ Task<Upgrade::Turn> Upgrade::wait(Deadline deadline) {
   for (;;) {
     if (has_input(channel_)) co_return Turn::kWord;
     if (has_input(starter_->channel())) co_return Turn::kStarter;
-    const bool is_lost = has_given_ && !estate_.is_at_rest();
-    if (is_given_up_ || is_lost || deadline.has_passed(ring_.now())) co_return Turn::kLate;
+    if (is_given_up_ || deadline.has_passed(ring_.now())) co_return Turn::kLate;
     timer.set(Deadline{ring_.now() + kLook}.sooner(deadline));
     co_await io::first_of(&timer);
   }
 }
 
 std::string Upgrade::why_over() const {
-  if (has_given_) {
-    if (const auto rest = estate_.is_at_rest(); !rest) return rest.error();
-  }
   if (is_given_up_) return "Sluice was told to drain meanwhile";
   return "the new process did not serve in time; look at its log lines, or allow it more "
          "(`sluicectl "
@@ -187,14 +184,28 @@ Task<std::string> Upgrade::close_books(Deadline deadline) {
   io::Timer timer(ring_.ready(), ring_.timers());
   estate_.close_books();
   for (;;) {
-    const auto rest = estate_.is_at_rest();
-    if (!rest) co_return rest.error();
-    if (*rest) co_return std::string();
+    if (estate_.is_at_rest()) co_return std::string();
     if (is_given_up_) co_return why_over();
     if (deadline.has_passed(ring_.now())) {
       co_return "the disk did not take what was recorded in time; look at the log, and try again";
     }
     timer.set(Deadline{ring_.now() + kLook});
+    co_await io::first_of(&timer);
+  }
+}
+
+Task<std::string> Upgrade::stop_writing(Deadline deadline) {
+  io::Timer timer(ring_.ready(), ring_.timers());
+  estate_.stop_writing();
+  for (;;) {
+    const auto has_stopped = estate_.has_stopped();
+    if (!has_stopped) co_return has_stopped.error();
+    if (*has_stopped) co_return std::string();
+    if (is_given_up_) co_return why_over();
+    if (deadline.has_passed(ring_.now())) {
+      co_return "the disk did not take what was recorded in time; look at the log, and try again";
+    }
+    timer.set(Deadline{ring_.now() + kSoonLook});
     co_await io::first_of(&timer);
   }
 }

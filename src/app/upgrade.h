@@ -18,10 +18,14 @@ namespace sluice::app {
 class Estate {
  public:
   virtual ~Estate() = default;
-  // From now on nothing of what is handed over changes, until there is a successor or there is
-  // none. What was begun ends: is_at_rest() says when. The error of it is a sentence.
+  // From now on the files stay where they are and the key store does not change, until there is a
+  // successor or there is none. What was begun ends: is_at_rest() says when.
   virtual void close_books() = 0;
-  [[nodiscard]] virtual std::expected<bool, std::string> is_at_rest() = 0;
+  [[nodiscard]] virtual bool is_at_rest() = 0;
+  // The successor is ready: nothing is written any more. What was recorded before still is:
+  // has_stopped() says when, or in a sentence why it will not.
+  virtual void stop_writing() = 0;
+  [[nodiscard]] virtual std::expected<bool, std::string> has_stopped() = 0;
   // Everything that a successor may take, by descriptors that stay this process's.
   [[nodiscard]] virtual std::expected<HandOver, std::string> open_estate() = 0;
   // There is no successor: goes on as before. Also without close_books().
@@ -46,6 +50,8 @@ class Upgrade final : public control::Succession, private control::SpendHeir {
   // How long an order to the starter may take, and the longest time between two looks.
   static constexpr Duration kStarterPatience = seconds(5);
   static constexpr Duration kLook = milliseconds(50);
+  // The same while the successor waits, ready.
+  static constexpr Duration kSoonLook = milliseconds(2);
 
   // control::SpendHeir.
   [[nodiscard]] Fate take(std::string_view batch) override;
@@ -61,6 +67,8 @@ class Upgrade final : public control::Succession, private control::SpendHeir {
   [[nodiscard]] std::string give();
   // Until the books are at rest; a sentence if they will not be.
   Task<std::string> close_books(Deadline deadline);
+  // Until the last record is written.
+  Task<std::string> stop_writing(Deadline deadline);
   [[nodiscard]] std::string why_over() const;
   // Ends what has been started, so that it cannot serve.
   Task<void> end_successor();

@@ -77,28 +77,28 @@ class SpendJournal::Replay final : public store::JournalVisitor {
 std::expected<std::unique_ptr<SpendJournal>, std::string> SpendJournal::open(SpendParts parts) {
   std::unique_ptr<SpendJournal> journal(new SpendJournal(std::move(parts)));
   const SpendParts& given = journal->parts_;
-  const auto warn = [&given](const store::JournalNote& note) {
-    given.log.write(note.is_error ? LogLevel::kError : LogLevel::kWarn, "journal", note.text);
-  };
   Replay replay(*journal);
   std::vector<store::JournalNote> notes;
   auto opened = store::Journal::open({.directory = given.settings.directory,
                                       .flush = given.settings.flush,
                                       .sync = given.settings.sync,
-                                      .segment_bytes = given.settings.segment_bytes},
+                                      .segment_bytes = given.settings.segment_bytes,
+                                      .is_written = given.has_predecessor},
                                      given.returns, given.calls, replay, &notes);
-  for (const store::JournalNote& note : notes) warn(note);
+  journal->tell(notes);
   if (!opened) return std::unexpected(std::move(opened.error()));
   journal->journal_ = std::move(*opened);
   if (replay.unread() > 0) {
-    warn({true, fmt::format("{} records in {} are not of this version and were passed over",
-                            replay.unread(), given.settings.directory)});
+    journal->tell(
+        {{true, fmt::format("{} records in {} are not of this version and were passed over",
+                            replay.unread(), given.settings.directory)}});
   }
   if (!given.has_predecessor) journal->close_dangling(given.clock.now());
   if (given.usage != nullptr && (!journal->is_usage_good_ || !given.usage->end_replay())) {
     return std::unexpected(given.usage->problem());
   }
   journal->is_replaying_ = false;
+  journal->freezes_ = given.has_predecessor;
   return journal;
 }
 
@@ -119,7 +119,7 @@ bool SpendJournal::has_records() const noexcept {
 bool SpendJournal::collect(MonoTime now) {
   const uint32_t count = drain_rings(now);
   if (heir_ != nullptr) send_held(now);
-  if (journal_->is_full() && !is_holding_) begin_segment();
+  if (journal_->is_full() && !freezes_) begin_segment();
   journal_->advance(now);
   note(now);
   return count > 0;
@@ -185,20 +185,22 @@ void SpendJournal::tell_usage(const usage::SpendRecord& end) {
 }
 
 void SpendJournal::close_dangling(MonoTime now) {
-  if (open_.empty()) return;
   uint64_t micro_dollars = 0;
+  size_t count = 0;
   for (const auto& [id, opened] : open_) {
     if (opened.run == run_) continue;
+    ++count;
     const usage::SpendRecord end = end_of(opened);
     micro_dollars += end.cost_micro_dollars.value_or(0);
     book_end(end);
     write(end, now);
   }
+  if (count == 0) return;
   parts_.log.write(
       LogLevel::kWarn, "journal",
       fmt::format("{} requests ran when the last process died; they are booked at what was set "
                   "aside for them, ${}.{:06} together",
-                  open_.size(), micro_dollars / 1'000'000, micro_dollars % 1'000'000));
+                  count, micro_dollars / 1'000'000, micro_dollars % 1'000'000));
   absl::erase_if(open_, [this](const auto& item) { return item.first.first != run_; });
 }
 
@@ -216,6 +218,12 @@ void SpendJournal::begin_segment() {
   journal_->rotate(payloads);
 }
 
+void SpendJournal::tell(const std::vector<store::JournalNote>& notes) {
+  for (const store::JournalNote& note : notes) {
+    parts_.log.write(note.is_error ? LogLevel::kError : LogLevel::kWarn, "journal", note.text);
+  }
+}
+
 void SpendJournal::note(MonoTime now) {
   parts_.cells.journal_errors.add(journal_->take_errors());
   parts_.cells.journal_lag_us.set(journal_->lag(now) / microseconds(1));
@@ -226,9 +234,12 @@ void SpendJournal::note(MonoTime now) {
 
 // --- an upgrade --------------------------------------------------------------------------------
 
-void SpendJournal::hold() noexcept {
+void SpendJournal::hold(MonoTime now) {
+  while (drain_rings(now) > 0) {
+  }
   is_holding_ = true;
   journal_->hurry();
+  journal_->advance(now);
 }
 
 bool SpendJournal::is_settled() const noexcept {
@@ -244,8 +255,14 @@ void SpendJournal::hold_back(const usage::SpendRecord& record) {
 }
 
 void SpendJournal::resume(MonoTime now) {
+  if (std::exchange(heir_, nullptr) == nullptr) {
+    freezes_ = false;
+  } else {
+    std::vector<store::JournalNote> notes;
+    journal_->rejoin(&notes);
+    tell(notes);
+  }
   is_holding_ = false;
-  heir_ = nullptr;
   for (const std::string& encoded : std::exchange(held_, {})) {
     if (const auto record = usage::read_spend(encoded)) put(*record, now);
   }
@@ -264,12 +281,23 @@ void SpendJournal::send_held(MonoTime now) {
     }
     switch (heir_->take(batch)) {
       case SpendHeir::Fate::kLater: return;
-      case SpendHeir::Fate::kGone: return resume(now);
+      case SpendHeir::Fate::kGone:
+        // A write that is under way ends first.
+        return journal_->is_busy() ? void() : resume(now);
       case SpendHeir::Fate::kTaken:
         held_.erase(held_.begin(), held_.begin() + static_cast<ptrdiff_t>(count));
         break;
     }
   }
+}
+
+std::expected<void, std::string> SpendJournal::take_over() {
+  std::vector<store::JournalNote> notes;
+  Replay replay(*this);
+  auto done = journal_->read_on(replay, &notes);
+  tell(notes);
+  freezes_ = false;
+  return done;
 }
 
 bool SpendJournal::take_batch(std::string_view batch, MonoTime now) {
@@ -292,6 +320,7 @@ bool SpendJournal::finish_held() {
   constexpr timespec kPause{.tv_sec = 0, .tv_nsec = 1'000'000};
   const Deadline patience{parts_.clock.now() + kFinishTime};
   while (heir_ != nullptr && !held_.empty() && !patience.has_passed(parts_.clock.now())) {
+    parts_.returns.run();
     send_held(parts_.clock.now());
     // tidy: allow(blocking) the shards have ended; nobody waits
     if (heir_ != nullptr && !held_.empty()) ::nanosleep(&kPause, nullptr);

@@ -37,7 +37,9 @@ std::expected<std::unique_ptr<Journal>, std::string> Journal::open(
     std::vector<JournalNote>* notes) {
   auto parts = std::make_unique<Parts>(std::move(options), returns, calls);
   JournalFiles& files = parts->files;
-  if (!files.lock() || !files.replay(visitor, notes)) return std::unexpected(files.problem());
+  const bool is_written = parts->options.is_written;
+  if (!files.lock() || !files.replay(visitor, notes, is_written))
+    return std::unexpected(files.problem());
   return std::unique_ptr<Journal>(new Journal(std::move(parts)));
 }
 
@@ -45,6 +47,19 @@ Journal::Journal(std::unique_ptr<Parts> parts) noexcept
     : parts_(std::move(parts)), segment_bytes_(parts_->files.bytes()) {}
 
 Journal::~Journal() = default;
+
+std::expected<void, std::string> Journal::read_on(JournalVisitor& visitor,
+                                                  std::vector<JournalNote>* notes) {
+  if (!parts_->files.read_on(visitor, notes)) return std::unexpected(parts_->files.problem());
+  segment_bytes_ = parts_->files.bytes();
+  return {};
+}
+
+void Journal::rejoin(std::vector<JournalNote>* notes) {
+  SLUICE_ASSERT(!is_busy());
+  if (!parts_->files.rejoin(notes)) note_failure(kWriting, parts_->files.problem());
+  segment_bytes_ = parts_->files.bytes();
+}
 
 bool Journal::append(std::string_view payload, MonoTime now) {
   now_ = now;

@@ -96,13 +96,39 @@ bool JournalFiles::lock() {
   return false;
 }
 
-bool JournalFiles::replay(JournalVisitor& visitor, std::vector<JournalNote>* notes) {
+bool JournalFiles::replay(JournalVisitor& visitor, std::vector<JournalNote>* notes,
+                          bool is_written) {
   std::vector<uint64_t> segments;
   if (!list_segments(&segments)) return false;
+  const Part last = is_written ? Part::kLastWritten : Part::kLast;
   for (const uint64_t segment : segments) {
-    if (!replay_segment(segment, segment == segments.back(), visitor, notes)) return false;
+    const Part part = segment == segments.back() ? last : Part::kOlder;
+    if (!replay_segment(segment, part, visitor, notes)) return false;
   }
   return !segments.empty() || rotate({});
+}
+
+bool JournalFiles::read_on(JournalVisitor& visitor, std::vector<JournalNote>* notes) {
+  const std::string path = path_of(segment_);
+  if (::lseek(fd_, static_cast<off_t>(bytes_), SEEK_SET) < 0) {
+    return fail("cannot read " + path, errno);
+  }
+  std::string buffer;
+  if (!read_frames(fd_, path, buffer, &bytes_, visitor)) return false;
+  return buffer.empty() || cut(fd_, path, bytes_, notes);
+}
+
+bool JournalFiles::rejoin(std::vector<JournalNote>* notes) {
+  class Nobody final : public JournalVisitor {
+    void on_payload(std::string_view /*payload*/) override {}
+  };
+  Nobody nobody;
+  std::vector<uint64_t> segments;
+  if (!list_segments(&segments)) return false;
+  if (segments.empty()) return rotate({});
+  const int before = std::exchange(fd_, -1);
+  if (before >= 0) ::close(before);
+  return replay_segment(segments.back(), Part::kLast, nobody, notes);
 }
 
 std::string JournalFiles::path_of(uint64_t segment) const {
@@ -120,7 +146,25 @@ bool JournalFiles::list_segments(std::vector<uint64_t>* segments) {
   return true;
 }
 
-bool JournalFiles::replay_segment(uint64_t segment, bool is_last, JournalVisitor& visitor,
+bool JournalFiles::read_frames(int fd, const std::string& path, std::string& buffer, uint64_t* good,
+                               JournalVisitor& visitor) {
+  for (;;) {
+    FrameReader reader(buffer);
+    std::string_view payload;
+    FrameReader::Found found = reader.next(&payload);
+    for (; found == FrameReader::Found::kFrame; found = reader.next(&payload)) {
+      visitor.on_payload(payload);
+    }
+    *good += reader.taken();
+    buffer.erase(0, reader.taken());
+    if (found == FrameReader::Found::kBad) return true;
+    const ssize_t more = read_more(fd, buffer);
+    if (more < 0) return fail("cannot read " + path, errno);
+    if (more == 0) return true;
+  }
+}
+
+bool JournalFiles::replay_segment(uint64_t segment, Part part, JournalVisitor& visitor,
                                   std::vector<JournalNote>* notes) {
   const std::string path = path_of(segment);
   OwnedFd fd(::open(path.c_str(), O_RDWR | O_APPEND | O_CLOEXEC | O_NOFOLLOW));
@@ -129,7 +173,7 @@ bool JournalFiles::replay_segment(uint64_t segment, bool is_last, JournalVisitor
   if (read_more(fd.get(), buffer) < 0) return fail("cannot read " + path, errno);
   if (!is_segment_head(buffer)) {
     std::string text = path + " does not begin as a journal of this version; ";
-    if (is_last) {
+    if (part != Part::kOlder) {
       problem_ = text + "move it elsewhere to begin a new one, or run the version that wrote it";
       return false;
     }
@@ -138,28 +182,15 @@ bool JournalFiles::replay_segment(uint64_t segment, bool is_last, JournalVisitor
   }
   uint64_t good = kSegmentHeadBytes;  // Bytes of the file that are in order.
   buffer.erase(0, kSegmentHeadBytes);
-  for (;;) {
-    FrameReader reader(buffer);
-    std::string_view payload;
-    FrameReader::Found found = reader.next(&payload);
-    for (; found == FrameReader::Found::kFrame; found = reader.next(&payload)) {
-      visitor.on_payload(payload);
-    }
-    good += reader.taken();
-    buffer.erase(0, reader.taken());
-    if (found == FrameReader::Found::kBad) break;
-    const ssize_t more = read_more(fd.get(), buffer);
-    if (more < 0) return fail("cannot read " + path, errno);
-    if (more == 0) break;
-  }
-  if (!is_last) {
+  if (!read_frames(fd.get(), path, buffer, &good, visitor)) return false;
+  if (part == Part::kOlder) {
     if (buffer.empty()) return true;
     notes->push_back({true, fmt::format("{} is damaged at byte {}; what it held from there on is "
                                         "missing from the spend unless a later segment sums it up",
                                         path, good)});
     return true;
   }
-  if (!buffer.empty() && !cut(fd.get(), path, good, notes)) return false;
+  if (!buffer.empty() && part == Part::kLast && !cut(fd.get(), path, good, notes)) return false;
   segment_ = segment;
   bytes_ = good;
   fd_ = fd.release();

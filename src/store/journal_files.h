@@ -25,8 +25,13 @@ class JournalFiles {
   // Takes the directory, which is made when it is missing. False when another process has it.
   bool lock();
   // Shows every whole frame, oldest first, cuts a torn end off, and opens the last segment for
-  // appending; makes one when there is none. `notes` says what could not be read.
-  bool replay(JournalVisitor& visitor, std::vector<JournalNote>* notes);
+  // appending; makes one when there is none. `notes` says what could not be read. What another
+  // process still appends to, `is_written`, is not cut: read_on() does it.
+  bool replay(JournalVisitor& visitor, std::vector<JournalNote>* notes, bool is_written = false);
+  // Shows what has been appended to the last segment since it was read, and cuts a torn end off.
+  bool read_on(JournalVisitor& visitor, std::vector<JournalNote>* notes);
+  // Others have written meanwhile and do no more: appends to the segment that is now the last.
+  bool rejoin(std::vector<JournalNote>* notes);
 
   // Adds what was written to `written`, also when the rest failed.
   bool write(std::string_view bytes, size_t* written);
@@ -44,8 +49,12 @@ class JournalFiles {
  private:
   [[nodiscard]] std::string path_of(uint64_t segment) const;
   bool list_segments(std::vector<uint64_t>* segments);
-  bool replay_segment(uint64_t segment, bool is_last, JournalVisitor& visitor,
+  enum class Part : uint8_t { kOlder, kLast, kLastWritten };
+  bool replay_segment(uint64_t segment, Part part, JournalVisitor& visitor,
                       std::vector<JournalNote>* notes);
+  // From where the file stands, behind `buffer`. What is no whole frame stays in it.
+  bool read_frames(int fd, const std::string& path, std::string& buffer, uint64_t* good,
+                   JournalVisitor& visitor);
   bool cut(int fd, const std::string& path, uint64_t keep, std::vector<JournalNote>* notes);
   bool write_to(int fd, std::string_view bytes, size_t* written, const std::string& path);
   bool fail(const std::string& action, int error);

@@ -36,17 +36,21 @@ struct SpendParts {
   Clock& clock;
   metrics::ControlCells& cells;
   Logger& log;
-  UsageLog* usage = nullptr;     // Told of each exchange that has ended; null without a usage log.
-  bool has_predecessor = false;  // Exchanges without an end are those of a process that lives.
+  UsageLog* usage = nullptr;  // Told of each exchange that has ended; null without a usage log.
+  // Exchanges without an end are those of a process that lives, and the files are read only, until
+  // take_over().
+  bool has_predecessor = false;
 };
 
 // Of every exchange the journal holds what was set aside and one end. An exchange that has no end
 // when the journal is read belongs to a process that died: it is booked at what was set aside, and
 // that end is written first of all, so that the next start does not book it again.
 //
-// In an upgrade the predecessor holds its records back from the moment in which the successor reads
-// the files, so that the two write at no time together. From the hand-over on it sends them to the
-// successor, who books and writes them; what that one can not take waits here, up to kHeldMost. A
+// In an upgrade the successor reads the files while the predecessor still writes them, freeze() of
+// which keeps them in place. When the successor is ready the predecessor holds its records back for
+// the moment that its last write takes; the successor then reads on and is the one who writes. What
+// was held back, and all that comes later, is sent to it, who books and writes it; what it cannot
+// take waits here, up to kHeldMost. So each record is in the files once, whoever is killed when. A
 // record has its run and its exchange, so that those of both are told apart.
 //
 // Control thread only; never waits for the disk after open(), but in finish(). collect() is to be
@@ -84,19 +88,25 @@ class SpendJournal {
   [[nodiscard]] bool is_hanging() const noexcept { return is_hanging_; }
 
   // --- the predecessor's side of an upgrade ------------------------------------------------------
-  // Books and writes nothing more; what was written before goes to the disk.
-  void hold() noexcept;
+  // No segment is begun, so that a successor can read those that are there. Once is_frozen().
+  void freeze() noexcept { freezes_ = true; }
+  [[nodiscard]] bool is_frozen() const noexcept { return freezes_ && !journal_->is_rotating(); }
+  // Books and writes nothing more; what was recorded before goes to the files.
+  void hold(MonoTime now);
   // Whether all that was recorded before hold() is in the files.
   [[nodiscard]] bool is_settled() const noexcept;
   // Whether what is held comes near its bound: then there is no time for an upgrade.
   [[nodiscard]] bool is_overfull() const noexcept { return held_.size() > kHeldMost / 2; }
   // There is no successor: books and writes what was held, and goes on.
   void resume(MonoTime now);
-  // From now on records go to `heir`, which outlives the journal; to the files again when it is
-  // gone.
+  // From now on records go to `heir`, which outlives the journal; to the end of the files again
+  // when it is gone, which then stay in place: only a process that has read them may sum them up.
   void hand_over(SpendHeir& heir) noexcept { heir_ = &heir; }
 
   // --- the successor's side ----------------------------------------------------------------------
+  // The predecessor writes no more: books what it has written since open(), and writes from now on.
+  // Blocks, before anyone is served. The error is a sentence.
+  [[nodiscard]] std::expected<void, std::string> take_over();
   // What the predecessor's journal gave to its heir. False for bytes that are no batch.
   bool take_batch(std::string_view batch, MonoTime now);
   // Its exchanges that have not ended are booked as those of a process that died.
@@ -123,6 +133,7 @@ class SpendJournal {
   [[nodiscard]] bool finish_held();
   void begin_segment();
   void note(MonoTime now);
+  void tell(const std::vector<store::JournalNote>& notes);
 
   SpendParts parts_;
   SpendBook book_;
@@ -130,6 +141,7 @@ class SpendJournal {
   absl::flat_hash_map<RunAndExchange, usage::SpendRecord> open_;
   std::deque<std::string> held_;  // Encoded.
   SpendHeir* heir_ = nullptr;
+  bool freezes_ = false;
   bool is_holding_ = false;
   std::unique_ptr<store::Journal> journal_;
   std::string scratch_;

@@ -19,6 +19,8 @@ struct JournalOptions {
   Duration flush = milliseconds(50);   // Between append() and the file, at most.
   Duration sync = seconds(1);          // Between the file and the disk, at most.
   uint64_t segment_bytes = 64u << 20;  // Of appended frames, after which a new segment is due.
+  // A predecessor, whose lock this process has inherited, still appends, and begins no segment.
+  bool is_written = false;
 };
 
 // What replay() could not read, for the log.
@@ -58,6 +60,13 @@ class Journal {
   Journal(const Journal&) = delete;
   Journal& operator=(const Journal&) = delete;
 
+  // With is_written, before anything is appended, when the predecessor appends no more: shows what
+  // it has appended since the files were read. Blocks; the error is a sentence.
+  [[nodiscard]] std::expected<void, std::string> read_on(JournalVisitor& visitor,
+                                                         std::vector<JournalNote>* notes);
+  // A successor has written and does no more: goes on behind it. Blocks. Nothing may be under way.
+  void rejoin(std::vector<JournalNote>* notes);
+
   // False when it is lost, because kWaitingBytesMost wait for the disk already.
   bool append(std::string_view payload, MonoTime now);
   // What waits is due now.
@@ -74,6 +83,8 @@ class Journal {
   // it hangs: then is_busy() stays true, and the journal cannot be destroyed soon.
   bool finish(Clock& clock, Duration patience);
 
+  // Whether a segment is begun just now.
+  [[nodiscard]] bool is_rotating() const noexcept { return !summary_.empty(); }
   // Whether a call to the disk runs.
   [[nodiscard]] bool is_busy() const noexcept { return is_writing_ || is_syncing_; }
   [[nodiscard]] bool is_all_written() const noexcept { return waiting_.empty() && batch_.empty(); }

@@ -4,6 +4,8 @@
 
 #include <gtest/gtest.h>
 
+#include <bit>
+#include <functional>
 #include <map>
 #include <optional>
 
@@ -366,23 +368,43 @@ class Heir final : public SpendHeir {
 // `journal_` is the predecessor's; both have the folder.
 class SpendUpgradeTest : public SpendJournalTest {
  protected:
-  void close_books() {
-    journal_->hold();
+  void stop_writing() {
+    journal_->hold(clock_.now());
     while (!journal_->is_settled()) tick();
+  }
+  // From the reading of the files to the first word of the successor, if nothing comes between.
+  void succeed() {
+    journal_->freeze();
+    ASSERT_TRUE(journal_->is_frozen());
+    open_successor();
+    hand_over();
+  }
+  void hand_over() {
+    stop_writing();
+    ASSERT_TRUE(next_->take_over());
+    journal_->hand_over(heir_);
   }
   void open_successor() {
     store::inherit_locks({::fcntl(store::held_locks().front().fd, F_DUPFD_CLOEXEC, 3)});
     next_ring_.emplace(16, lost_);
-    auto opened = SpendJournal::open({.settings = {.directory = folder_.path()},
-                                      .rings = {&*next_ring_},
-                                      .returns = world_.returns,
-                                      .calls = disk_,
-                                      .clock = clock_,
-                                      .cells = registry_.control(),
-                                      .log = log_,
-                                      .has_predecessor = true});
+    auto opened = SpendJournal::open(
+        {.settings = {.directory = folder_.path(), .segment_bytes = next_segment_bytes_},
+         .rings = {&*next_ring_},
+         .returns = world_.returns,
+         .calls = disk_,
+         .clock = clock_,
+         .cells = registry_.control(),
+         .log = log_,
+         .has_predecessor = true});
     ASSERT_TRUE(opened) << opened.error();
     next_ = std::move(*opened);
+  }
+  void tick_next() {
+    next_->collect(clock_.now());
+    while (next_->is_busy()) {
+      world_.returns.run();
+      std::this_thread::yield();
+    }
   }
   void deliver() {
     for (const std::string& batch : std::exchange(heir_.batches, {})) {
@@ -403,6 +425,16 @@ class SpendUpgradeTest : public SpendJournalTest {
     return journal.book().sums(SpendSubject::kKey, "app", LimitWindow::kTotal, now).micro_dollars;
   }
 
+  // Of the runs before, in one folder.
+  uint64_t total_before() const { return base_; }
+  void remember(const SpendSums& sums) {
+    base_ = sums.micro_dollars;
+    base_requests_ = sums.requests;
+  }
+
+  uint64_t base_ = 0;
+  uint64_t base_requests_ = 0;
+  uint64_t next_segment_bytes_ = 1u << 20;
   Heir heir_;
   std::optional<SpendRing> next_ring_;
   std::unique_ptr<SpendJournal> next_;
@@ -414,13 +446,14 @@ TEST_F(SpendUpgradeTest, what_runs_on_is_booked_once_by_the_successor) {
   settled(1, 7);
   opened(2, 100);
   tick();
-  close_books();
+  journal_->freeze();
+  open_successor();
+  EXPECT_EQ(total_of(*next_, clock_.wall()), 7u);
   settled(2, 9);  // Between the reading of the files and the hand-over.
   opened(3, 100);
   tick();
-  open_successor();
-  EXPECT_EQ(total_of(*next_, clock_.wall()), 7u);
-  journal_->hand_over(heir_);
+  hand_over();
+  EXPECT_EQ(total_of(*next_, clock_.wall()), 16u);
   settled(3, 11);
   tick();
   deliver();
@@ -434,9 +467,7 @@ TEST_F(SpendUpgradeTest, exchanges_of_both_with_one_number_are_two) {
   start();
   opened(1, 100);
   tick();
-  close_books();
-  open_successor();
-  journal_->hand_over(heir_);
+  succeed();
   into_ = &*next_ring_;
   opened(1, 50);
   into_ = nullptr;
@@ -454,26 +485,27 @@ TEST_F(SpendUpgradeTest, an_upgrade_that_fails_leaves_nothing_out) {
   start();
   opened(1, 100);
   tick();
-  close_books();
+  journal_->freeze();
   settled(1, 7);
   opened(2, 100);
   tick();
   open_successor();
+  stop_writing();
+  opened(3, 1'000);
+  tick();
   next_.reset();
   journal_->resume(clock_.now());
   settled(2, 9);
   tick();
   EXPECT_EQ(total().micro_dollars, 16u);
-  EXPECT_EQ(found_later(), 16u);
+  EXPECT_EQ(found_later(), 1'016u);
 }
 
 TEST_F(SpendUpgradeTest, a_predecessor_that_dies_is_booked_at_what_was_set_aside) {
   start();
   opened(1, 100);
   tick();
-  close_books();
-  open_successor();
-  journal_->hand_over(heir_);
+  succeed();
   opened(2, 1'000);
   tick();
   deliver();
@@ -490,9 +522,7 @@ TEST_F(SpendUpgradeTest, a_predecessor_that_dies_is_booked_at_what_was_set_aside
 
 TEST_F(SpendUpgradeTest, records_wait_for_a_successor_that_is_behind) {
   start();
-  close_books();
-  open_successor();
-  journal_->hand_over(heir_);
+  succeed();
   heir_.fate = SpendHeir::Fate::kLater;
   opened(1, 100);
   settled(1, 7);
@@ -509,14 +539,146 @@ TEST_F(SpendUpgradeTest, without_a_successor_the_files_are_written_again) {
   start();
   opened(1, 100);
   tick();
-  close_books();
-  open_successor();
+  succeed();
   next_.reset();
-  journal_->hand_over(heir_);
   heir_.fate = SpendHeir::Fate::kGone;
   settled(1, 7);
   tick();
   EXPECT_EQ(found_later(), 7u);
+}
+
+TEST_F(SpendUpgradeTest, no_segment_is_begun_by_either_while_both_have_the_files) {
+  start(1);  // Full with each record.
+  opened(1, 100);
+  journal_->freeze();
+  const std::vector<std::string> before = folder_.names();
+  for (int i = 0; i < 3; ++i) tick();
+  open_successor();
+  tick_next();
+  EXPECT_EQ(folder_.names(), before);
+  hand_over();
+  into_ = &*next_ring_;
+  opened(2, 100);
+  into_ = nullptr;
+  tick_next();
+  tick();
+  EXPECT_EQ(folder_.names(), before);
+}
+
+TEST_F(SpendUpgradeTest, behind_a_successor_that_has_begun_a_segment_and_died_it_goes_on_there) {
+  start();
+  opened(1, 100);
+  tick();
+  next_segment_bytes_ = 1;
+  succeed();
+  into_ = &*next_ring_;
+  opened(2, 100);
+  settled(2, 9);
+  into_ = nullptr;
+  for (int i = 0; i < 4; ++i) {
+    tick_next();
+    clock_.advance(milliseconds(100));
+  }
+  ASSERT_EQ(folder_.names().back(), "spend-2.journal");
+  next_.reset();
+  heir_.fate = SpendHeir::Fate::kGone;
+  settled(1, 7);
+  for (int i = 0; i < 3; ++i) tick();
+  EXPECT_EQ(found_later(), 16u);
+}
+
+// Each exchange sets 1000 aside and costs a power of two, so that the sum says which were booked,
+// and how. What was recorded is flushed in the same step.
+TEST_F(SpendUpgradeTest, whoever_is_killed_after_whatever_step_each_exchange_is_booked_once) {
+  constexpr int kSteps = 9;
+  for (int step = 0; step <= kSteps; ++step) {
+    for (const bool kills_old : {true, false}) {
+      SCOPED_TRACE(testing::Message() << step << (kills_old ? " predecessor" : " successor"));
+      const uint64_t base = total_before();
+      start();
+      uint64_t opened_count = 0;
+      uint64_t settled_bits = 0;
+      bool old_lives = true;
+      bool next_lives = false;
+      const auto open_one = [&](uint64_t number) {
+        opened(number, 1'000);
+        ++opened_count;
+      };
+      const auto settle = [&](uint64_t number) {
+        settled(number, uint64_t{1} << number);
+        settled_bits |= uint64_t{1} << number;
+      };
+      const auto of_next = [&](const auto& what) {
+        into_ = &*next_ring_;
+        what();
+        into_ = nullptr;
+      };
+      const auto flush = [&] {
+        if (old_lives) tick();
+        if (!next_lives) return;
+        deliver();
+        tick_next();
+      };
+      const std::function<void()> steps[kSteps] = {
+          [&] { open_one(0), open_one(1), open_one(2), settle(0); },
+          [&] { journal_->freeze(); },
+          [&] { open_one(3), settle(1); },
+          [&] { open_successor(), next_lives = true; },
+          [&] { open_one(4), settle(3); },
+          [&] { stop_writing(), open_one(5); },
+          [&] {
+            ASSERT_TRUE(next_->take_over());
+            journal_->hand_over(heir_);
+          },
+          [&] {
+            settle(2), settle(4);
+            of_next([&] { open_one(6); });
+          },
+          [&] {
+            settle(5);
+            of_next([&] { settle(6); });
+          },
+      };
+      for (int i = 0; i < step; ++i) {
+        steps[i]();
+        flush();
+      }
+      // What the record of a step that was not handed on yet says is not promised.
+      const bool is_held = step == 6;
+      if (kills_old) {
+        journal_.reset();
+        old_lives = false;
+        // Before it is ready it ends with its predecessor.
+        if (next_lives && step < 6) next_.reset();
+        if (next_ != nullptr) {
+          if (step == 6) {
+            ASSERT_TRUE(next_->take_over());
+          }
+          next_->predecessor_ended(clock_.now());
+          ASSERT_TRUE(next_->finish());
+        }
+      } else {
+        next_.reset();
+        heir_.fate = SpendHeir::Fate::kGone;
+        if (step > 0 && step < 7) journal_->resume(clock_.now());
+        tick();
+        ASSERT_TRUE(journal_->finish());
+      }
+      journal_.reset();
+      next_.reset();
+      heir_ = {};
+      next_ring_.reset();
+      start();
+      const SpendSums sums = total();
+      const uint64_t lost = is_held && kills_old ? 1 : 0;
+      EXPECT_EQ(sums.requests - base_requests_, opened_count - lost);
+      const uint64_t spent = sums.micro_dollars - base;
+      EXPECT_EQ(spent % 1'000, settled_bits);
+      EXPECT_EQ(spent / 1'000 + static_cast<uint64_t>(std::popcount(settled_bits)),
+                opened_count - lost);
+      remember(sums);
+    }
+  }
 }
 
 TEST_F(SpendUpgradeTest, bytes_that_are_no_batch_are_refused) {
