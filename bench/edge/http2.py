@@ -1,0 +1,3 @@
+"""1: x"""
+def run(p,s):
+  pass
