@@ -30,6 +30,10 @@ Result<int> SystemSyscalls::open_socket(int family) {
 }
 
 Result<void> SystemSyscalls::set_option(int fd, int level, int name, int value) {
+  if (level == SOL_SOCKET && name == SO_LINGER) {  // The one option here that is not a number.
+    const linger for_seconds{.l_onoff = 1, .l_linger = value};
+    return checked(::setsockopt(fd, level, name, &for_seconds, sizeof for_seconds), "setsockopt");
+  }
   return checked(::setsockopt(fd, level, name, &value, sizeof value), "setsockopt");
 }
 

@@ -186,6 +186,12 @@ void Stream::finish_sending() noexcept {
 void Stream::shut_down() noexcept {
   if (is_shut_down_ || fd_ < 0) return;
   is_shut_down_ = true;
+  // What a peer does not take would stay in the kernel for minutes behind a FIN that cannot reach
+  // it: up to the socket's whole send buffer. So a send that is cut short ends in a reset.
+  if (send_.is_in_flight()) {
+    [[maybe_unused]] const Result<void> is_reset =
+        ring_.syscalls().set_option(fd_, SOL_SOCKET, SO_LINGER, 0);
+  }
   ring_.shut_down(fd_);
 }
 

@@ -2,6 +2,7 @@
 """Clients that mean harm, in numbers that a test can have; bench/edge has the large ones."""
 
 import resource
+import select
 import socket
 import threading
 import time
@@ -34,6 +35,13 @@ def until(condition, what):
         if time.monotonic() > end:
             raise AssertionError(f"never: {what}")
         threading.Event().wait(0.01)
+
+
+def is_reset(client):
+    """Waits for a reset, which comes also while bytes wait to be read."""
+    watch = select.poll()
+    watch.register(client.socket, 0)
+    return any(events & select.POLLERR for _, events in watch.poll(PATIENCE_S * 1000))
 
 
 class Slow(unittest.TestCase):
@@ -112,6 +120,7 @@ class Slow(unittest.TestCase):
                 client.post(ask(stream=True))
                 self.assertTrue(client.read_answer().body.decode().endswith(DONE))
             for reader in readers:
+                self.assertTrue(is_reset(reader), "the kernel keeps what was not taken")
                 reader.close()
             until(lambda: gateway.metrics()["sluice_connections_open"] <= 1, "all are gone")
 
