@@ -77,8 +77,8 @@ std::expected<Attack, std::string> make_attack(std::string_view name,
   } else if (name == "flood") {
     attack = {.name = name, .opening = {}, .drip = {}, .gives_way = true};
   } else {
-    return std::unexpected(fmt::format("attack: {} is unknown; there are {}", name,
-                                       fmt::join(kAttackNames, ", ")));
+    return std::unexpected(
+        fmt::format("attack: {} is unknown; there are {}", name, fmt::join(kAttackNames, ", ")));
   }
   if (options.step > Duration::zero()) attack.step = options.step;
   return attack;

@@ -19,8 +19,8 @@ enum class Reading : uint8_t {
 
 struct Attack {
   std::string_view name;
-  std::string opening;     // Sent first; may be empty.
-  std::string drip;        // Sent behind it, over and over; may be empty.
+  std::string opening;      // Sent first; may be empty.
+  std::string drip;         // Sent behind it, over and over; may be empty.
   bool drips_bytes = true;  // One byte of `drip` a step; else all of it, as fast as it is taken.
   Reading reading = Reading::kAll;
   Duration step{0};               // Between two drips, or two bytes that are read.

@@ -158,9 +158,8 @@ void Attacker::leave(std::string_view how) noexcept {
 void Attacker::close(std::string_view how) noexcept {
   if (state_ == State::kOpen) --owner_.outcomes.open;
   state_ = State::kClosing;
-  owner_.outcomes.add({.how = how,
-                       .answer = kind_of(answer_),
-                       .lasted = owner_.ring.clock().now() - began_});
+  owner_.outcomes.add(
+      {.how = how, .answer = kind_of(answer_), .lasted = owner_.ring.clock().now() - began_});
   owner_.ring.shut_down(fd_);
   for (Wire* wire : {&out_, &in_, &hangup_}) wire->cancel();
   close_when_quiet();

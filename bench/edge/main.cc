@@ -12,8 +12,8 @@
 #include <string>
 #include <vector>
 
-#include <CLI/CLI.hpp>
 #include <fmt/format.h>
+#include <CLI/CLI.hpp>
 
 #include <sluice/base/units.h>
 #include <sluice/io/uring_kernel.h>
@@ -47,8 +47,8 @@ int refuse(const std::string& why) {
 }
 
 void add_options(CLI::App& app, CommandLine& line) {
-  app.add_option("attack", line.attack,
-                 fmt::format("one of: {}", fmt::join(kAttackNames, ", ")))->required();
+  app.add_option("attack", line.attack, fmt::format("one of: {}", fmt::join(kAttackNames, ", ")))
+      ->required();
   app.add_option("--target", line.target, "127.0.0.1:port; nothing else is attacked")->required();
   app.add_option("--path", line.path, "of the requests");
   app.add_option("--header", line.headers, "'name: value', any number of times");

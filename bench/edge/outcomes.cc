@@ -11,8 +11,8 @@ double seconds_of(Duration duration) { return static_cast<double>(duration.count
 
 double quantile(std::vector<Duration>& values, double share) {
   if (values.empty()) return 0;
-  const size_t at = std::min(values.size() - 1,
-                             static_cast<size_t>(static_cast<double>(values.size()) * share));
+  const size_t at =
+      std::min(values.size() - 1, static_cast<size_t>(static_cast<double>(values.size()) * share));
   std::nth_element(values.begin(), values.begin() + static_cast<ptrdiff_t>(at), values.end());
   return seconds_of(values[at]);
 }

@@ -13,19 +13,19 @@ namespace sluice::edge {
 
 // What one connection came to.
 struct Ending {
-  std::string_view how;   // "closed", "reset", "left", "open at the end", or why it never opened.
-  std::string answer;     // "408", "tls" or "tls alert"; empty when no byte came.
-  Duration lasted{0};     // From the connection's start.
+  std::string_view how;  // "closed", "reset", "left", "open at the end", or why it never opened.
+  std::string answer;    // "408", "tls" or "tls alert"; empty when no byte came.
+  Duration lasted{0};    // From the connection's start.
 };
 
 class Outcomes {
  public:
   void add(const Ending& ending);
 
-  uint64_t opened = 0;      // Connections that were established.
-  uint64_t open = 0;        // That are now.
-  uint64_t open_most = 0;   // At one time.
-  uint64_t sent = 0;        // Bytes.
+  uint64_t opened = 0;     // Connections that were established.
+  uint64_t open = 0;       // That are now.
+  uint64_t open_most = 0;  // At one time.
+  uint64_t sent = 0;       // Bytes.
   uint64_t received = 0;
 
   // One JSON object. `lasted` is of those that the other side ended.

@@ -1,4 +1,4 @@
-"""Gateways at the edge: plain ones and ones with TLS, before an upstream whose answers are large."""
+"""Gateways at the edge: plain ones and ones with TLS, before an upstream of large answers."""
 
 import json
 import os
