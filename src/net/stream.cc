@@ -1,5 +1,7 @@
 #include <sluice/net/stream.h>
 
+#include <poll.h>
+
 #include <cerrno>
 #include <utility>
 
@@ -156,6 +158,8 @@ Result<void> Stream::take_sent() noexcept {
   if (send_.error < 0) return lost(send_.error);
   return {};
 }
+
+void Stream::await_readable(io::Op& wait) const noexcept { wait.poll(fd_, POLLIN); }
 
 void Stream::HangupOp::begin(int fd) noexcept {
   reset();

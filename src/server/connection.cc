@@ -97,8 +97,23 @@ const std::optional<Ipv6Bytes>& Connection::find_peer() noexcept {
   return arrival_.peer;
 }
 
+Task<bool> Connection::await_first_byte() {
+  io::Op readable(worker_.ring());
+  stream_.await_readable(readable);
+  timer_.set(Deadline::after(worker_.ring().now(), worker_.snapshot().timeouts.first_byte));
+  co_await io::first_of(&readable, &timer_, &drained_);
+  const bool is_late = timer_.is_ready() && !readable.is_ready();
+  timer_.clear();
+  if (is_late) count_slow(SlowClient::kFirstByte);
+  co_return readable.is_ready() && !is_draining_;
+}
+
 Task<bool> Connection::secure() {
   using metrics::TlsOutcome;
+  // Who says nothing gets no place among the handshakes, nor the memory that one takes.
+  if (!co_await await_first_byte()) co_return false;
+  // A reload may have switched TLS off meanwhile.
+  if (worker_.tls() == nullptr) co_return false;
   auto& outcomes = worker_.services().cells.tls_handshakes;
   const MonoTime now = worker_.ring().now();
   const config::ListenerTls& settings = *worker_.snapshot().tls;

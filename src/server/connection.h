@@ -60,6 +60,8 @@ class Connection final : public ListLink,
   enum class HeadRead : uint8_t { kDone, kMalformed, kTimeout, kClosed };
   // The PROXY protocol, where the listener expects it; false when the connection is over. Suspends.
   Task<bool> introduce();
+  // Until the client says something; false when it does not. Suspends.
+  Task<bool> await_first_byte();
   // The TLS handshake; false when the connection is over. Suspends.
   Task<bool> secure();
   Task<HeadRead> read_head();

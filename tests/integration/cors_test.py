@@ -1,20 +1,13 @@
 #!/usr/bin/env python3
 """Pages of browsers that call the gateway: what they are told, and what Chromium makes of it."""
 
-import http.server
 import json
-import os
-import queue
-import shutil
-import subprocess
-import tempfile
-import threading
 import unittest
 
+from browser_support import CHROMIUM, Chromium, PageServer
 from support import DONE, PATIENCE_S, Gateway, Upstream, ask, delta
 from tls_support import Authority
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 SECRET = "sk-page-0123456789abcdef"
 TOKEN = "let-me-in-0123456789abcdef0123456789"
 PAGE = "https://chat.example"
@@ -198,38 +191,6 @@ class Lines(unittest.TestCase):
         self.assertNotIn("strict-transport-security", fields)
 
 
-class PageServer:
-    """Serves one page and takes what its script reports."""
-
-    def __init__(self, page):
-        reports = self.reports = queue.Queue()
-
-        class Handler(http.server.BaseHTTPRequestHandler):
-            def do_GET(self):  # pylint: disable=invalid-name
-                body = page().encode()
-                self.send_response(200)
-                self.send_header("content-type", "text/html")
-                self.send_header("content-length", str(len(body)))
-                self.end_headers()
-                self.wfile.write(body)
-
-            def do_POST(self):  # pylint: disable=invalid-name
-                reports.put(json.loads(self.rfile.read(int(self.headers["content-length"]))))
-                self.send_response(204)
-                self.end_headers()
-
-            def log_message(self, *_):  # pylint: disable=arguments-differ
-                pass
-
-        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.origin = f"http://127.0.0.1:{self.server.server_port}"
-        threading.Thread(target=self.server.serve_forever, daemon=True).start()
-
-    def close(self):
-        self.server.shutdown()
-        self.server.server_close()
-
-
 # Runs every request of CALLS in order, reports what the page could read of each, goes on to NEXT.
 SCRIPT = """<script>
 (async () => {
@@ -300,21 +261,11 @@ class InChromium(unittest.TestCase):
         for name, following in (("allowed", cls.denied.origin), ("denied", None)):
             pages[name] = SCRIPT.replace("CALLS", json.dumps(calls)).replace(
                 "NEXT", json.dumps(following))
-        cls.folder = tempfile.TemporaryDirectory()
-        cls.addClassCleanup(cls.folder.cleanup)
-        chromium = subprocess.Popen(
-            [CHROMIUM, "--headless=new", "--no-sandbox", "--disable-gpu", "--no-first-run",
-             "--disable-dev-shm-usage", f"--user-data-dir={cls.folder.name}", origin],
-            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-            env={**os.environ, "HOME": cls.folder.name})
-        try:
+        with Chromium(origin):
             cls.seen = cls.allowed.reports.get(timeout=3 * PATIENCE_S)
             cls.reached = cls.upstream_requests(gateway)
             cls.seen_denied = cls.denied.reports.get(timeout=PATIENCE_S)
             cls.reached_after = cls.upstream_requests(gateway)
-        finally:
-            chromium.terminate()
-            chromium.wait(timeout=PATIENCE_S)
 
     @staticmethod
     def upstream_requests(gateway):

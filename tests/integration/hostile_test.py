@@ -176,6 +176,25 @@ class Many(unittest.TestCase):
             for raw in raws:
                 raw.close()
 
+    def test_who_says_nothing_takes_no_place_among_the_handshakes(self):
+        authority = Authority()
+        identity = authority.issue()
+        with Upstream(echo) as upstream, TlsGateway(
+                authority, config(upstream, "timeouts: {first_byte: 1s}\n"), [identity],
+                "  handshakes_per_second: 1\n") as gateway:
+            before = gateway.resident_kb()
+            silent = [socket.create_connection(("127.0.0.1", gateway.port), timeout=PATIENCE_S)
+                      for _ in range(200)]
+            with gateway.connect() as client:  # Behind 200 others it would be refused.
+                client.post(ask())
+                self.assertEqual(client.read_answer().status, 200)
+            # The state of a handshake alone would take 60 KB of each.
+            self.assertLess(gateway.resident_kb() - before, 200 * 30)
+            for raw in silent:
+                self.assertEqual(raw.recv(1), b"")
+                raw.close()
+            self.assertEqual(slow(gateway, "first_byte"), 200)
+
     def test_accepting_pauses_while_no_descriptors_are_left(self):
         with socket.create_server(("127.0.0.1", 0)) as probe:
             port = probe.getsockname()[1]

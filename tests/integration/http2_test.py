@@ -8,6 +8,7 @@ import tempfile
 import threading
 import unittest
 
+from browser_support import CHROMIUM, Chromium, PageServer
 from support import PATIENCE_S, Upstream, ask, config, delta
 from tls_support import Authority, TlsGateway
 
@@ -335,6 +336,49 @@ class Drain(Http2Case):
             with self.assertRaises(EOFError):
                 client.read()
         self.assertEqual(self.gateway.wait(), 0)
+
+
+# Twenty requests at a time and a stream, whose pieces are counted as they come.
+PAGE = """<script>
+(async () => {
+  const ask = (fields) => fetch('URL/v1/chat/completions', {
+    method: 'POST', headers: {'content-type': 'application/json'},
+    body: JSON.stringify({model: 'm', messages: [], ...fields})});
+  const answers = await Promise.all(Array.from({length: 20}, () => ask({})));
+  const statuses = answers.map((answer) => answer.status);
+  const stream = await ask({stream: true});
+  const reader = stream.body.getReader(), decoder = new TextDecoder();
+  let text = '';
+  for (;;) {
+    const {done, value} = await reader.read();
+    if (done) break;
+    text += decoder.decode(value, {stream: true});
+  }
+  await fetch('/report', {method: 'POST', body: JSON.stringify({statuses, text})});
+})();
+</script>"""
+
+
+@unittest.skipUnless(CHROMIUM, "chromium is not installed; tools/setup installs it")
+class InChromium(Http2Case):
+    def test_a_page_asks_over_one_connection_and_reads_a_stream(self):
+        url = f"https://127.0.0.1:{self.gateway.port}"
+        pages = PageServer(lambda: PAGE.replace("URL", url))
+        self.addCleanup(pages.close)
+        self.gateway.rewrite("development: true", "development: true\ncors: {enabled: true, "
+                             f'data_origins: {{allow: ["{pages.origin}"]}}}}')
+        self.assertEqual(self.gateway.admin("POST", "/v1/reload")[0], 200)
+        before = self.gateway.metrics()
+        with Chromium(pages.origin, "--ignore-certificate-errors"):
+            seen = pages.reports.get(timeout=3 * PATIENCE_S)
+        self.assertEqual(seen["statuses"], [200] * 20)
+        self.assertTrue(seen["text"].endswith("data: [DONE]\n\n"), seen["text"])
+        after = self.gateway.metrics()
+        streams = after["sluice_http2_streams_total"] - before["sluice_http2_streams_total"]
+        requests = sum(value - before.get(name, 0) for name, value in after.items()
+                       if name.startswith("sluice_requests_total"))
+        self.assertGreaterEqual(requests, 22)  # The first is asked for before.
+        self.assertEqual(streams, requests)
 
 
 if __name__ == "__main__":

@@ -212,6 +212,9 @@ bool SimKernel::try_op(ArmedOp& op) {
     case OpCode::kPollHangup:
       if (file.end == nullptr) return post(op, POLLHUP);
       return file.end->is_hung_up() && post(op, POLLRDHUP);
+    case OpCode::kPoll:
+      if (file.end == nullptr) return post(op, POLLNVAL);
+      return file.end->is_readable() && post(op, POLLIN);
     default: return post(op, -EINVAL);
   }
 }

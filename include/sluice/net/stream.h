@@ -97,6 +97,9 @@ class Stream {
     return fd_ < 0 ? std::nullopt : net::peer_ip(ring_.syscalls(), fd_);
   }
 
+  // Begins a wait, which is the caller's, for bytes or the end, and takes neither.
+  void await_readable(io::Op& wait) const noexcept;
+
   // Watches for the peer's FIN without taking data; hung_up() becomes ready.
   void start_hangup_watch() noexcept;
   [[nodiscard]] io::Event& hung_up() noexcept { return hangup_; }
