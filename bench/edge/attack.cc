@@ -19,7 +19,7 @@ std::string post_head(const AttackOptions& options, uint64_t length) {
 
 std::string whole_request(const AttackOptions& options) {
   constexpr std::string_view kBody =
-      R"({"model":"m","stream":true,"messages":[{"role":"user","content":"Say much."}]})";
+      R"({"model":"large","stream":true,"messages":[{"role":"user","content":"Say much."}]})";
   return post_head(options, kBody.size()).append(kBody);
 }
 

@@ -1,5 +1,6 @@
 """Honest clients: requests at an even rate on kept connections, and newcomers, each with a
-connection of its own. Until a line comes on stdin; then one JSON line for each request.
+connection of its own, from many addresses. Until a line comes on stdin; then one JSON line for
+each request.
 
     honest.py PORT RATE NEWCOMERS_A_SECOND [AUTHORITY.pem]
 """
@@ -12,6 +13,7 @@ import sys
 import time
 
 KEPT = 32
+SOURCES = 200  # Addresses that they come from, in turn: 127.1.0.1 and on.
 PATIENCE_S = 20
 BODY = json.dumps({"model": "m", "messages": [{"role": "user", "content": "Say something."}]})
 REQUEST = ("POST /v1/chat/completions HTTP/1.1\r\nhost: localhost\r\n"
@@ -23,10 +25,14 @@ class Clients:
         self.port, self.tls = port, tls
         self.idle = collections.deque()  # Used in turn, so that none is idle for long.
         self.answers = []
+        self.connections = 0
 
     async def connect(self):
+        source = f"127.1.0.{self.connections % SOURCES + 1}"
+        self.connections += 1
         return await asyncio.open_connection(
-            "127.0.0.1", self.port, ssl=self.tls, server_hostname="localhost" if self.tls else None)
+            "127.0.0.1", self.port, ssl=self.tls, local_addr=(source, 0),
+            server_hostname="localhost" if self.tls else None)
 
     async def ask(self, connection):
         """What was wrong, or ""."""
@@ -54,7 +60,7 @@ class Clients:
         self.answers.append((kind, due, time.monotonic() - due, fault))
         if connection is None:
             return
-        if kind == "kept" and not fault:
+        if kind == "kept" and not fault and len(self.idle) < KEPT:
             self.idle.append(connection)
         else:
             connection[1].close()

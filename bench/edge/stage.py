@@ -16,11 +16,12 @@ SAMPLE_S = 0.25
 SCRAPE_EACH = 4  # Samples from one scrape of the metrics to the next.
 
 
-def settings(port, more=""):
-    return (f"development: true\n"
-            f"upstreams: [{{name: canned, url: \"http://127.0.0.1:{port}\", "
-            "private_addresses: true}]\n"
-            f"models: [{{name: m, routes: [{{upstream: canned}}]}}]\n{more}")
+def settings(ports, more=""):
+    """Each model has an upstream of its own: `m` for honest clients, `large` for attackers."""
+    upstreams = "".join(f"  - {{name: {name}, url: \"http://127.0.0.1:{port}\", "
+                        "private_addresses: true}\n" for name, port in ports.items())
+    models = "".join(f"  - {{name: {name}, routes: [{{upstream: {name}}}]}}\n" for name in ports)
+    return f"development: true\nupstreams:\n{upstreams}models:\n{models}{more}"
 
 
 def record_client_hello():
@@ -93,6 +94,8 @@ class Honest:
     def finish(self):
         """[(kind, when it was due, seconds it took, what was wrong or "")] of all requests."""
         out, _ = self.process.communicate(b"end\n", timeout=stage.stage.PATIENCE_S * 2)
+        if self.process.returncode != 0:
+            processes.fail(f"the honest clients ended with {self.process.returncode}")
         return [tuple(json.loads(line)) for line in out.splitlines()]
 
     def stop(self):
