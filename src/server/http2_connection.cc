@@ -130,7 +130,9 @@ void Http2Connection::lose_streams() noexcept {
 // --- streams -----------------------------------------------------------------------------------
 
 http::Http2Port* Http2Connection::on_head(const http::Http2Head& head) noexcept {
-  if (live_ >= streams_max_ || is_closing_) return nullptr;
+  // The session holds the client to streams_max_; of streams that have ended for the client, some
+  // still run here, so that a client which uses all of its streams would be refused the next.
+  if (live_ >= 2 * streams_max_ || is_closing_) return nullptr;
   worker_.services().cells.http2_streams.add();
   io::start_detached(serve_stream(head));
   return std::exchange(entered_, nullptr);
@@ -157,7 +159,9 @@ void Http2Connection::leave() noexcept {
 // --- time --------------------------------------------------------------------------------------
 
 Deadline Http2Connection::idle_deadline() const noexcept {
-  if (live_ > 0 || is_closing_) return Deadline::never();
+  // A header block that has begun is a request already, and has a deadline of its own.
+  const bool reads_head = session_.head_began_at() != MonoTime::max();
+  if (live_ > 0 || is_closing_ || reads_head) return Deadline::never();
   const config::ClientTimeouts& timeouts = worker_.snapshot().timeouts;
   return Deadline::after(idle_since_, had_streams_ ? timeouts.keep_alive : timeouts.first_byte);
 }

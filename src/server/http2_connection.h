@@ -97,7 +97,7 @@ class Http2Connection final : private http::Http2Observer {
   IntrusiveList<Http2StreamLink::Place> fresh_;  // Whose exchange has not begun.
   IntrusiveList<Http2StreamLink::Place> streams_;
   Http2Stream* entered_ = nullptr;  // The last one.
-  uint32_t live_ = 0;               // Streams whose coroutine runs; at most streams_max_.
+  uint32_t live_ = 0;               // Streams whose coroutine runs; at most 2 * streams_max_.
   uint32_t streams_max_;
   bool had_streams_ = false;
   MonoTime idle_since_;
