@@ -129,8 +129,8 @@ class Client:
         self.send(SETTINGS, 0, 0, b"".join(struct.pack(">HI", *pair) for pair in pairs))
 
     def open_window(self, stream, count):
-        """Stream 0 is the connection."""
-        self.send(WINDOW_UPDATE, 0, stream, struct.pack(">I", count))
+        """Stream 0 is the connection. A server that has gone meanwhile does not mind."""
+        self._answer(WINDOW_UPDATE, 0, stream, struct.pack(">I", count))
         if stream:
             self.streams[stream].window += count
         else:
