@@ -111,7 +111,7 @@ def descriptors(gateway):
 
 
 def kept_sockets(port):
-    """Sockets without an owner behind whose FIN bytes wait for a peer: FIN-WAIT-1, by the kernel."""
+    """Sockets whose bytes wait for a peer though nobody owns them: FIN-WAIT-1."""
     lines = Path("/proc/net/tcp").read_text().splitlines()[1:]
     return sum(1 for line in lines
                if line.split()[1].endswith(f":{port:04X}") and line.split()[3] == "04")
@@ -193,7 +193,8 @@ def play(place, case, attack, hello, is_small):
                  "resident": (before_kib, most_kib, after_kib), "settled_s": settled_s,
                  "open_after": int(gateway.total("sluice_connections_open")),
                  "descriptors": max(0, descriptors(gateway) - before_fds),
-                 "seconds": seconds, "kept_sockets": kept_sockets(gateway.port), "least_opened": attack.least_opened or connections}
+                 "seconds": seconds, "kept_sockets": kept_sockets(gateway.port),
+                 "least_opened": attack.least_opened or connections}
         judge(case, attack, found, is_small)
         case.table.append([attack.name, *(phase.cell() for phase in phases),
                            f"{before_kib // 1024} / {most_kib // 1024} / {after_kib // 1024}",

@@ -17,6 +17,8 @@ from support import PATIENCE_S, Gateway, Upstream, config, delta
 from tls_support import Authority, TlsGateway
 
 STREAMS = 100
+MADE_TO_RESET = ("resets that the server is made to do", "malformed heads")
+TOO_MANY = "GOAWAY PROTOCOL_ERROR"  # Streams begun before the server has reset those before them.
 RESIDENT_MORE_MAX_KB = 40_000
 
 
@@ -154,7 +156,7 @@ class Floods(Served):
                 continue
             with self.subTest(name):
                 became, count, _ = h2.play_flood(self.gateway.port, self.context, name)
-                self.assertEqual(became, CALM)
+                self.assertIn(became, (CALM, TOO_MANY) if name in MADE_TO_RESET else (CALM,))
                 self.assertLess(count, h2.FLOOD_MAX)
         self.hold.set()
         self.assertEqual(honest.finish(slow).end, "end")

@@ -4,8 +4,8 @@ the stream that it is about, or None for the connection."""
 import struct
 
 import http2_support as h2
-from http2_support import (CONTINUATION, DATA, END_HEADERS, END_STREAM, GOAWAY, HEADERS, PADDED, PING,
-                           PRIORITIZED, PRIORITY, PUSH_PROMISE, RST_STREAM, SETTINGS,
+from http2_support import (CONTINUATION, DATA, END_HEADERS, END_STREAM, GOAWAY, HEADERS, PADDED,
+                           PING, PRIORITIZED, PRIORITY, PUSH_PROMISE, RST_STREAM, SETTINGS,
                            WINDOW_UPDATE, block, head, literal)
 
 PROTOCOL = "GOAWAY PROTOCOL_ERROR"
