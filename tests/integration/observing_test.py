@@ -150,6 +150,8 @@ class Metrics(unittest.TestCase):
                 step.set()
                 while client.read_chunk():
                     pass
+                # The client may know of the end before the connection is back in its pool.
+                until_moved("sluice_upstream_connections_idle")
                 now = look(now)
             with gateway.connect() as client:
                 client.post(ask(kind="cut", stream=True), headers=key)

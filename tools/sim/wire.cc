@@ -93,11 +93,12 @@ Task<bool> Wire::send_plain(std::span<const std::string_view> slices) {
   for (;;) {
     if (receives) stream_.start_receive();
     co_await io::first_of(&stream_.sent(), receives ? &stream_.received() : nullptr);
+    // First, since a client that has read all may leave within the same turn.
+    if (stream_.sent().is_ready()) break;
     if (receives && stream_.received().is_ready() && !take_received()) {
       receives = false;
       stream_.shut_down();  // Ends the send, whose bytes nobody reads.
     }
-    if (stream_.sent().is_ready()) break;
   }
   const Result<void> sent = stream_.take_sent();
   if (!sent && !is_gone_) {
