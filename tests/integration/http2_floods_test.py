@@ -12,13 +12,11 @@ import unittest
 
 import http2_rules
 import http2_support as h2
-from http2_support import CALM, Client
+from http2_support import CALM, MADE_TO_RESET, TOO_MANY, Client
 from support import PATIENCE_S, Gateway, Upstream, config, delta
 from tls_support import Authority, TlsGateway
 
 STREAMS = 100
-MADE_TO_RESET = ("resets that the server is made to do", "malformed heads")
-TOO_MANY = "GOAWAY PROTOCOL_ERROR"  # Streams begun before the server has reset those before them.
 RESIDENT_MORE_MAX_KB = 40_000
 
 

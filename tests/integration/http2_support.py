@@ -375,6 +375,8 @@ def refused_heads(client):
 
 
 CALM = "GOAWAY ENHANCE_YOUR_CALM"
+MADE_TO_RESET = ("resets that the server is made to do", "malformed heads")
+TOO_MANY = "GOAWAY PROTOCOL_ERROR"  # Streams begun before the server has reset those before them.
 FLOODS = {
     "rapid reset": rapid_reset,
     "resets that the server is made to do": reset_by_fault,
