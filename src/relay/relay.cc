@@ -235,6 +235,9 @@ void Relay::end_all(RelayEnd end) noexcept {
   result_.end = end;
   is_input_over_ = is_tail_written_ = is_ended_ = true;
   is_receiving_ = false;
+  // It may be ready in the same turn, and nobody looks at it any more: whoever waits for the last
+  // send would then never sleep.
+  timer.clear();
   if (result_.gone_at == MonoTime::max()) result_.gone_at = now();
   downstream_.abort();
 }
