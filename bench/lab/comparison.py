@@ -18,6 +18,7 @@ PACED_STREAMS = 1000
 PACED_PERIOD_S = 0.020
 LARGE_BYTES = 300_000
 BODY_BYTES = 700
+H2_STREAMS = 8       # At a time, of each connection.
 FIRST_WARM_UP_S, WARM_UP_S, PACED_WARM_UP_S = 1.0, 0.3, 1.0
 PROBE_S, PROBE_PACED_S = 0.3, 0.6
 PROBE_STREAMS = 50  # So few that the generator reads each event when it comes.
@@ -30,6 +31,15 @@ class Work:
     connections: int
     title: str
     body_bytes: int = BODY_BYTES
+    h2_rate: int = 2000  # Requests a second at which times over HTTP/2 are taken.
+
+    @property
+    def is_h2(self):
+        return self.kind.startswith("h2_")
+
+    @property
+    def has_events(self):
+        return self.kind in ("burst", "h2_burst")
 
 
 WORKS = [
@@ -40,6 +50,10 @@ WORKS = [
     Work("paced", "paced", PACED_STREAMS, "paced, 1000 streams, one event per 20 ms, per event"),
     Work("large", "large", 32, "large, 300 KB prompt, 540-byte answer, 32 connections",
          LARGE_BYTES),
+    Work("h2_unary", "h2_unary", 8, "unary over HTTP/2, 8 connections of 8 streams"),
+    Work("h2_burst", "h2_burst", 8, "burst over HTTP/2, 8 connections of 8 streams"),
+    Work("h2_large", "h2_large", 8, "large over HTTP/2, 8 connections of 8 streams",
+         LARGE_BYTES, 200),
     Work("shards", "shards", 32, "shards, unary with 32 connections each, all on one core"),
 ]
 
@@ -131,6 +145,7 @@ class Comparison:
         self.identity = tls.Identity(lab.folder) if options.tls else None
         is_out = options.tls == "both"
         self.peers = Peers(lab, build, tls.Tls(self.identity, is_out) if options.tls else None)
+        self.h2_peers = None
         self.upstream_scheme = "https" if is_out else "http"
         self.variants = options.variants
         self.first = next(iter(self.variants))
@@ -158,23 +173,31 @@ class Comparison:
             self.upstreams[manner] = self.peers.canned(*flags)
         return self.upstreams[manner]
 
+    def peers_for(self, kind):
+        if not kind.startswith("h2_"):
+            return self.peers
+        if self.h2_peers is None:
+            identity = tls.Identity(self.lab.folder)
+            self.h2_peers = Peers(self.lab, self.build, tls.Tls(identity, with_h2=True))
+        return self.h2_peers
+
     def start(self, name, kind):
-        upstream = self.upstream(kind)
+        upstream, peers = self.upstream(kind), self.peers_for(kind)
         if name == "floor" or name == "floor-2":
-            return self.peers.floor(name, upstream, 2 if name == "floor-2" else 1)
+            return peers.floor(name, upstream, 2 if name == "floor-2" else 1)
         if name in ("nginx", "haproxy", "portkey"):
-            return getattr(self.peers, name)(name, upstream)
+            return getattr(peers, name)(name, upstream)
         program = self.variants.get(name, self.variants[self.first])
         if name == "sluice-off":
-            return self.peers.sluice(name, upstream, program, SLUICE_OFF)
-        peer = self.peers.sluice(name.replace(" ", "-"), upstream, program,
+            return peers.sluice(name, upstream, program, SLUICE_OFF)
+        peer = peers.sluice(name.replace(" ", "-"), upstream, program,
                                  shards=2 if name == "sluice-2" else 1)
-        if name in (self.first, AGAIN):
+        if name in (self.first, AGAIN) and peers is self.peers:
             self.memory_at_start.append(rss_anon_mib(peer))
         return peer
 
     def peer(self, name, kind):
-        key = (name, self.upstream(kind))
+        key = (name, self.upstream(kind), kind.startswith("h2_"))
         if key not in self.started:
             self.started[key] = self.start(name, kind)
         return self.started[key]
@@ -187,6 +210,9 @@ class Comparison:
             return own[:1] + ["sluice-2", "floor", "floor-2"], {}
         skipped = {name: f"{missing_program(name)} is not installed" for name in wanted
                    if missing_program(name)}
+        if work.is_h2:
+            skipped.update({name: "it speaks no HTTP/2" for name in wanted
+                            if name in ("floor", "portkey")})
         names = own + [name for name in wanted if name not in skipped]
         if self.is_again_due and own:
             self.is_again_due = False
@@ -199,11 +225,13 @@ class Comparison:
         names, skipped = self.names(work)
         result = Result(work, self.options.rounds, self.options.seconds, self.first,
                         list(self.variants), {name: [] for name in names}, {}, {}, [], skipped, {},
-                        self.options.tls)
+                        "h2" if work.is_h2 else self.options.tls)
         peers = {name: self.peer(name, work.kind) for name in names}
         self.memory_under_load = []
         if work.kind == "paced":
             self.measure_paced(result, peers)
+        elif work.is_h2:
+            self.measure_h2(result, peers)
         else:
             self.measure_wrk(result, peers)
         self.conclude(result)
@@ -218,7 +246,7 @@ class Comparison:
     def measure_wrk(self, result, peers):
         work = result.work
         upstream = self.upstream(work.kind)
-        body = generators.make_body(MODEL, work.body_bytes, work.kind == "burst")
+        body = generators.make_body(MODEL, work.body_bytes, work.has_events)
         scripts = {}
         for name in peers:
             scripts[name] = self.lab.folder / f"{name.replace(' ', '-')}.lua"
@@ -238,6 +266,30 @@ class Comparison:
                                                         scripts[name])
             result.rows[name].append(self.row(number, requests, begin, cpu, peer, errors))
             self.note_memory(name, peer)
+
+    def measure_h2(self, result, peers):
+        work = result.work
+        upstream = self.upstream(work.kind)
+        body = generators.make_body(MODEL, work.body_bytes, work.has_events)
+
+        def load(peer, connections, seconds, streams=H2_STREAMS, **more):
+            how = generators.H2load(body, headers_for(peer.name, upstream), streams, not peer.pids)
+            return generators.run_h2load(self.lab, peer.url, connections, seconds, how, **more)
+
+        def probe(peer):
+            return generators.quantiles_us(load(peer, 1, PROBE_S, 1)[3])["p50"]
+
+        base_us = probe(Peer("direct", upstream, []))
+        for name, peer in peers.items():
+            result.added_ms[name] = (probe(peer) - base_us) / 1000
+        for number, name, peer in self.rounds(result, peers):
+            load(peer, work.connections, WARM_UP_S if number else FIRST_WARM_UP_S)
+            begin, cpu = self.begin(peer)
+            requests, _, errors, _ = load(peer, work.connections, self.options.seconds)
+            row = self.row(number, requests, begin, cpu, peer, errors)
+            times = load(peer, work.connections, self.options.seconds, rate=work.h2_rate)[3]
+            row.delay_us = generators.quantiles_us(times)
+            result.rows[name].append(row)
 
     def measure_paced(self, result, peers):
         upstream = self.upstream("paced")

@@ -1,8 +1,11 @@
-"""Load: wrk for whole answers and bursts, sluice-load for paced streams."""
+"""Load: wrk for whole answers and bursts, h2load for them over HTTP/2, sluice-load for paced
+streams."""
 
+import dataclasses
 import json
 import re
 import signal
+import statistics
 import subprocess
 
 from .processes import LOAD_CORE, fail
@@ -61,6 +64,53 @@ def run_wrk(lab, url, connections, seconds, script):
             break
         seconds *= 2  # On a busy machine the interrupt comes before wrk is ready for it.
     return parse_wrk(done.stdout or done.stderr)
+
+
+@dataclasses.dataclass(frozen=True)
+class H2load:
+    """How h2load asks: what each request has, and how many are on a connection at a time."""
+    body: str
+    headers: dict
+    streams: int = 1
+    speaks_h1: bool = False  # In plain text, to an upstream.
+
+
+H2LOAD_RESULT = re.compile(r"finished in .*?requests: .*?(\d+) succeeded, (\d+) failed, "
+                           r"\d+ errored, (\d+) timeout", re.DOTALL)
+
+
+def run_h2load(lab, url, connections, seconds, how, rate=0):
+    """(requests, seconds, errors, times of each in us) of a window. The times are asked for with a
+    `rate` of requests a second, or of a single connection: keeping them takes time itself."""
+    body, log = lab.folder / "h2load.json", lab.folder / "h2load.log"
+    body.write_text(how.body)
+    log.unlink(missing_ok=True)
+    command = ["h2load", "-t1", "-c", connections, "-m", how.streams, "-D",
+               f"{round(seconds * 1000)}ms", "-d", body]
+    if how.speaks_h1:
+        command.append("--h1")
+    for name, value in how.headers.items():
+        command += ["-H", f"{name}: {value}"]
+    if rate:
+        command += ["--rps", rate / connections]
+    if rate or connections == how.streams == 1:
+        command += ["--log-file", log]
+    said = lab.run([*command, url + "/v1/chat/completions"], LOAD_CORE)
+    match = H2LOAD_RESULT.search(said)
+    if not match:
+        fail(f"h2load said {said!r}")
+    succeeded, failed, timed_out = map(int, match.groups())
+    times = [int(line.split("\t")[2]) for line in log.read_text().splitlines()] \
+        if log.exists() else []
+    return succeeded, seconds, failed + timed_out, times
+
+
+def quantiles_us(times):
+    """{"p50", "p99"} of some times; 0 of none."""
+    if len(times) < 2:
+        return {"p50": 0, "p99": 0}
+    cuts = statistics.quantiles(times, n=100, method="inclusive")
+    return {"p50": cuts[49], "p99": cuts[98]}
 
 
 class WrkLoad:

@@ -82,9 +82,12 @@ def against_first(result):
 
 
 def delay_lines(result):
-    if result.work.kind != "paced":
+    if result.work.is_h2:
+        yield f"  time of a request, us, at {result.work.h2_rate} a second:"
+    elif result.work.kind == "paced":
+        yield "  delay of an event, us, from the stamp within it:"
+    else:
         return
-    yield "  delay of an event, us, from the stamp within it:"
     rows = [["", "p50", "p99"]]
     for name, each in result.rows.items():
         rows.append([name, *(figures.Spread.of(row.delay_us[q] for row in each).text(0)
@@ -94,7 +97,7 @@ def delay_lines(result):
 
 def work_table(result):
     unit = "event" if result.work.kind == "paced" else "request"
-    over = {"in": ", https in", "both": ", https both ways"}.get(result.tls, "")
+    over = {"in": ", https in", "both": ", https both ways", "h2": ", https in"}.get(result.tls, "")
     lines = ["", f"{result.work.name}: {result.work.title}{over}; {result.rounds} rounds of "
              f"{result.seconds:g} s, medians (least - most)"]
     rows = [["", f"CPU us per {unit}", "user + kernel", "per s", "core %",

@@ -67,9 +67,12 @@ class Identity:
 
 
 class Tls:
-    """Turns configurations for plain HTTP into ones for https. `is_out`: to the upstream too."""
+    """Turns configurations for plain HTTP into ones for https. `is_out`: to the upstream too.
+    `with_h2`: clients may speak HTTP/2."""
 
-    def __init__(self, identity, is_out=False, version="1.3", handshakes_per_second=100_000):
+    def __init__(self, identity, is_out=False, version="1.3", handshakes_per_second=100_000,
+                 with_h2=False):
+        self.with_h2 = with_h2
         self.identity, self.is_out, self.version = identity, is_out, version
         self.handshakes_per_second = handshakes_per_second
 
@@ -89,7 +92,7 @@ class Tls:
             "ssl_ciphers ECDHE+AES128+AESGCM; ssl_prefer_server_ciphers on;"
         text = text.replace(
             "listen 127.0.0.1:{port};",
-            "listen 127.0.0.1:{port} ssl;\n"
+            f"listen 127.0.0.1:{{port}} ssl{' http2' if self.with_h2 else ''};\n"
             f"    ssl_certificate {self.identity.chain};\n"
             f"    ssl_certificate_key {self.identity.key};\n"
             f"    ssl_protocols TLSv{self.version}; {suite}\n"
@@ -109,7 +112,7 @@ class Tls:
         text = text.replace(
             "bind 127.0.0.1:{port}",
             f"bind 127.0.0.1:{{port}} ssl crt {self.identity.both} {version} {suite} "
-            "alpn http/1.1")
+            f"alpn {'h2,' if self.with_h2 else ''}http/1.1")
         if self.is_out:
             text = text.replace(
                 "server canned 127.0.0.1:{upstream}",

@@ -75,7 +75,7 @@ class Gateway:
         with open(self.output, "wb") as out:
             self.process = subprocess.Popen([str(program), "run", str(path)],
                                             stdin=subprocess.DEVNULL, stdout=out, stderr=out)
-        self.port = int(self._wait_for(r"listening on http://127\.0\.0\.1:(\d+)"))
+        self.port = int(self._wait_for(r"listening on https?://127\.0\.0\.1:(\d+)"))
         self.metrics_port = int(self._wait_for(r"metrics on http://127\.0\.0\.1:(\d+)"))
 
     def _wait_for(self, pattern):

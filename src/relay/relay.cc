@@ -18,6 +18,11 @@ namespace {
 // not pin 16 KiB each.
 constexpr size_t kCopyBehindSendBelow = 2048;
 
+// Receive buffers that slow clients may pin. Beyond it what waits for a client is copied out, and
+// little of it: else their streams could hold all buffers, and nobody's bytes would arrive.
+constexpr uint32_t kPinnedMax = io::BufferLimits{}.most / 8;
+constexpr size_t kHeldWhenScarceMax = 8 * 1024;
+
 Handover::Output choose_output(const RelayOptions& options, const http::ResponseSink& downstream,
                                bool has_filter) noexcept {
   using http::BodyKind;
@@ -92,9 +97,17 @@ class Relay {
   [[nodiscard]] MonoTime now() noexcept { return upstream_.ring().now(); }
   [[nodiscard]] Batch& filling() noexcept { return batches_[filling_]; }
   [[nodiscard]] Batch& sending() noexcept { return batches_[1 - filling_]; }
+  [[nodiscard]] bool are_buffers_scarce() noexcept {
+    return upstream_.ring().buffers().in_use() > kPinnedMax;
+  }
+  [[nodiscard]] size_t held_bytes() noexcept {
+    return filling().bytes() + (downstream_.is_sending() ? sending().bytes() : 0);
+  }
   [[nodiscard]] bool has_room() noexcept {
-    const size_t held = filling().bytes() + (downstream_.is_sending() ? sending().bytes() : 0);
-    return filling().has_room() && held < options_.held_bytes_max;
+    return filling().has_room() && held_bytes() < options_.held_bytes_max;
+  }
+  [[nodiscard]] bool wants_more() noexcept {
+    return has_room() && (held_bytes() < kHeldWhenScarceMax || !are_buffers_scarce());
   }
 
   // Whether `clock_` runs: not against what waits to be looked at.
@@ -159,7 +172,9 @@ void Relay::take_input() noexcept {
     // All of an input goes out in one send where there is room; the ring submits it with this turn.
     if (!has_room()) start_sending();
     if (!has_room()) break;
-    const bool copy = downstream_.is_sending() && input_.bytes().size() < kCopyBehindSendBelow;
+    const bool is_small_behind_send =
+        downstream_.is_sending() && input_.bytes().size() < kCopyBehindSendBelow;
+    const bool copy = is_small_behind_send || are_buffers_scarce();
     Passed passed;
     const Result<void> handed = handover_.hand_over(input_, filling(), copy, passed);
     if (tap_ != nullptr) {
@@ -220,6 +235,9 @@ void Relay::end_all(RelayEnd end) noexcept {
   result_.end = end;
   is_input_over_ = is_tail_written_ = is_ended_ = true;
   is_receiving_ = false;
+  // It may be ready in the same turn, and nobody looks at it any more: whoever waits for the last
+  // send would then never sleep.
+  timer.clear();
   if (result_.gone_at == MonoTime::max()) result_.gone_at = now();
   downstream_.abort();
 }
@@ -234,7 +252,7 @@ void Relay::start_sending() noexcept {
 }
 
 void Relay::start_receiving() noexcept {
-  if (is_input_over_ || is_receiving_ || !input_.is_empty() || !has_room()) return;
+  if (is_input_over_ || is_receiving_ || !input_.is_empty() || !wants_more()) return;
   is_receiving_ = true;
   upstream_moved_at_ = now();
   upstream_.start_receive();

@@ -87,7 +87,10 @@ bool Http2Connection::is_over() noexcept {
 void Http2Connection::start_sending() noexcept {
   if (is_lost_ || stream_.is_sending() || stream_.sent().is_ready()) return;
   std::array<std::string_view, net::Stream::kSlicesMax> slices;
+  const bool was_good = session_.fault() == http::Http2Fault::kNone;
   const size_t count = session_.gather(slices);
+  // Some mistakes of a client are known only by the goodbye that the library writes.
+  if (was_good && session_.fault() != http::Http2Fault::kNone) lose_streams();
   if (count == 0) {
     if (session_.fault() == http::Http2Fault::kMemory) lose();
     return;

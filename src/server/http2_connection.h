@@ -39,10 +39,9 @@ class Http2Connection final : private http::Http2Observer {
 
   // The whole life; no stream is left when it returns, and nothing is being sent. Suspends.
   Task<void> run();
-  // Whether the client may still be sending: a close would destroy our last words on their way.
-  [[nodiscard]] bool wants_linger() const noexcept {
-    return session_.fault() != http::Http2Fault::kNone && !is_lost_;
-  }
+  // Whether the client may still be sending, if only windows: a close would destroy what is on its
+  // way to it, be it the end of an answer.
+  [[nodiscard]] bool wants_linger() const noexcept { return !is_lost_; }
 
   // No new streams once the client knows; those that run end in peace.
   void begin_drain() noexcept;

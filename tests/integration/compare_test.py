@@ -16,14 +16,14 @@ ON_PATH = "/usr/sbin:/usr/local/sbin"
 
 @unittest.skipUnless(shutil.which("wrk"), "wrk is not installed")
 class CompareSmoke(unittest.TestCase):
-    def compare(self, *arguments):
+    def compare(self, *arguments, section="works"):
         with tempfile.TemporaryDirectory() as folder:
             done = subprocess.run(
                 [sys.executable, "-B", COMPARE, "--build", BUILD, "--rounds", "1", "--seconds",
                  "0.2", "--results", folder, *arguments], capture_output=True, text=True)
             self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
             path, = Path(folder).iterdir()
-            return done.stdout, json.loads(path.read_text())["works"]
+            return done.stdout, json.loads(path.read_text())[section]
 
     def expect_served(self, works, names, peers):
         self.assertEqual(set(works), set(names))
@@ -55,6 +55,16 @@ class CompareSmoke(unittest.TestCase):
         _, figures = self.compare("--only", "paced", "--peers", "sluice,floor", "--no-again")
         self.expect_served(figures, ["paced"], ["sluice", "floor"])
         self.assertIn("p50", figures["paced"]["peers"]["sluice"]["rows"][0]["delay_us"])
+
+    @unittest.skipUnless(shutil.which("h2load"), "h2load is not installed")
+    def test_requests_pass_every_peer_that_speaks_http2(self):
+        works = ("h2_unary", "h2_burst")
+        said, figures = self.compare("--only", ",".join(works), "--no-again", section="works, h2")
+        self.expect_served(figures, works, set(PEERS) - {"floor"})
+        self.assertIn("floor: skipped", said)
+        for work in figures.values():
+            for peer in work["peers"].values():
+                self.assertGreater(peer["rows"][0]["delay_us"]["p50"], 0)
 
     def test_shards_and_two_programs_are_compared(self):
         _, figures = self.compare("--only", "shards")

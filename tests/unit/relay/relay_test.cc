@@ -231,6 +231,51 @@ TEST_F(RelayTest, a_client_that_takes_nothing_gets_no_pile_of_pings) {
   EXPECT_EQ(body(), expected);
 }
 
+TEST_F(RelayTest, a_client_that_takes_nothing_pins_no_receive_buffer_once_they_are_scarce) {
+  std::vector<io::Buffer> others;  // That other slow clients pin.
+  for (size_t i = 0; i < 600; ++i) {
+    upstream_peer_->send("x");
+    upstream_->start_receive();
+    ASSERT_TRUE(run_until([this] { return upstream_->received().is_ready(); }));
+    others.push_back(*upstream_->take_received());
+  }
+  start(kStream);
+  client_->stall_reading();
+  const std::string payload(8000, 'x');
+  std::string expected;
+  for (size_t i = 0; i < 50; ++i) {
+    upstream_peer_->send(chunk(event(payload)));
+    expected += event(payload);
+  }
+  run_for(seconds(1));
+  EXPECT_TRUE(sink_->is_sending());
+  EXPECT_EQ(ring_.buffers().in_use(), others.size());
+  client_->resume_reading();
+  upstream_peer_->send(std::string(kEnd));
+  run_to_end();
+  EXPECT_EQ(result_->end, RelayEnd::kFinished);
+  EXPECT_EQ(body(), expected);
+}
+
+// At some of these moments both are seen in one turn, while the last send is still in flight: a
+// relay that looks at one alone would never sleep again.
+class RelayMomentTest : public RelayTest, public testing::WithParamInterface<int> {};
+
+TEST_P(RelayMomentTest, a_client_may_go_in_the_moment_in_which_it_is_given_up) {
+  RelayOptions options = kStream;
+  options.stall_max = seconds(1);
+  start(options);
+  client_->stall_reading();
+  for (size_t i = 0; i < 100; ++i) upstream_peer_->send(chunk(event(std::string(8000, 'x'))));
+  const Duration moment = seconds(2) + microseconds(100) * GetParam();
+  world_.after(moment, [this] { sink_->interrupted().trigger(); });
+  run_to_end();
+  EXPECT_NE(result_->end, RelayEnd::kFinished);
+  EXPECT_TRUE(sink_->is_aborted);
+}
+
+INSTANTIATE_TEST_SUITE_P(Moments, RelayMomentTest, testing::Range(-20, 40));
+
 // Without its comments the client's stream is the upstream's, whatever is cut and however slow.
 TEST_F(RelayTest, pings_change_no_byte_of_the_stream_at_random_cuts_and_pauses) {
   for (unsigned seed = 1; seed <= 20; ++seed) {

@@ -148,7 +148,7 @@ class RelayWorld : public testing::Test {
                                                           .tap_ended = "data: LIMIT\n\n"}};
 
   support::SimWorld world_;
-  io::Ring ring_{world_.kernel(), world_.syscalls(), world_.clock(), {.hot = 64, .most = 64}};
+  io::Ring ring_{world_.kernel(), world_.syscalls(), world_.clock(), {.hot = 64, .most = 4096}};
   ByteBudget budget_{1 << 30};
   io::BlockPool blocks_{budget_};
   support::SimPeer* upstream_peer_ = nullptr;
