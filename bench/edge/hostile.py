@@ -11,6 +11,7 @@ from . import stage
 
 SECONDS = 60         # Of each attack.
 AROUND_S = 5         # Before it and behind it.
+STANDS_S = 10        # Until its connections are open and their first bytes are through.
 RATE, NEWCOMERS = 200, 20
 EVENTS = 20_000      # Of an answer that slow readers ask for: 4.8 MB.
 SETTLE_S = 100       # The bound of the wait for all connections of an attack to be gone.
@@ -90,7 +91,8 @@ def metrics_said(gateway):
     """What the gateway counted of what it did to clients; zeros are left out."""
     values, _ = gateway.samples()
     names = ("sluice_slow_clients_total", "sluice_connections_refused_total",
-             "sluice_accept_pauses_total", "sluice_tls_handshakes_total")
+             "sluice_accept_pauses_total", "sluice_tls_handshakes_total",
+             "sluice_buffers_starved_total")
     return {series.removeprefix("sluice_").replace("_total", "").replace('"', ""): int(value)
             for series, value in values.items()
             if series.split("{")[0] in names and value > 0}
@@ -107,7 +109,13 @@ def settle(gateway, seconds_max):
 
 
 def descriptors(gateway):
-    return len(os.listdir(f"/proc/{gateway.process.pid}/fd"))
+    """All but those of upstream connections, which are kept."""
+    upstream = int(gateway.total("sluice_upstream_connections_open"))
+    return len(os.listdir(f"/proc/{gateway.process.pid}/fd")) - upstream
+
+
+def words(counts):
+    return "; ".join(f"{count:,} {what}" for what, count in counts.items()) or "nothing"
 
 
 def kept_sockets(port):
@@ -125,19 +133,19 @@ def start(place, attack, is_small):
     return place.plain_gateway(stage.settings(ports, SMALL_LIMITS if is_small else LIMITS))
 
 
-def judge(case, attack, found, is_small):
+def judge(case, attack, found):
     name = attack.name
     outcome = found["outcome"]
-    case.note(f"{name}: what became of its connections", outcome["endings"])
-    case.note(f"{name}: open at one time, most", outcome["open_most"])
     ended = outcome["ended_after_s"]
-    if ended["count"]:
-        case.note(f"{name}: ended by the gateway after, p50 and most",
-                  f"{ended['p50']:.1f} and {ended['most']:.1f} s")
+    after = f"; it ended them after {ended['p50']:.1f} s, {ended['most']:.1f} s at most" \
+        if ended["count"] else ""
+    case.transcript += [f"{attack.title}: {words(outcome['endings'])}",
+                        f"    the gateway counted: {words(found['metrics'])}{after}"]
+    case.figures |= {f"{name}: endings": outcome["endings"], f"{name}: counted": found["metrics"],
+                     f"{name}: ended after": ended}
     case.at_least(f"{name}: connections made", outcome["opened"], found["least_opened"])
     others = sorted(set(outcome["endings"]) - set(attack.endings) - set(ENDS))
     case.equal(f"{name}: other endings than expected", ", ".join(others) or "none", "none")
-    case.note(f"{name}: the gateway counted", found["metrics"])
     case.equal(f"{name}: sockets of its own that the kernel still keeps", found["kept_sockets"], 0)
     during = found["during"]
     case.at_least(f"{name}: honest requests meanwhile", len(during.kept) + len(during.new),
@@ -147,16 +155,21 @@ def judge(case, attack, found, is_small):
     case.equal(f"{name}: and on new ones", sum(bool(each[3]) for each in during.new), 0)
     if during.faults:
         case.note(f"{name}: their faults", during.faults)
-    case.at_most(f"{name}: p99 of honest requests, kept", during.ms(during.kept, 0.99), 100,
-                 is_timed=True, unit=" ms")
-    before, most, after = found["resident"]
+    steady = found["steady"]
+    case.note(f"{name}: p99 of honest requests, kept and new", f"{during.ms(during.kept, 0.99):.1f}"
+              f" and {during.ms(during.new, 0.99):.1f} ms")
+    case.at_most(f"{name}: p99, kept, once its connections stand", steady.ms(steady.kept, 0.99),
+                 100, is_timed=True, unit=" ms")
+    before, most, last = found["resident"]
     case.at_most(f"{name}: memory more than before, most", (most - before) / 1024, 1024,
                  unit=" MiB")
     case.at_most(f"{name}: connections open once it was over", found["open_after"], KEPT)
     case.note(f"{name}: after", found["settled_s"], " s")
     case.at_most(f"{name}: descriptors more than before", found["descriptors"], KEPT)
-    case.at_most(f"{name}: memory more than before, afterwards", (after - before) / 1024,
-                 64 if is_small else 256, unit=" MiB")
+    case.at_most(f"{name}: receive buffers in use, afterwards", found["buffers"], 8)
+    case.at_most(f"{name}: bytes counted in byte_budget, afterwards", found["counted"], 1 << 20)
+    case.note(f"{name}: memory more than before, afterwards, the allocator's",
+              (last - before) / 1024, " MiB")
 
 
 def play(place, case, attack, hello, is_small):
@@ -189,13 +202,17 @@ def play(place, case, attack, hello, is_small):
                   Phase.of(answers, quiet, last)]
         most_kib = watch.most(begin, end, 1)
         after_kib = stage.resident_kib(gateway)
-        found = {"outcome": outcome, "during": phases[1], "metrics": metrics_said(gateway),
+        stands = begin + min(STANDS_S, seconds / 2)
+        found = {"steady": Phase.of(answers, stands, begin + seconds),
+                 "buffers": int(gateway.total("sluice_buffers_in_use")),
+                 "counted": int(gateway.total("sluice_byte_budget_used_bytes")),
+                 "outcome": outcome, "during": phases[1], "metrics": metrics_said(gateway),
                  "resident": (before_kib, most_kib, after_kib), "settled_s": settled_s,
                  "open_after": int(gateway.total("sluice_connections_open")),
                  "descriptors": max(0, descriptors(gateway) - before_fds),
                  "seconds": seconds, "kept_sockets": kept_sockets(gateway.port),
                  "least_opened": attack.least_opened or connections}
-        judge(case, attack, found, is_small)
+        judge(case, attack, found)
         case.table.append([attack.name, *(phase.cell() for phase in phases),
                            f"{before_kib // 1024} / {most_kib // 1024} / {after_kib // 1024}",
                            str(watch.most(begin, end, 2))])
