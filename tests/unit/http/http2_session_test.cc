@@ -451,6 +451,25 @@ TEST_F(Http2, a_header_block_without_memory_has_ended) {
   EXPECT_TRUE(heads.empty());
 }
 
+TEST_F(Http2, a_connection_outlives_a_spent_byte_budget) {
+  open();
+  Port& port = begin(1);
+  budget.set_ceiling(0);
+  blocks.drop_cache();
+  const std::string_view slice = "answer";
+  session->respond(port, 503, "", false);
+  session->send(port, {&slice, 1}, true);
+  EXPECT_EQ(drain().size(), 2u);
+  EXPECT_EQ(port.sent, 1);
+  EXPECT_EQ(session->fault(), Http2Fault::kNone);
+}
+
+TEST_F(Http2, a_connection_does_not_begin_on_a_spent_byte_budget) {
+  budget.set_ceiling(0);
+  session = std::make_unique<Http2Session>(*this, blocks, Http2Limits{});
+  EXPECT_FALSE(session->is_made());
+}
+
 TEST_F(Http2, a_header_block_of_a_stream_that_was_reset_meanwhile_has_ended) {
   open();
   Port& port = begin(1, false);
