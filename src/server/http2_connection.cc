@@ -71,7 +71,7 @@ Task<void> Http2Connection::run() {
     if (stream_.sent().is_ready()) take_sent();
     // Streams that have ended by it must be seen to have before the client opens others.
     start_sending();
-    if (reads && stream_.received().is_ready()) take_received();
+    if (reads && !is_lost_ && stream_.received().is_ready()) take_received();
     if (timer_.is_ready()) take_timeout();
   }
   timer_.clear();

@@ -162,5 +162,20 @@ TEST_F(Http2Streams, a_connection_that_the_library_ends_leaves_no_request_behind
   shard.expect_clean_end();
 }
 
+TEST_F(Http2Streams, what_a_lost_connection_has_still_said_begins_nothing) {
+  servers[0].answer.clear();
+  for (int64_t i = 0; i < 40; ++i) {
+    Http2Client& client = greeted();
+    client.send(Http2Client::head(1, "/v1/chat/completions"));
+    ASSERT_TRUE(run_for(milliseconds(1)));
+    client.ask(3, kUnary);
+    shard.world().after(microseconds(2 * i), [this] { shard.kill_streams(); });
+    ASSERT_TRUE(run_for(milliseconds(10)));
+    EXPECT_EQ(shard.cells().http2_connections_open.value(), 0) << i;
+    client.reset();
+  }
+  shard.expect_clean_end();
+}
+
 }  // namespace
 }  // namespace sluice::sim
