@@ -201,7 +201,8 @@ Task<Result<std::string_view>> Http2Stream::read(uint64_t bytes_max) {
   const BodyPace pace(began_at, worker.snapshot().limits.body_rate_min);
   const Deadline deadline = Deadline::after(began_at, worker.snapshot().timeouts.body);
   while (!body_has_ended_ && !body_fault_ && !interrupted_.is_ready() && !timer_.is_ready()) {
-    if (!is_small) open_window();
+    // Also for a small body: its padding takes of the window too.
+    open_window();
     timer_.set(deadline.sooner(pace.due(body_bytes_)));
     body_moved_.reset();
     co_await io::first_of(&body_moved_, &timer_, &interrupted_);

@@ -146,6 +146,39 @@ TEST_F(Http2Streams, what_had_come_of_a_body_that_is_too_large_is_not_held_eithe
   shard.expect_clean_end();
 }
 
+// Its length fits the first window, what it takes of the window does not (RFC 9113 6.9).
+TEST_F(Http2Streams, a_small_body_with_much_padding_is_read_to_its_end) {
+  constexpr size_t kBytes = 63'000, kPiece = 1'000;
+  Http2Client& client = greeted();
+  const std::string body = "{\"model\":\"m\",\"user\":\"";
+  const std::string whole = body + std::string(kBytes - body.size() - 2, 'u') + "\"}";
+  client.send(
+      Http2Client::head(1, "/v1/chat/completions", {{"content-length", std::to_string(kBytes)}}));
+  int64_t window = http::Http2Session::kStreamWindow;
+  size_t sent = 0, updates = 0;
+  while (sent < kBytes) {
+    std::string text;
+    for (; sent < kBytes && window > 1'300; sent += kPiece, window -= 1 + kPiece + 255) {
+      text += frame(http::kData, http::kPadded, 1,
+                    "\xff" + whole.substr(sent, kPiece) + std::string(255, '\0'));
+    }
+    client.send(text);
+    ASSERT_TRUE(run_for(milliseconds(10)));
+    const size_t before = updates;
+    updates = 0;
+    for (const auto& one : client.frames) {
+      if (one.type != http::kWindowUpdate || one.stream != 1) continue;
+      if (++updates > before) window += one.word(0);
+    }
+    ASSERT_TRUE(updates > before || sent == kBytes) << "no window at " << sent;
+  }
+  client.send(frame(http::kData, http::kEndStream, 1));
+  ASSERT_TRUE(run_until([&] { return client.has_ended(1); }));
+  EXPECT_EQ(client.body(1), "{}");
+  client.close();
+  shard.expect_clean_end();
+}
+
 // Some mistakes the library answers by itself; the goodbye is the first that the gateway hears.
 TEST_F(Http2Streams, a_connection_that_the_library_ends_leaves_no_request_behind) {
   servers[0].answer.clear();
