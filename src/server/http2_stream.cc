@@ -66,7 +66,8 @@ Task<void> Http2Stream::run() {
   worker.publish_figures();
   {
     exchange::Exchange exchange(worker.services(), parser_.head(), *this, *this,
-                                connection_.key_memory(), connection_.peer(), began_at_, refused_);
+                                connection_.key_memory(), connection_.find_peer(), began_at_,
+                                refused_);
     co_await exchange.run();
   }
   drop_body();

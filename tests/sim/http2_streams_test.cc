@@ -210,5 +210,22 @@ TEST_F(Http2Streams, what_a_lost_connection_has_still_said_begins_nothing) {
   shard.expect_clean_end();
 }
 
+TEST_F(Http2Streams, a_limit_of_addresses_that_a_reload_brings_holds_for_open_connections) {
+  Http2Client& client = greeted();
+  client.ask(1, kUnary);
+  ASSERT_TRUE(run_until([&] { return client.has_ended(1); }));
+  shard.adopt(kSecured + "rate_limits:\n  - {name: flood, per: ip, requests_per_minute: 1}\n");
+  ASSERT_TRUE(run_for(milliseconds(1)));
+  client.ask(3, kUnary);
+  ASSERT_TRUE(run_until([&] { return client.has_ended(3); }));
+  client.ask(5, kUnary);
+  ASSERT_TRUE(run_until([&] { return client.has_ended(5); }));
+  EXPECT_EQ(client.body(3), "{}");
+  EXPECT_NE(client.body(5).find("flood"), std::string::npos) << client.body(5);
+  EXPECT_EQ(servers[0].requests.size(), 2u);
+  client.close();
+  shard.expect_clean_end();
+}
+
 }  // namespace
 }  // namespace sluice::sim
