@@ -94,7 +94,10 @@ Task<bool> Connection::introduce() {
   const Deadline deadline = Deadline::after(worker_.ring().now(), config.timeouts.head);
   const Result<std::optional<Ipv6Bytes>> source =
       co_await net::receive_proxy_header(stream_, deadline, &drained_);
-  if (!source) co_return false;
+  if (!source) {
+    if (source.error().code == ErrorCode::kRequestTimeout) count_slow(SlowClient::kHead);
+    co_return false;
+  }
   if (!*source) co_return true;
   peer = **source;
   co_return !worker_.door().let_in_peer(worker_.snapshot(), arrival_);
