@@ -5,6 +5,7 @@
 #include <sluice/usage/usage_filter.h>
 
 #include "block_room.h"
+#include "limit_fields.h"
 #include "limit_tap.h"
 #include "outgoing.h"
 
