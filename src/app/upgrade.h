@@ -52,6 +52,8 @@ class Upgrade final : public control::Succession, private control::SpendHeir {
   static constexpr Duration kLook = milliseconds(50);
   // The same while the successor waits, ready.
   static constexpr Duration kSoonLook = milliseconds(2);
+  // Of the starter, that are passed over before it is asked.
+  static constexpr int kOldReportsMost = 64;
 
   // control::SpendHeir.
   [[nodiscard]] Fate take(std::string_view batch) override;
@@ -63,6 +65,9 @@ class Upgrade final : public control::Succession, private control::SpendHeir {
   Task<std::string> hand_over(Deadline deadline);
   // What stands in the channels now, "" when nothing is wrong.
   [[nodiscard]] std::string hear_starter();
+  void forget_reports() noexcept;
+  // A sentence when the successor, which is ready, has not waited.
+  [[nodiscard]] std::string look_at_successor();
   [[nodiscard]] std::string hear_successor();
   [[nodiscard]] std::string give();
   // Until the books are at rest; a sentence if they will not be.
