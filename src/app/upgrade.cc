@@ -75,7 +75,7 @@ Task<control::UpgradeOutcome> Upgrade::run(Duration patience) {
   outcome.problem = co_await start(deadline);
   if (outcome.problem.empty()) outcome.problem = co_await hand_over(deadline);
   if (outcome.problem.empty()) outcome.problem = co_await stop_writing(deadline);
-  if (outcome.problem.empty() && is_given_up_) outcome.problem = why_over();
+  if (is_given_up_) outcome.problem = why_over();
   if (!outcome.problem.empty()) {
     co_await end_successor();
     estate_.keep_estate();
@@ -267,13 +267,22 @@ std::string Upgrade::give() {
   return {};
 }
 
-Task<void> Upgrade::end_successor() {
-  // It may be started late.
-  if (!is_started_) (void)starter_->order_kill();
-  if (!is_started_ || has_ended_) co_return;
-  // The channel stays open until it has ended: its end alone would look like this process's death.
+// This process may end before it comes to end_successor(): a second signal ends it at once.
+void Upgrade::give_up() noexcept {
+  is_given_up_ = true;
+  tell_to_end();
+}
+
+void Upgrade::tell_to_end() noexcept {
   if (channel_ >= 0) (void)net::send_descriptors(channel_, R"({"kind":"stop"})", {});
-  (void)starter_->order_kill();
+  if (starter_ != nullptr) (void)starter_->order_kill();
+}
+
+Task<void> Upgrade::end_successor() {
+  // One that is started late ends by the order to the starter.
+  if (!is_given_up_) tell_to_end();
+  // The channel stays open until it has ended: its end alone would look like this process's death.
+  if (!is_started_ || has_ended_) co_return;
   const Deadline soon = Deadline{ring_.now() + kStarterPatience};
   io::Timer timer(ring_.ready(), ring_.timers());
   while (!has_ended_ && !soon.has_passed(ring_.now())) {

@@ -44,7 +44,7 @@ class Upgrade final : public control::Succession, private control::SpendHeir {
   ~Upgrade() override;
 
   Task<control::UpgradeOutcome> run(Duration patience) override;
-  void give_up() noexcept override { is_given_up_ = true; }
+  void give_up() noexcept override;
 
  private:
   // How long an order to the starter may take, and the longest time between two looks.
@@ -75,7 +75,9 @@ class Upgrade final : public control::Succession, private control::SpendHeir {
   // Until the last record is written.
   Task<std::string> stop_writing(Deadline deadline);
   [[nodiscard]] std::string why_over() const;
-  // Ends what has been started, so that it cannot serve.
+  // What has been started is to end, and must not serve. At once, as far as this process can say.
+  void tell_to_end() noexcept;
+  // Until it has ended.
   Task<void> end_successor();
   void close_channels() noexcept;
 

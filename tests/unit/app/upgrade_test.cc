@@ -177,6 +177,18 @@ TEST_F(UpgradeTest, what_the_starter_said_too_late_is_not_of_the_next_upgrade) {
   EXPECT_EQ(outcome_->pid, 7);
 }
 
+TEST_F(UpgradeTest, a_process_that_is_told_to_end_tells_its_successor_at_once) {
+  hand_over();
+  upgrade_.give_up();
+  // Without another turn: there may be none.
+  EXPECT_TRUE(hear().contains("stop"));
+  EXPECT_EQ(order(), 'K');
+  report_end(7);
+  turn_until([&] { return outcome_.has_value(); });
+  EXPECT_TRUE(outcome_->problem.contains("told to drain")) << outcome_->problem;
+  EXPECT_EQ(estate_.steps, "cok");
+}
+
 TEST_F(UpgradeTest, a_successor_that_drains_is_behind_until_its_end) {
   hand_over();
   say(ready_text({}));
