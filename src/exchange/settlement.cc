@@ -13,6 +13,15 @@ namespace {
 
 constexpr size_t kRequestIdMax = 128;
 
+telemetry::Protocol protocol_of(http::Version version) noexcept {
+  switch (version) {
+    case http::Version::kHttp10: return telemetry::Protocol::kHttp10;
+    case http::Version::kHttp11: return telemetry::Protocol::kHttp11;
+    case http::Version::kHttp2: break;
+  }
+  return telemetry::Protocol::kHttp2;
+}
+
 // What a client may put into our log and headers as the request's id.
 bool is_request_id(std::string_view text) noexcept {
   if (text.empty() || text.size() > kRequestIdMax) return false;
@@ -97,6 +106,7 @@ Settlement::Settlement(Services& services, Generation& generation, const http::R
       began_at_(began_at) {
   services_.cells.requests_in_flight.add();
   record_.at = services_.ring.wall();
+  record_.protocol = protocol_of(head.version);
 }
 
 void Settlement::note_request(Endpoint endpoint, std::string_view client_request_id) noexcept {

@@ -29,6 +29,7 @@ Http2Stream::Http2Stream(Http2Connection& connection, const http::Http2Head& hea
       head_writer_({}),
       refused_(read_head(head)),
       began_at_(connection.worker().ring().now()) {
+  parser_.head().version = http::Version::kHttp2;  // Also of a head that was refused.
   traffic_.received = head.bytes;
   connection_.enter(*this);
 }

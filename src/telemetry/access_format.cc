@@ -82,6 +82,15 @@ class Line {
   char* end_;
 };
 
+std::string_view to_string(Protocol protocol) noexcept {
+  switch (protocol) {
+    case Protocol::kHttp10: return "HTTP/1.0";
+    case Protocol::kHttp11: return "HTTP/1.1";
+    case Protocol::kHttp2: return "HTTP/2";
+  }
+  return "";
+}
+
 void write_names(Line& line, const AccessRecord& record) noexcept {
   line.time("{\"time\":", record.at);
   line.text(",\"request_id\":", record.request_id.view());
@@ -89,6 +98,7 @@ void write_names(Line& line, const AccessRecord& record) noexcept {
   line.optional_text(",\"key\":", record.key.view());
   line.optional_text(",\"tenant\":", record.tenant.view());
   line.word(",\"endpoint\":", to_string(record.endpoint));
+  line.word(",\"protocol\":", to_string(record.protocol));
   line.optional_text(",\"model\":", record.model.view());
   line.optional_text(",\"served_model\":", record.served_model.view());
   line.optional_text(",\"limit\":", record.limit.view());

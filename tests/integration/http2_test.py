@@ -9,6 +9,7 @@ import threading
 import unittest
 
 from browser_support import CHROMIUM, Chromium, PageServer
+from reload_test import until
 from support import PATIENCE_S, Upstream, ask, config, delta
 from tls_support import Authority, TlsGateway
 
@@ -163,6 +164,20 @@ class Requests(Http2Case):
         self.assertTrue(said.startswith("HTTP/2 405") or said.startswith("HTTP/2 200"), said)
         _, said, _ = self.curl("-w", "%{http_code}", path="/nowhere")
         self.assertTrue(said.endswith("404"), said)
+
+    def test_the_access_log_names_the_protocol(self):
+        identities = {}
+        for option, protocol in ("--http2", "HTTP/2"), ("--http1.1", "HTTP/1.1"):
+            _, said, _ = self.curl(option, "-D-", "-o", "/dev/null", "-d", ask())
+            identities[said.lower().split("x-request-id: ")[1].split()[0]] = protocol
+
+        def logged():
+            with open(self.gateway.access_log, encoding="utf-8") as file:
+                lines = [json.loads(line) for line in file if line.endswith("\n")]
+            return {line["request_id"]: line["protocol"] for line in lines
+                    if line["request_id"] in identities}
+        until(lambda: len(logged()) == 2, "both lines")
+        self.assertEqual(logged(), identities)
 
     def test_a_large_body_goes_up_through_its_windows(self):
         body = ask(messages=[{"role": "user", "content": "x" * 3_000_000}])

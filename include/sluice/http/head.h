@@ -18,7 +18,8 @@ struct HeadLimits {
   uint32_t header_count_max = 100;           // At most HeaderList::kCapacity counts.
 };
 
-enum class Version : uint8_t { kHttp10, kHttp11 };
+// Of HTTP/2 only the message counts: its head is read as one of HTTP/1.1.
+enum class Version : uint8_t { kHttp10, kHttp11, kHttp2 };
 
 // How the end of a body is known.
 enum class BodyKind : uint8_t {

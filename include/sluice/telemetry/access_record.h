@@ -14,6 +14,8 @@
 
 namespace sluice::telemetry {
 
+enum class Protocol : uint8_t { kHttp10, kHttp11, kHttp2 };
+
 // Filled in by the phases, pushed once at settle. There is no field that could hold a prompt, an
 // answer or a secret; every text is a name from the configuration or the checked request id.
 // What is absent is left out of the line, never written as zero.
@@ -30,6 +32,7 @@ struct AccessRecord {
   BoundedText<256> script_fields;   // A JSON object of on_response, or empty.
 
   metrics::Endpoint endpoint = metrics::Endpoint::kOther;
+  Protocol protocol = Protocol::kHttp11;
   uint16_t status = 0;  // 499 stands for a client that left before its answer began.
   std::optional<ErrorCode> error;
   bool is_stream = false;

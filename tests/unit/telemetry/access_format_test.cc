@@ -37,6 +37,7 @@ AccessRecord full_record() {
   record.usage_partial = true;
   record.input_tokens = 10;
   record.output_tokens = 0;
+  record.protocol = Protocol::kHttp2;
   record.cached_tokens = 5;
   record.reasoning_tokens = 6;
   record.cost_micro_dollars = 1'000'230;
@@ -51,7 +52,8 @@ TEST(AppendAccessLine, writes_every_field) {
   EXPECT_EQ(line(full_record()),
             "{\"time\":\"2025-11-20T14:25:00.123456Z\",\"request_id\":\"req_1\","
             "\"client\":\"2001:db8::1\",\"key\":\"ada\","
-            "\"tenant\":\"lab\",\"endpoint\":\"/v1/chat/completions\",\"model\":\"llama-3\","
+            "\"tenant\":\"lab\",\"endpoint\":\"/v1/chat/completions\","
+            "\"protocol\":\"HTTP/2\",\"model\":\"llama-3\","
             "\"upstream\":\"gpu-1\",\"attempts\":2,\"status\":200,\"error\":\"upstream_lost\","
             "\"stream\":true,\"client_disconnected\":true,\"priority\":3,\"weight\":4,"
             "\"bytes_in\":700,\"bytes_out\":12000,\"usage_source\":\"reported\","
@@ -67,7 +69,7 @@ TEST(AppendAccessLine, leaves_out_what_is_absent) {
   record.status = 401;
   EXPECT_EQ(line(record),
             "{\"time\":\"1970-01-01T00:00:00.000000Z\",\"request_id\":\"r\",\"endpoint\":\"other\","
-            "\"attempts\":0,\"status\":401,\"stream\":false,\"client_disconnected\":false,"
+            "\"protocol\":\"HTTP/1.1\",\"attempts\":0,\"status\":401,\"stream\":false,\"client_disconnected\":false,"
             "\"priority\":0,\"weight\":1,\"bytes_in\":0,\"bytes_out\":0,\"duration_us\":0,"
             "\"overhead_us\":0}\n");
 }
