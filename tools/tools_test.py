@@ -83,6 +83,67 @@ class CountTests(unittest.TestCase):
             self.assertEqual(self.run_count(folder, 0), "0 1")
 
 
+class Fuzz(unittest.TestCase):
+    """tools/fuzz on a build folder of stand-ins: a shell script is the target."""
+
+    FOUND = """
+for word; do case $word in -artifact_prefix=*) prefix=${word#*=} ;;
+  -exact_artifact_path=*) echo small >"${word#*=}"; exit 0 ;; esac; done
+echo "#7 NEW cov: 3 ft: 4 corp: 2/9b lim: 4 exec/s: 5 rss: 6Mb" >&2
+echo broken >"${prefix}crash-1"
+echo "the promise is broken" >&2
+echo "==1== ERROR: libFuzzer: deadly signal" >&2
+echo "artifact_prefix='x'; Test unit written to ${prefix}crash-1" >&2
+echo "stat::number_of_executed_units: 9" >&2
+exit 1"""
+    GOOD = 'echo "stat::number_of_executed_units: 1234" >&2'
+
+    def setUp(self):
+        scratch = tempfile.TemporaryDirectory()
+        self.addCleanup(scratch.cleanup)
+        self.root = Path(scratch.name)
+        write(self.root / "bin/ninja", "#!/bin/sh\nexit 0\n", 0o755)
+        write(self.root / "tests/fuzz/targets.txt", "good: src/a.cc src/b.cc\nbad: src/c.cc\n")
+        for name, script in (("good", self.GOOD), ("bad", self.FOUND)):
+            write(self.root / f"tests/fuzz/fuzz_{name}", f"#!/bin/sh\n{script}\n", 0o755)
+
+    def run_fuzz(self, *words):
+        env = dict(os.environ, PATH=f"{self.root / 'bin'}:{os.environ['PATH']}")
+        return subprocess.run([sys.executable, HERE / "fuzz", "--builddir", self.root,
+                               "--no-coverage", "--minutes", "0.01", *words], env=env, text=True,
+                              capture_output=True, check=False)
+
+    def table(self):
+        return json.loads((self.root / "fuzz/table.json").read_text(encoding="utf-8"))
+
+    def test_totals_go_on_from_run_to_run(self):
+        for runs in (1, 2):
+            out = self.run_fuzz("good")
+            self.assertEqual(out.returncode, 0, out.stderr)
+            self.assertEqual(self.table()["good"]["executions"], runs * 1234)
+        self.assertIn("2,468", out.stdout)
+        self.assertNotIn("bad", self.table())
+
+    def test_a_finding_is_minimised_and_told_with_its_replay(self):
+        out = self.run_fuzz()
+        self.assertEqual(out.returncode, 1, out.stderr)
+        small = self.root.resolve() / "fuzz/found/bad-crash-1-small"
+        self.assertIn(f"fuzz_bad {small}", out.stdout)
+        self.assertIn("the promise is broken", out.stdout)
+        self.assertEqual(self.table()["bad"]["findings"], [str(small)])
+        self.assertEqual(self.table()["bad"]["executions"], 9)
+        self.assertEqual(self.table()["good"]["findings"], [])
+
+    def test_more_jobs_than_targets_share_one(self):
+        self.assertEqual(self.run_fuzz("good", "--jobs", "3").returncode, 0)
+        self.assertEqual(self.table()["good"]["executions"], 3 * 1234)
+
+    def test_what_is_not_there_is_named(self):
+        self.assertIn("no target nobody", self.run_fuzz("nobody").stderr)
+        (self.root / "tests/fuzz/targets.txt").unlink()
+        self.assertIn("meson setup", self.run_fuzz().stderr)
+
+
 class Setup(unittest.TestCase):
     """tools/setup with a package system of shell scripts: a file per installed package."""
 

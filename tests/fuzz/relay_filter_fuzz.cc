@@ -188,16 +188,20 @@ std::optional<Read> dechunk(std::string_view raw) {
   return read;
 }
 
-std::vector<std::string_view> events_in(std::string_view payload) {
+struct Events {
+  std::vector<std::string_view> whole;
+  std::string_view rest;
+};
+Events events_in(std::string_view payload) {
   http::EventScanner scanner;
-  std::vector<std::string_view> events;
+  Events events;
   size_t begin = 0;
   for (size_t end = scanner.next_end(payload, 0); end != http::EventScanner::npos;
        end = scanner.next_end(payload, end)) {
-    events.push_back(payload.substr(begin, end - begin));
+    events.whole.push_back(payload.substr(begin, end - begin));
     begin = end;
   }
-  if (begin < payload.size()) events.push_back(payload.substr(begin));
+  events.rest = payload.substr(begin);
   return events;
 }
 
@@ -206,15 +210,12 @@ std::string filtered(std::string_view payload, bool has_filter) {
   usage::PlainEvents plain;
   usage::UsageFilter filter(shard().reader, plain);
   std::string kept;
-  const auto events = events_in(payload);
-  for (size_t i = 0; i < events.size(); ++i) {
-    // The last one may be cut, and then goes on as it is.
-    http::EventScanner scanner;
-    const bool is_whole =
-        i + 1 < events.size() || scanner.next_end(events[i], 0) == events[i].size();
-    if (!is_whole || filter.keeps(events[i])) kept += events[i];
+  const Events events = events_in(payload);
+  for (const std::string_view event : events.whole) {
+    if (filter.keeps(event)) kept += event;
   }
-  return kept;
+  // What is cut goes on as it is.
+  return kept.append(events.rest);
 }
 
 // A CR that ends an event may be parted from its LF, which then goes with either; and a byte order
@@ -256,9 +257,9 @@ void check_broken(const Client& client, const Choices& choices) {
   }
   while (got.ends_with("\n\n\n")) got.pop_back();
   expect(got.ends_with(kBroken), "our event is the last thing");
-  const auto events = events_in(got);
-  expect(!events.empty() && http::data_of(events.back()).lines == 1 &&
-             http::data_of(events.back()).first == http::data_of(kBroken).first,
+  const Events events = events_in(got);
+  expect(events.rest.empty() && http::data_of(events.whole.back()).lines == 1 &&
+             http::data_of(events.whole.back()).first == http::data_of(kBroken).first,
          "and an event of its own");
 }
 

@@ -124,8 +124,10 @@ class Client {
     expect(got.size() <= event.size(), "nothing is added");
     expect(was_good || got.empty(), "nothing goes out once it is over");
     if (got.empty()) return;
+    // One that begins with a byte order mark would be another event at the front of a stream.
     http::EventScanner scanner;
-    expect(scanner.next_end(got, 0) == got.size(), "the client gets whole events");
+    expect(got.starts_with("\xEF\xBB\xBF") || scanner.next_end(got, 0) == got.size(),
+           "the client gets whole events");
     expect(!is_json(event) || is_json(got), "and JSON where it was");
     add_texts(texts_, got);
     for (const auto& [which, text] : before) {
