@@ -1,12 +1,14 @@
 #!/usr/bin/python3
 """The commands of tools/ against stand-ins: what is installed, and how results are counted."""
 
+import importlib.machinery
 import json
 import os
 import shutil
 import subprocess
 import sys
 import tempfile
+import types
 import unittest
 from pathlib import Path
 
@@ -137,6 +139,27 @@ exit 1"""
     def test_more_jobs_than_targets_share_one(self):
         self.assertEqual(self.run_fuzz("good", "--jobs", "3").returncode, 0)
         self.assertEqual(self.table()["good"]["executions"], 3 * 1234)
+
+    def test_coverage_is_that_of_the_parsers_alone(self):
+        loader = importlib.machinery.SourceFileLoader("fuzz_tool", str(HERE / "fuzz"))
+        tool = types.ModuleType(loader.name)
+        loader.exec_module(tool)
+
+        def entry(name, lines, branches):
+            pairs = {"lines": lines, "branches": branches}
+            return {"filename": name, "summary": {
+                kind: {"covered": pair[0], "count": pair[1]} for kind, pair in pairs.items()}}
+
+        export = {"data": [{"files": [entry("/x/src/a.cc", (3, 4), (1, 2)),
+                                      entry("/x/src/b.cc", (6, 6), (0, 0)),
+                                      entry("/x/other/src/aa.cc", (0, 9), (0, 9))]}]}
+        sums = tool.sum_coverage(export, ["src/a.cc", "src/b.cc"])
+        self.assertEqual((sums["lines"], sums["branches"]), ([9, 10], [1, 2]))
+        self.assertEqual(sums["files"]["src/a.cc"], {"lines": [3, 4], "branches": [1, 2]})
+        row = tool.Total({"executions": 7200, "cpu_seconds": 3600, "coverage": sums}).row("a", 5)
+        self.assertEqual((row["lines"], row["branches"]), ("90.0% of 10", "50.0% of 2"))
+        self.assertEqual((row["cpu_hours"], row["per_second"], row["inputs"]), ("1.00", "2", "5"))
+        self.assertIn("90.0% of 10", tool.render([row]))
 
     def test_what_is_not_there_is_named(self):
         self.assertIn("no target nobody", self.run_fuzz("nobody").stderr)

@@ -4,12 +4,14 @@
 // ours that the client sees as one.
 #include "handover.h"  // tidy: allow(private-header) a relay needs two sockets
 
+#include <sluice/usage/resume_filter.h>
 #include <sluice/usage/token_tap.h>
 #include <sluice/usage/usage_filter.h>
 
 #include <algorithm>
 #include <cstring>
 #include <deque>
+#include <memory>
 
 #include "../unit/usage/array_room.h"
 #include "fuzz_pieces.h"
@@ -22,7 +24,12 @@ using http::BodyKind;
 using relay::Handover;
 using Output = Handover::Output;
 
-constexpr size_t kTextMax = 6'000;  // Below what is held of one event.
+constexpr size_t kTextMax = 6'000;
+constexpr char kPadding =
+    '\xfe';  // Stands for many bytes, so that events can be too large to hold.
+constexpr size_t kPaddingBytes = 2'500;
+constexpr size_t kPaddingsMax = 16;
+constexpr size_t kLargeEvent = 8 * 1024;  // How it is filtered may depend on the cuts.
 constexpr std::string_view kBroken = "data: {\"error\":{\"message\":\"x\"}}\n\n";
 
 // Hands out receive buffers without a kernel behind them.
@@ -56,10 +63,12 @@ Shard& shard() {
   return shard;
 }
 
+enum class Filter : uint8_t { kNone, kUsage, kResume };
+
 struct Choices {
   BodyKind framing;
   Output output;
-  bool has_filter;
+  Filter filter;
   bool copies;
   bool is_raw;          // The input is the framing too.
   size_t broken_after;  // Bytes after which the upstream is gone; npos for never.
@@ -86,10 +95,59 @@ std::string in_chunks(std::string_view payload, uint32_t seed) {
   return raw + std::string(http::kLastChunk);
 }
 
+std::string padded(std::string_view text) {
+  std::string all;
+  size_t paddings = 0;
+  for (const char c : text) {
+    if (c == kPadding && ++paddings <= kPaddingsMax) {
+      all.append(kPaddingBytes, 'x');
+    } else {
+      all += c;
+    }
+  }
+  return all;
+}
+
 struct Taps {
   usage::ArrayRoom event_room;
   usage::ArrayRoom object_room;
   usage::TokenTap tap{shard().reader, usage::BodyKind::kEventStream, event_room, object_room};
+};
+
+class LedgerRoom final : public usage::CarryRoom {
+ public:
+  [[nodiscard]] char* take(size_t bytes) noexcept override {
+    return bytes <= bytes_.size() ? bytes_.data() : nullptr;
+  }
+  void give_back() noexcept override {}
+
+ private:
+  alignas(64) std::array<char, 16 * 1024> bytes_;
+};
+
+// A filter in its place; one that resumes has passed the beginning of an answer already.
+class Filters {
+ public:
+  Filters(Filter kind, usage::PlainEvents& plain) : usage_(shard().reader, plain), kind_(kind) {
+    if (kind != Filter::kResume) return;
+    for (const std::string_view text : {"Hel", "lo w"}) {
+      const std::string event =
+          "data: {\"choices\":[{\"index\":0,\"delta\":{\"role\":\"a\",\"content\":\"" +
+          std::string(text) + "\"}}]}\n\n";
+      expect(resume_.keeps(event), "a first stream goes on");
+    }
+    resume_.resume();
+  }
+  [[nodiscard]] http::EventFilter* chosen() {
+    if (kind_ == Filter::kNone) return nullptr;
+    return kind_ == Filter::kUsage ? static_cast<http::EventFilter*>(&usage_) : &resume_;
+  }
+
+ private:
+  LedgerRoom room_;
+  usage::UsageFilter usage_;
+  usage::ResumeFilter resume_{shard().reader, usage::ResumeMode::kRetry, &usage_, room_, 0};
+  Filter kind_;
 };
 
 struct Client {
@@ -105,9 +163,9 @@ class Passage {
   Passage(const Choices& choices, uint64_t length, usage::TokenTap& tap)
       : choices_(choices),
         tap_(tap),
-        filter_(shard().reader, tap.plain_events()),
-        handover_({.kind = choices.framing, .length = length}, choices.output,
-                  choices.has_filter ? &filter_ : nullptr, shard().blocks) {}
+        filters_(choices.filter, tap.plain_events()),
+        handover_({.kind = choices.framing, .length = length}, choices.output, filters_.chosen(),
+                  shard().blocks) {}
 
   void take(std::string_view piece) {
     for (size_t at = 0; at < piece.size(); at += io::BufferPool::kUsableBytes) {
@@ -161,7 +219,7 @@ class Passage {
 
   const Choices& choices_;
   usage::TokenTap& tap_;
-  usage::UsageFilter filter_;
+  Filters filters_;
   Handover handover_;
   relay::Batch batch_{shard().blocks};
   Client client_;
@@ -205,14 +263,15 @@ Events events_in(std::string_view payload) {
   return events;
 }
 
-std::string filtered(std::string_view payload, bool has_filter) {
-  if (!has_filter) return std::string(payload);
+std::string filtered(const Events& events, Filter kind) {
   usage::PlainEvents plain;
-  usage::UsageFilter filter(shard().reader, plain);
+  Filters filters(kind, plain);
+  http::EventFilter* const filter = filters.chosen();
   std::string kept;
-  const Events events = events_in(payload);
   for (const std::string_view event : events.whole) {
-    if (filter.keeps(event)) kept += event;
+    http::EventPieces instead;
+    if (filter == nullptr || filter->keeps_whole(event, instead)) kept += event;
+    for (const std::string_view piece : instead.pieces()) kept += piece;
   }
   // What is cut goes on as it is.
   return kept.append(events.rest);
@@ -231,7 +290,11 @@ std::string without_odd_ends(std::string_view text) {
 
 void check_whole(const Client& client, const Choices& choices, std::string_view payload,
                  std::string_view raw) {
-  const std::string wanted = filtered(payload, choices.has_filter);
+  const Events events = events_in(payload);
+  const bool is_large = events.rest.size() > kLargeEvent ||
+                        std::ranges::any_of(events.whole, [](std::string_view event) {
+                          return event.size() > kLargeEvent;
+                        });
   expect(client.payload_bytes == payload.size(), "all of the payload is counted");
   if (choices.output == Output::kVerbatim) {
     expect(client.sent == raw, "verbatim is byte for byte");
@@ -243,6 +306,8 @@ void check_whole(const Client& client, const Choices& choices, std::string_view 
     expect(read && read->is_over, "the client's body ends");
     got = read->payload;
   }
+  if (is_large) return expect(got.size() <= payload.size(), "nothing is added");
+  const std::string wanted = filtered(events, choices.filter);
   expect(got == wanted || without_odd_ends(got) == without_odd_ends(wanted),
          "the client gets what the filter keeps");
 }
@@ -278,7 +343,8 @@ void check_tap(const usage::TokenTap& tap, std::string_view payload) {
 
 Choices choose(uint8_t first, uint8_t second, size_t size) {
   Choices choices{};
-  choices.has_filter = (first & 1) != 0;
+  const bool has_filter = (first & 1) != 0;
+  choices.filter = !has_filter ? Filter::kNone : first < 128 ? Filter::kUsage : Filter::kResume;
   choices.copies = (first & 2) != 0;
   choices.is_raw = (first & 4) != 0;
   constexpr std::array kFramings = {BodyKind::kChunked, BodyKind::kChunked, BodyKind::kLength,
@@ -286,11 +352,11 @@ Choices choose(uint8_t first, uint8_t second, size_t size) {
   choices.framing = kFramings[first >> 3 & 3];
   // As the relay chooses.
   const bool is_bare = (first & 32) != 0;
-  if (!choices.has_filter && choices.framing == BodyKind::kLength) {
+  if (!has_filter && choices.framing == BodyKind::kLength) {
     choices.output = Output::kVerbatim;
   } else if (is_bare) {
     choices.output = Output::kPlain;
-  } else if (choices.has_filter || choices.framing == BodyKind::kUntilClose) {
+  } else if (has_filter || choices.framing == BodyKind::kUntilClose) {
     choices.output = Output::kChunked;
   } else {
     choices.output = Output::kVerbatim;
@@ -299,12 +365,19 @@ Choices choose(uint8_t first, uint8_t second, size_t size) {
   return choices;
 }
 
+// Only a filter that may not pass what it has not seen refuses, and only what is too large for it.
+int expect_refusal(const Choices& choices, std::string_view payload) {
+  expect(choices.filter == Filter::kResume && payload.size() > kLargeEvent,
+         "what we framed is framed");
+  return 0;
+}
+
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* bytes, size_t size) {
   if (size < 4) return 0;
   const fuzz::Pieces pieces = fuzz::make_pieces(bytes + 2, size - 2);
-  const std::string_view payload = pieces.text.substr(0, kTextMax);
+  const std::string payload = padded(pieces.text.substr(0, kTextMax));
   const bool is_chunked = (bytes[0] >> 3 & 3) < 2;
   const bool is_raw = (bytes[0] & 4) != 0 && is_chunked;
   const std::string raw =
@@ -328,7 +401,8 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* bytes, size_t size) {
     expect(!client.is_finished || !read || read->is_over, "a body ends where its framing says");
     return 0;
   }
-  expect(!client.is_malformed, "what we framed is framed");
+  // A stream that cannot be resumed any more may be refused in the middle.
+  if (client.is_malformed) return expect_refusal(choices, payload);
   if (view.size() < raw.size()) return 0;
   expect(client.is_finished, "what is whole ends");
   check_whole(client, choices, payload, raw);
