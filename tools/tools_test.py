@@ -1,12 +1,14 @@
 #!/usr/bin/python3
 """The commands of tools/ against stand-ins: what is installed, and how results are counted."""
 
+import importlib.machinery
 import json
 import os
 import shutil
 import subprocess
 import sys
 import tempfile
+import types
 import unittest
 from pathlib import Path
 
@@ -81,6 +83,89 @@ class CountTests(unittest.TestCase):
     def test_no_log_is_a_failure(self):
         with tempfile.TemporaryDirectory() as folder:
             self.assertEqual(self.run_count(folder, 0), "0 1")
+
+
+class Fuzz(unittest.TestCase):
+    """tools/fuzz on a build folder of stand-ins: a shell script is the target."""
+
+    FOUND = """
+for word; do case $word in -artifact_prefix=*) prefix=${word#*=} ;;
+  -exact_artifact_path=*) echo small >"${word#*=}"; exit 0 ;; esac; done
+echo "#7 NEW cov: 3 ft: 4 corp: 2/9b lim: 4 exec/s: 5 rss: 6Mb" >&2
+echo broken >"${prefix}crash-1"
+echo "the promise is broken" >&2
+echo "==1== ERROR: libFuzzer: deadly signal" >&2
+echo "artifact_prefix='x'; Test unit written to ${prefix}crash-1" >&2
+echo "stat::number_of_executed_units: 9" >&2
+exit 1"""
+    GOOD = 'echo "stat::number_of_executed_units: 1234" >&2'
+
+    def setUp(self):
+        scratch = tempfile.TemporaryDirectory()
+        self.addCleanup(scratch.cleanup)
+        self.root = Path(scratch.name)
+        write(self.root / "bin/ninja", "#!/bin/sh\nexit 0\n", 0o755)
+        write(self.root / "tests/fuzz/targets.txt", "good: src/a.cc src/b.cc\nbad: src/c.cc\n")
+        for name, script in (("good", self.GOOD), ("bad", self.FOUND)):
+            write(self.root / f"tests/fuzz/fuzz_{name}", f"#!/bin/sh\n{script}\n", 0o755)
+
+    def run_fuzz(self, *words):
+        env = dict(os.environ, PATH=f"{self.root / 'bin'}:{os.environ['PATH']}")
+        return subprocess.run([sys.executable, HERE / "fuzz", "--builddir", self.root,
+                               "--no-coverage", "--minutes", "0.01", *words], env=env, text=True,
+                              capture_output=True, check=False)
+
+    def table(self):
+        return json.loads((self.root / "fuzz/table.json").read_text(encoding="utf-8"))
+
+    def test_totals_go_on_from_run_to_run(self):
+        for runs in (1, 2):
+            out = self.run_fuzz("good")
+            self.assertEqual(out.returncode, 0, out.stderr)
+            self.assertEqual(self.table()["good"]["executions"], runs * 1234)
+        self.assertIn("2,468", out.stdout)
+        self.assertNotIn("bad", self.table())
+
+    def test_a_finding_is_minimised_and_told_with_its_replay(self):
+        out = self.run_fuzz()
+        self.assertEqual(out.returncode, 1, out.stderr)
+        small = self.root.resolve() / "fuzz/found/bad-crash-1-small"
+        self.assertIn(f"fuzz_bad {small}", out.stdout)
+        self.assertIn("the promise is broken", out.stdout)
+        self.assertEqual(self.table()["bad"]["findings"], [str(small)])
+        self.assertEqual(self.table()["bad"]["executions"], 9)
+        self.assertEqual(self.table()["good"]["findings"], [])
+
+    def test_more_jobs_than_targets_share_one(self):
+        self.assertEqual(self.run_fuzz("good", "--jobs", "3").returncode, 0)
+        self.assertEqual(self.table()["good"]["executions"], 3 * 1234)
+
+    def test_coverage_is_that_of_the_parsers_alone(self):
+        loader = importlib.machinery.SourceFileLoader("fuzz_tool", str(HERE / "fuzz"))
+        tool = types.ModuleType(loader.name)
+        tool.__file__ = str(HERE / "fuzz")
+        exec(loader.get_code(loader.name), tool.__dict__)  # Leaves no compiled file beside it.
+
+        def entry(name, lines, branches):
+            pairs = {"lines": lines, "branches": branches}
+            return {"filename": name, "summary": {
+                kind: {"covered": pair[0], "count": pair[1]} for kind, pair in pairs.items()}}
+
+        export = {"data": [{"files": [entry("/x/src/a.cc", (3, 4), (1, 2)),
+                                      entry("/x/src/b.cc", (6, 6), (0, 0)),
+                                      entry("/x/other/src/aa.cc", (0, 9), (0, 9))]}]}
+        sums = tool.sum_coverage(export, ["src/a.cc", "src/b.cc"])
+        self.assertEqual((sums["lines"], sums["branches"]), ([9, 10], [1, 2]))
+        self.assertEqual(sums["files"]["src/a.cc"], {"lines": [3, 4], "branches": [1, 2]})
+        row = tool.Total({"executions": 7200, "cpu_seconds": 3600, "coverage": sums}).row("a", 5)
+        self.assertEqual((row["lines"], row["branches"]), ("90.0% of 10", "50.0% of 2"))
+        self.assertEqual((row["cpu_hours"], row["per_second"], row["inputs"]), ("1.00", "2", "5"))
+        self.assertIn("90.0% of 10", tool.render([row]))
+
+    def test_what_is_not_there_is_named(self):
+        self.assertIn("no target nobody", self.run_fuzz("nobody").stderr)
+        (self.root / "tests/fuzz/targets.txt").unlink()
+        self.assertIn("meson setup", self.run_fuzz().stderr)
 
 
 class Setup(unittest.TestCase):

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include <fmt/format.h>
+
 #include <sluice/base/units.h>
 #include <sluice/config/limit_amounts.h>
 
@@ -68,8 +70,8 @@ std::optional<Refusal> put_budget(const json::Value& body, json::Object& limits)
   return std::nullopt;
 }
 
-// {"rpm": {"gpt-4": 10}} as model_limits.
-json::Array read_model_limits(const json::Value& body) {
+// {"rpm": {"gpt-4": 10}} as model_limits. What is no number must not pass for no limit.
+std::expected<json::Array, Refusal> read_model_limits(const json::Value& body) {
   json::Array rules;
   constexpr std::array<Name, 2> kMaps = {
       {{"model_rpm_limit", "requests_per_minute"}, {"model_tpm_limit", "tokens_per_minute"}}};
@@ -77,6 +79,13 @@ json::Array read_model_limits(const json::Value& body) {
     const json::Value* value = member_of(body, map.theirs);
     if (value == nullptr) continue;
     for (const json::Member& member : *value->as_object()) {
+      if (member.value.is_null()) continue;
+      double most = 0;
+      if (!member.value.as_number(most)) {
+        const std::string param = fmt::format("{}.{}", map.theirs, member.name);
+        return std::unexpected(
+            Refusal{.message = fmt::format("`{}` must be a number", param), .param = param});
+      }
       json::Object rule;
       put(rule, "models", json::Value(member.name));
       put(rule, map.ours, copy_of(member.value));
@@ -123,9 +132,9 @@ std::expected<json::Value, Refusal> translate(const json::Value& body,
   }
   if (auto refusal = put_budget(body, limits)) return std::unexpected(std::move(*refusal));
   put(ours, "limits", json::Value(std::move(limits)));
-  if (json::Array rules = read_model_limits(body); !rules.empty()) {
-    put(ours, "model_limits", json::Value(std::move(rules)));
-  }
+  auto rules = read_model_limits(body);
+  if (!rules) return std::unexpected(std::move(rules.error()));
+  if (!rules->empty()) put(ours, "model_limits", json::Value(*std::move(rules)));
   return json::Value(std::move(ours));
 }
 

@@ -32,6 +32,7 @@ class Parser {
     if (yaml_parser_initialize(&raw) == 0) return;
     is_ready = true;
     yaml_parser_set_encoding(&raw, YAML_UTF8_ENCODING);
+    if (text.data() == nullptr) text = "";  // The library would end the process.
     yaml_parser_set_input_string(&raw, reinterpret_cast<const unsigned char*>(text.data()),
                                  text.size());
   }

@@ -9,6 +9,8 @@ namespace {
 
 constexpr size_t kBucketNumbers = 2;
 constexpr size_t kAnswerNumbers = 8;
+// What the script's numbers can say exactly; as microseconds it can be added to any time.
+constexpr int64_t kNumberMost = int64_t{1} << 53;
 
 }  // namespace
 
@@ -89,7 +91,7 @@ bool RedisLedger::read(const store::RedisReply& reply, const Group& group, Ledge
   const size_t count = group.buckets.size() * kBucketNumbers + group.asks.size() * kAnswerNumbers;
   if (reply.kind != Kind::kList || reply.items.size() != count) return false;
   if (!std::ranges::all_of(reply.items, [](const store::RedisReply& item) {
-        return item.kind == Kind::kInteger && item.integer >= 0;
+        return item.kind == Kind::kInteger && item.integer >= 0 && item.integer <= kNumberMost;
       })) {
     return false;
   }

@@ -7,6 +7,10 @@
 namespace sluice::exchange {
 namespace {
 
+// No request runs so long, and a clock that is off bounds no wish: with the time of day added, what
+// the text can say would overflow.
+constexpr Duration kWishMost = std::chrono::days(365);
+
 std::string_view trim(std::string_view text) noexcept {
   while (text.starts_with(' ') || text.starts_with('\t')) text.remove_prefix(1);
   while (text.ends_with(' ') || text.ends_with('\t')) text.remove_suffix(1);
@@ -48,7 +52,7 @@ std::optional<TimeoutWishes> parse_timeout_wishes(std::string_view text) noexcep
     if (clock == nullptr || clock->has_value() || !value || *value <= Duration::zero()) {
       return std::nullopt;
     }
-    *clock = value;
+    *clock = std::min(*value, kWishMost);
   }
   return wishes;
 }

@@ -137,7 +137,13 @@ Writer& Writer::unsigned_integer(uint64_t value) {
 Writer& Writer::number(double value) {
   if (!std::isfinite(value)) return null();
   std::array<char, 40> digits;
-  const auto [end, error] = std::to_chars(digits.data(), digits.data() + digits.size(), value);
+  // Without an exponent it would look like an integer, and readers refuse those beyond 64 bits.
+  constexpr double kIntegerMost = 9223372036854775808.0;
+  char* const most = digits.data() + digits.size();
+  const auto [end, error] =
+      std::abs(value) < kIntegerMost
+          ? std::to_chars(digits.data(), most, value)
+          : std::to_chars(digits.data(), most, value, std::chars_format::scientific);
   return raw({digits.data(), static_cast<size_t>(end - digits.data())});
 }
 

@@ -46,5 +46,12 @@ TEST(Litellm, what_makes_no_sense_is_named) {
   EXPECT_EQ(translated(R"({"duration":"0s"})"), "duration");
 }
 
+// Once found by the fuzzer: the key was made without the limit.
+TEST(Litellm, a_limit_of_a_model_that_is_no_number_is_refused) {
+  EXPECT_EQ(translated(R"({"model_rpm_limit":{"gpt-4":"10"}})"), "model_rpm_limit.gpt-4");
+  EXPECT_EQ(translated(R"({"model_tpm_limit":{"a":1,"b":{}}})"), "model_tpm_limit.b");
+  EXPECT_EQ(translated(R"({"model_rpm_limit":{"gpt-4":null}})"), R"({"limits":{}})");
+}
+
 }  // namespace
 }  // namespace sluice::admin

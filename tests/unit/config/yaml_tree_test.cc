@@ -62,6 +62,7 @@ TEST(YamlTree, names_the_place_of_bad_syntax) {
 TEST(YamlTree, refuses_emptiness) {
   EXPECT_EQ(first_error(""), "0:0 the file is empty");
   EXPECT_EQ(first_error("# only a comment\n"), "0:0 the file is empty");
+  EXPECT_EQ(first_error(std::string_view()), first_error(""));
 }
 
 TEST(YamlTree, nesting_is_bounded) {

@@ -58,6 +58,16 @@ TEST(TimeoutWishes, d037_any_wish_shortens_a_clock_that_is_off) {
   EXPECT_EQ(applied("total=1s").first_token, Duration::zero());
 }
 
+// Once found by the fuzzer: with the time of day added it overflowed.
+TEST(TimeoutWishes, no_wish_is_too_long_to_be_added_to_now) {
+  for (const std::string_view text : {"first_token=106751d", "9223372036s"}) {
+    const auto wishes = parse_timeout_wishes(text);
+    ASSERT_TRUE(wishes.has_value()) << text;
+    const Duration wish = wishes->total ? *wishes->total : *wishes->first_token;
+    EXPECT_EQ(wish, std::chrono::days(365)) << text;
+  }
+}
+
 TEST(TimeoutWishes, d030_a_clock_is_short_exactly_where_it_gave_less_than_the_file) {
   const config::UpstreamTimeouts usual = kConfigured;
   const auto is_short = [&](ErrorCode code, std::string_view wish, Duration lasted = seconds(1)) {

@@ -1,5 +1,7 @@
 #include <sluice/json/writer.h>
 
+#include <sluice/json/value.h>
+
 #include <array>
 #include <cstdlib>
 #include <limits>
@@ -28,6 +30,15 @@ TEST(Writer, numbers_read_back_equal) {
     Writer(text).number(value);
     EXPECT_EQ(std::strtod(text.c_str(), nullptr), value) << text;
     EXPECT_TRUE(support::is_strict_json(text, 1)) << text;
+  }
+  // Once found by the fuzzer: written as integers, which our own reader refuses beyond 64 bits.
+  for (const double value : {184467440737095511150.0, -9223372036854775808.0 * 4, 1e20}) {
+    std::string text;
+    Writer(text).number(value);
+    const auto read = parse_value(text);
+    double same = 0;
+    ASSERT_TRUE(read && read->as_number(same)) << text;
+    EXPECT_EQ(same, value) << text;
   }
   std::string text;
   Writer(text)
