@@ -98,7 +98,7 @@ def oddities_of(data, message):
     signs = {
         "unknown method": method not in COMMON_METHODS,
         "PRI": method == b"PRI",
-        "absolute target": not target.startswith(b"/"),
+        "target that is no path": not target.startswith(b"/"),
         "escape or dots in the target": b"%" in target or b"/." in target,
         "HTTP/1.0": message["minor"] == 0,
     }

@@ -21,10 +21,11 @@ import chain_forms
 import chains
 import compare
 import explanations
+import hostile
 import page
 import request_forms
 import stages
-from hops import HERE, Nginx, Sluice
+from hops import HERE, Haproxy, Nginx, Sluice
 from readers import ParserProbe, ask_gateway, ask_proxy, post_bodies
 
 BATCH = 2000
@@ -99,11 +100,22 @@ class Comparison:
                 for parser in self.parsers:
                     self.compare_all(name, parser.name, part, ours, parser.read(kind, part))
 
+    async def answer_badly(self, count):
+        answers = [answer_forms.make_case(self.random) for _ in range(count)]
+        readings = self.ours.read(b"s", answers)
+        with contextlib.ExitStack() as stack:
+            port = await hostile.serve_hostile(stack, answers, readings)
+            sluice = stack.enter_context(Sluice(port, hostile.PATIENT, hostile.NO_RETRIES))
+            for number, fault in await hostile.answer_badly(sluice.port, readings):
+                self.findings.broken.append(f"answered by an upstream: {fault}: {answers[number]}")
+        self.findings.count("answer", "our gateway", count)
+        say(f"hostile upstream: {count} answers")
+
     async def read_requests(self, count):
         with contextlib.ExitStack() as stack:
             port, _ = await stages.serve_echo(stack)
             nginx = stack.enter_context(Nginx(port))
-            haproxy, _ = await stages.start_haproxy(stack, port)
+            haproxy = stack.enter_context(Haproxy(port))
             sluice = stack.enter_context(Sluice(port))
             for cases in self.batches("request", request_forms.make_case, count):
                 ours = self.ours.read(b"q", cases)
@@ -175,8 +187,9 @@ def report(findings):
               f"it {difference.theirs} {oddities}\n    {data[:600]}")
     for sentence in findings.broken:
         print(f"BROKEN {sentence[:1500]}")
+    kinds = {kind for kind, _ in findings.readings}
     for each in findings.known:
-        if each not in findings.used:
+        if each not in findings.used and each.kinds[0] in kinds:
             print(f"not seen: {each.kinds[0]}: {each.ours[0]} {each.theirs} {each.oddity}")
     print(f"{len(findings.used)} of {len(findings.known)} classes seen, "
           f"{len(findings.unexplained)} unexplained, {len(findings.broken)} broken")
@@ -187,6 +200,7 @@ async def run(options, findings):
     comparison = Comparison(options.build, options.seed, findings)
     if "answers" in options.parts:
         comparison.read_answers(options.cases)
+        await comparison.answer_badly(options.cases // PROXY_SHARE)
     if "requests" in options.parts:
         await comparison.read_requests(options.cases)
     if "bodies" in options.parts:

@@ -11,6 +11,8 @@ import compare
 import explanations
 import page
 import request_forms
+from chains import has_plain_ids
+from hostile import misrelayed
 from loop_peers import read_answers, split_coded
 from readers import misread_by_gateway
 
@@ -102,6 +104,23 @@ class Reading(unittest.TestCase):
                                                 [(200, echo, False)]))
 
 
+class Relaying(unittest.TestCase):
+    GOOD = {"tail": "closed", "messages": [{"code": 200, "body": b"x".hex()}]}
+    BAD = {"tail": "refused", "messages": []}
+
+    def test_a_good_answer_must_arrive_as_it_is(self):
+        self.assertIsNone(misrelayed(self.GOOD, [(200, b"x", False)]))
+        self.assertIsNotNone(misrelayed(self.GOOD, [(200, b"y", False)]))
+        self.assertIsNotNone(misrelayed(self.GOOD, [(502, b'{"error"', False)]))
+        self.assertIsNotNone(misrelayed(self.GOOD, []))
+        self.assertIsNotNone(misrelayed(self.GOOD, [(200, b"x", False)] * 2))
+
+    def test_a_refused_answer_must_not_arrive_whole(self):
+        self.assertIsNone(misrelayed(self.BAD, [(502, b'{"error"', False)]))
+        self.assertIsNone(misrelayed(self.BAD, []))
+        self.assertIsNotNone(misrelayed(self.BAD, [(200, b"x", False)]))
+
+
 class Bodies(unittest.TestCase):
     OURS = {"ok": True, "model": b"m".hex(), "stream": False, "usage": False, "max_tokens": 1,
             "max_completion_tokens": None, "max_output_tokens": None, "n": None, "user": "",
@@ -126,6 +145,14 @@ class Bodies(unittest.TestCase):
         ours = {"ok": False, "why": "n: given twice"}
         found = self.differences(ours, b'{"model":"m","n":1}')
         self.assertIn("refuses: without a reason: n: given twice", [each.ours for each in found])
+
+
+class Searching(unittest.TestCase):
+    def test_ids_that_a_mutation_has_spoilt_are_no_evidence(self):
+        plain = chain_forms.ask("T-0") + chain_forms.ask("M-0")
+        self.assertTrue(has_plain_ids([plain], 0))
+        self.assertFalse(has_plain_ids([plain + chain_forms.ask("M-1")], 0))
+        self.assertFalse(has_plain_ids([plain], 1))
 
 
 class Generating(unittest.TestCase):

@@ -12,7 +12,7 @@ import tempfile
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(HERE, "..", "integration"))
-from support import Gateway  # noqa: E402  pylint: disable=wrong-import-position
+from support import PATIENCE_S, Gateway  # noqa: E402  pylint: disable=wrong-import-position
 
 NGINX = """
 user {user}; worker_processes 1; daemon off;
@@ -36,7 +36,7 @@ http {{
 
 HAPROXY = """
 global
-  log 127.0.0.1:{log} local0
+  log stdout format raw local0
 defaults
   mode http
   log global
@@ -89,17 +89,21 @@ class Hop:
         return self.path(name)
 
     def ids(self):
-        """The request ids that it has logged."""
+        """The request ids that it has logged; ends it."""
         return []
 
-    def close(self):
+    def stop(self, number):
+        """Ends it, in order when the signal says so: its log is whole only then."""
         if self.process.poll() is None:
-            self.process.send_signal(signal.SIGTERM)  # nginx takes its worker along.
-        try:
-            self.process.wait(timeout=5)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            self.process.wait()
+            self.process.send_signal(number)
+            try:
+                self.process.wait(timeout=PATIENCE_S)
+            except subprocess.TimeoutExpired:
+                self.process.kill()
+                self.process.wait()
+
+    def close(self):
+        self.stop(signal.SIGTERM)  # nginx takes its worker along.
         self.directory.cleanup()
 
     def __enter__(self):
@@ -131,20 +135,24 @@ class Nginx(Hop):
         return found
 
     def ids(self):
+        self.stop(signal.SIGQUIT)
         with open(self.path("access.log"), encoding="latin-1") as file:
             return file.read().split("\n")[:-1]
 
 
 class Haproxy(Hop):
-    """`log_port` takes its log by UDP."""
-
-    def __init__(self, next_port, log_port):
+    def __init__(self, next_port):
         super().__init__()
         listener = _listener()
         self.port = listener.getsockname()[1]
-        path = self.write("haproxy.cfg", HAPROXY.format(fd=listener.fileno(), next=next_port,
-                                                        log=log_port))
-        self.start(["haproxy", "-db", "-q", "-f", path], listener, stdout=subprocess.DEVNULL)
+        path = self.write("haproxy.cfg", HAPROXY.format(fd=listener.fileno(), next=next_port))
+        with open(self.path("log"), "wb") as log:
+            self.start(["haproxy", "-db", "-f", path], listener, stdout=log)
+
+    def ids(self):
+        self.stop(signal.SIGUSR1)
+        with open(self.path("log"), encoding="latin-1") as file:
+            return [line.strip() for line in file]
 
 
 class NodeOrigin(Hop):
@@ -170,11 +178,13 @@ class NodeOrigin(Hop):
 class Sluice(Gateway):
     """Our gateway before one upstream."""
 
-    def __init__(self, next_port):
+    def __init__(self, next_port, upstream="", more=""):
         super().__init__(f"""
 development: true
-upstreams: [{{name: up, url: "http://127.0.0.1:{next_port}", private_addresses: true}}]
+upstreams:
+  - {{name: up, url: "http://127.0.0.1:{next_port}", private_addresses: true{upstream}}}
 models: [{{name: m, routes: [{{upstream: up}}]}}]
+{more}
 """)
 
     def ids(self):

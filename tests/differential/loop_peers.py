@@ -1,6 +1,7 @@
-"""What the event loop serves and asks: an origin that echoes, raw exchanges, a syslog."""
+"""What the event loop serves and asks: an origin that echoes, raw exchanges."""
 
 import asyncio
+import itertools
 import json
 import re
 
@@ -8,6 +9,7 @@ PATIENCE_S = 15  # The bound of every wait; reached only when something is wrong
 PAUSE_S = 0.2  # Until who gives fewer answers than expected learns that no more bytes come.
 LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)", re.I)
 CODED = re.compile(rb"\r\ntransfer-encoding: *chunked", re.I)
+CONNECTIONS = itertools.count()
 STATUS_LINE = re.compile(rb"HTTP/1\.[01] \d{3}")
 REQUEST_ID = re.compile(rb"\r\nx-request-id: *([\w-]+)", re.I)
 
@@ -36,6 +38,14 @@ def split_body(head, rest):
     length = LENGTH.search(head)
     size = int(length.group(1)) if length else 0
     return (rest[:size], size) if len(rest) >= size else None
+
+
+def source_of(index, net=1):
+    """One of 7,500,000 loopback addresses of a `net` (1 or 128) to connect from.
+
+    A proxy's log can be understood by them, and the ports of one address would not last.
+    """
+    return f"127.{net + index // 62500 % 120}.{index // 250 % 250}.{1 + index % 250}"
 
 
 class Echo(asyncio.Protocol):
@@ -132,9 +142,10 @@ class Exchange(asyncio.Protocol):
             self.done.set_result(None)
 
 
-async def exchange(port, data, source="127.0.0.1", awaits=0, pause_s=PAUSE_S):
+async def exchange(port, data, source=None, awaits=0, pause_s=PAUSE_S):
     """All bytes that came back; raises TimeoutError when the other side does not end."""
     loop = asyncio.get_running_loop()
+    source = source or source_of(next(CONNECTIONS), net=128)
     transport, protocol = await loop.create_connection(
         lambda: Exchange(data, awaits, pause_s), "127.0.0.1", port, local_addr=(source, 0))
     try:
@@ -168,13 +179,3 @@ def read_answers(data, methods=(), may_lack_body=False):
         answers.append((status, body[0], closes))
         data = data[body[1]:]
     return answers
-
-
-class Syslog(asyncio.DatagramProtocol):
-    """Keeps the last word of every line, which is the id that a proxy has logged."""
-
-    def __init__(self, seen):
-        self.seen = seen
-
-    def datagram_received(self, data, _):
-        self.seen.append(data.decode("latin-1").strip().rsplit(" ", 1)[-1])

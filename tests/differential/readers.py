@@ -5,7 +5,7 @@ import json
 import struct
 import subprocess
 
-from loop_peers import PATIENCE_S, exchange, read_answers
+from loop_peers import PATIENCE_S, exchange, read_answers, source_of
 
 LANES = 48  # Connections at a time.
 
@@ -27,11 +27,6 @@ class ParserProbe:
             raise AssertionError(f"{self.name} ended with {run.returncode} at {where[:400]}: "
                                  f"{run.stderr[-2000:].decode('latin-1')}")
         return [json.loads(line) for line in lines]
-
-
-def source_of(index):
-    """An address of our own for each case, by which a proxy's log can be understood."""
-    return f"127.{1 + index // 62500 % 250}.{index // 250 % 250}.{1 + index % 250}"
 
 
 def expected_answers(ours):

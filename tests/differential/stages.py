@@ -5,7 +5,7 @@ import contextlib
 
 from chains import CarelessFront, Chain
 from hops import Haproxy, Nginx, NodeOrigin, Sluice
-from loop_peers import Echo, Syslog
+from loop_peers import Echo
 
 
 async def serve_echo(stack, believes="coding"):
@@ -15,16 +15,6 @@ async def serve_echo(stack, believes="coding"):
         lambda: Echo(seen, believes), "127.0.0.1", 0)
     stack.callback(server.close)
     return server.sockets[0].getsockname()[1], seen
-
-
-async def start_haproxy(stack, next_port):
-    """HAProxy and the list of ids that it has logged."""
-    logged = []
-    transport, _ = await asyncio.get_running_loop().create_datagram_endpoint(
-        lambda: Syslog(logged), local_addr=("127.0.0.1", 0))
-    stack.callback(transport.close)
-    port = transport.get_extra_info("sockname")[1]
-    return stack.enter_context(Haproxy(next_port, port)), logged
 
 
 async def careless(stack):
@@ -46,9 +36,9 @@ async def sluice_nginx(stack):
 
 async def sluice_haproxy(stack):
     port, seen = await serve_echo(stack)
-    haproxy, logged = await start_haproxy(stack, port)
+    haproxy = stack.enter_context(Haproxy(port))
     sluice = stack.enter_context(Sluice(haproxy.port))
-    return Chain("Sluice, HAProxy, origin", sluice.port, sluice.ids, lambda: seen + logged)
+    return Chain("Sluice, HAProxy, origin", sluice.port, sluice.ids, lambda: seen + haproxy.ids())
 
 
 async def sluice_node(stack):
@@ -72,16 +62,16 @@ async def nginx_streaming_sluice(stack):
 async def haproxy_sluice(stack):
     port, seen = await serve_echo(stack)
     sluice = stack.enter_context(Sluice(port))
-    haproxy, logged = await start_haproxy(stack, sluice.port)
-    return Chain("HAProxy, Sluice, origin", haproxy.port, lambda: logged,
+    haproxy = stack.enter_context(Haproxy(sluice.port))
+    return Chain("HAProxy, Sluice, origin", haproxy.port, haproxy.ids,
                  lambda: seen + sluice.ids())
 
 
 async def haproxy_sluice_node(stack):
     node = stack.enter_context(NodeOrigin())
     sluice = stack.enter_context(Sluice(node.port))
-    haproxy, logged = await start_haproxy(stack, sluice.port)
-    return Chain("HAProxy, Sluice, node", haproxy.port, lambda: logged,
+    haproxy = stack.enter_context(Haproxy(sluice.port))
+    return Chain("HAProxy, Sluice, node", haproxy.port, haproxy.ids,
                  lambda: node.ids() + sluice.ids())
 
 
