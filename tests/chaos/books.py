@@ -9,7 +9,7 @@ import collections
 import sqlite3
 
 import wording
-from fleet import LIMIT, NARROW, PRICE
+from fleet import GATEWAYS_MOST, LIMIT, NARROW, PRICE
 
 WINDOW_S = 60
 # docs/journal.md: what the last `flush` before a kill had not written yet. The record is made a
@@ -129,13 +129,14 @@ def allowance(run):
 
     A gateway that starts while Redis has nothing, or is out of reach, has forgotten what it let
     through, and so has Redis: the limit once more. One of two that is cut off alone: half of it.
+    One that starts counts as cut off until Redis has answered it for the first time: its share.
     """
     lost = run.of_kind("redis_kill", "redis_stop", "partition")
     starts = run.of_kind("gateway_kill", "other_boot", "gateway_restart", "upgrade_kill")
     forgets = sum(1 for start in starts if any(
         each.began - WINDOW_S < start.ended < each.ended + WINDOW_S for each in lost))
     alone = len([each for each in run.of_kind("partition") if len(each.gateways) == 1])
-    return forgets * LIMIT + alone * LIMIT // 2
+    return forgets * LIMIT + alone * LIMIT // 2 + (LIMIT // GATEWAYS_MOST if starts else 0)
 
 
 def check_limit(run):

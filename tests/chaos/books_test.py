@@ -124,6 +124,10 @@ class Limits(unittest.TestCase):
         lost = Fault("redis_kill", "redis", 95, 96)
         faults = [kill(97, 98), lost]
         self.assertEqual(books.check_limit(self.run_with(books.LIMIT * 2, faults)), [])
+        share = books.LIMIT // books.GATEWAYS_MOST
+        for more, wrong in ((share, 0), (share + 1, 1)):
+            run = self.run_with(books.LIMIT + more, [kill(97, 98)])
+            self.assertEqual(len(books.check_limit(run)), wrong)
         self.assertEqual(len(books.check_limit(self.run_with(books.LIMIT + 1, [lost]))), 1)
 
     def test_one_too_many_at_a_time(self):

@@ -31,6 +31,7 @@ SHIFTED_CLOCK = os.environ.get("SLUICE_SHIFTED_CLOCK", "")
 DOCS = os.path.join(os.path.dirname(__file__), "../../docs/usage.md")
 SECRETS = {name: f"sk-{name}-0123456789abcdef" for name in ("app", "limited", "narrow", "database",
                                                            "redis")}
+GATEWAYS_MOST = 4  # That the ledger reckons with.
 LIMIT = 60  # Requests a minute of the key `limited`, at both gateways together.
 NARROW = 3  # Requests at a time of the key `narrow`, at both gateways together.
 TABLE = "api_keys"
@@ -242,7 +243,7 @@ usage_log:
   reporters:
     - {{type: database, interval: 200ms, timeout: 2s, sql: {sql}}}
 store: {{path: {self.disk}/keys.db}}
-redis: {{url: "{redis}/0", namespace: chaos, gateways: 4}}
+redis: {{url: "{redis}/0", namespace: chaos, gateways: {GATEWAYS_MOST}}}
 retries: {{backoff: {backoff_ms}ms, budget: 100%, budget_min: 1000}}
 auth:
   sources:
