@@ -31,8 +31,14 @@ void RecordLogs::note_losses() {
   if (!access_problem.empty()) {
     targets_.sink.write(LogLevel::kError, "access_log", access_problem);
   }
+  if (targets_.access.take_recovery()) {
+    targets_.sink.write(LogLevel::kInfo, "access_log", "the access log is written again");
+  }
   const std::string log_problem = targets_.log.take_problem();
   if (!log_problem.empty()) targets_.sink.write(LogLevel::kError, "log", log_problem);
+  if (targets_.log.take_recovery()) {
+    targets_.sink.write(LogLevel::kInfo, "log", "the log is written again");
+  }
 }
 
 void RecordLogs::apply(const config::LogSettings& log, const config::AccessLogSettings& access) {

@@ -63,6 +63,7 @@ std::expected<std::unique_ptr<Shard>, std::string> Shard::start(ShardOptions opt
 }
 
 Shard::~Shard() {
+  may_end_.release();
   if (thread_.joinable()) thread_.join();
 }
 
@@ -93,6 +94,7 @@ void Shard::live(std::move_only_function<void(std::string)> started) {
     ring.run();
     ring.clear_hook();
   }
+  may_end_.acquire();
 }
 
 uint64_t Shard::cpu_us() const noexcept {

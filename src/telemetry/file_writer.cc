@@ -37,24 +37,33 @@ bool FileWriter::open(const std::string& path) {
   }
   if (fd_ >= 0) ::close(fd_);
   fd_ = opened;
+  is_torn_ = false;
   path_ = path;
   return true;
 }
 
 bool FileWriter::write(std::string_view lines) {
+  return (!is_torn_ || write_all("\n")) && write_all(lines);
+}
+
+bool FileWriter::write_all(std::string_view lines) {
   const int fd = fd_ >= 0 ? descriptor() : fallback_fd_;
+  bool is_inside = is_torn_;
   while (!lines.empty()) {
     const ssize_t written = ::write(fd, lines.data(), lines.size());
     if (written > 0) {
+      is_inside = lines[static_cast<size_t>(written) - 1] != '\n';
       lines.remove_prefix(static_cast<size_t>(written));
       continue;
     }
     const int error = written == 0 ? EIO : errno;
     if (error == EINTR || (error == EAGAIN && wait_writable(fd))) continue;
+    is_torn_ = is_inside;
     return fail(
         fd_ >= 0 ? fmt::format("cannot write to {}", path_) : "cannot write to the terminal",
         error);
   }
+  is_torn_ = false;
   return true;
 }
 

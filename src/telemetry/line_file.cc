@@ -25,10 +25,12 @@ bool LineFile::append(std::string lines, uint64_t count) {
   if (before + bytes <= kWaitingBytesMax) {
     is_posted = lane_.post([this, count, bytes, lines = std::move(lines)]() mutable {
       if (redactor_ != nullptr) redactor_->redact_json(lines);
-      if (!writer_.write(lines)) {
-        dropped_.fetch_add(count);
-        note_problem();
-      }
+      const bool was_failing = is_failing_;
+      is_failing_ = !writer_.write(lines);
+      if (is_failing_) dropped_.fetch_add(count);
+      // Who reads the log needs one line of a disk that is full, not one of each batch.
+      if (is_failing_ && !was_failing) note_problem();
+      if (was_failing && !is_failing_) has_recovered_.store(true);
       waiting_bytes_.fetch_sub(bytes);
     });
   }

@@ -4,6 +4,7 @@
 #include <expected>
 #include <functional>
 #include <memory>
+#include <semaphore>
 #include <string>
 #include <thread>
 #include <vector>
@@ -32,13 +33,14 @@ class Shard {
   // and remedy (the ring could not be opened).
   [[nodiscard]] static std::expected<std::unique_ptr<Shard>, std::string> start(
       ShardOptions options, BuildProgram build);
-  // Waits for the loop to end.
+  // Waits for the loop to end. Nobody may call ring().wake() from now on.
   ~Shard();
   Shard(const Shard&) = delete;
   Shard& operator=(const Shard&) = delete;
 
   [[nodiscard]] ShardId id() const noexcept { return options_.id; }
-  // Only wake() may be called from other threads.
+  // Lives as long as this object, also when the loop has ended. Only wake() may be called from
+  // other threads.
   [[nodiscard]] io::Ring& ring() noexcept { return *ring_; }
   // CPU time of the shard's thread in microseconds; any thread, while the shard lives.
   [[nodiscard]] uint64_t cpu_us() const noexcept;
@@ -50,7 +52,9 @@ class Shard {
 
   ShardOptions options_;
   BuildProgram build_;
-  io::Ring* ring_ = nullptr;  // Lives on the thread's stack, from start() until its end.
+  io::Ring* ring_ = nullptr;  // Lives on the thread's stack, from start() until the destructor.
+  // One shard may have drained while others serve; whoever sends it a last message wakes its ring.
+  std::binary_semaphore may_end_{0};
   std::thread thread_;
 };
 

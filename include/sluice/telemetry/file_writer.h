@@ -20,7 +20,8 @@ class FileWriter {
   // Opens `path` for appending in place of what was open; "" goes back to the fallback. Used for
   // rotation too, with the same path. On failure what was open stays, and `problem()` says why.
   bool open(const std::string& path);
-  // Writes all of `lines`; false when a part could not be written.
+  // Writes all of `lines`, each with its end; false when a part could not be written. A line that
+  // was torn then is ended before the next ones, so that it spoils no other.
   bool write(std::string_view lines);
 
   // Of the open file, -1 without one. Any thread.
@@ -31,9 +32,11 @@ class FileWriter {
 
  private:
   bool fail(std::string_view action, int error);
+  bool write_all(std::string_view text);
 
   int fallback_fd_;
   std::atomic<int> fd_ = -1;
+  bool is_torn_ = false;  // A write ended within a line.
   std::string path_;
   std::string problem_;
   uint64_t errors_ = 0;

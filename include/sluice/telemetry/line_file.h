@@ -38,14 +38,18 @@ class LineFile {
   [[nodiscard]] int descriptor() const noexcept { return writer_.descriptor(); }
   // Lines lost since the last call, also those whose write failed.
   [[nodiscard]] uint64_t take_dropped() noexcept { return dropped_.exchange(0); }
-  // The newest failure to open or write, once; "" when there was none since the last call.
+  // That opening failed, or that writing has begun to fail, once; "" when there is nothing new.
   [[nodiscard]] std::string take_problem();
+  // Whether writing works again after it had failed, once.
+  [[nodiscard]] bool take_recovery() noexcept { return has_recovered_.exchange(false); }
 
  private:
   void note_problem();
 
   std::atomic<size_t> waiting_bytes_{0};
   std::atomic<uint64_t> dropped_{0};
+  std::atomic<bool> has_recovered_{false};
+  bool is_failing_ = false;  // The lane's.
   std::mutex problem_mutex_;
   std::string problem_;
   const Redactor* redactor_;

@@ -2,9 +2,13 @@
 
 #include <gtest/gtest.h>
 
+#include <sys/syscall.h>
+#include <unistd.h>
+
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
+#include <future>
 
 namespace sluice::shard {
 namespace {
@@ -67,6 +71,35 @@ TEST_F(CgroupTest, nonsense_counts_as_no_quota) {
   for (const std::string text : {"", "garbage", "100000", "100000 0", "-5 100000"}) {
     write("cpu.max", text);
     EXPECT_EQ(count(), cores_) << text;
+  }
+}
+
+// Stops its loop at once; says which thread it died on.
+class BriefProgram final : public Program {
+ public:
+  BriefProgram(io::Ring& ring, std::promise<pid_t>& died) : ring_(ring), died_(died) {}
+  ~BriefProgram() override { died_.set_value(static_cast<pid_t>(::syscall(SYS_gettid))); }
+  [[nodiscard]] bool has_work() const noexcept override { return true; }
+  void run() override { ring_.stop(); }
+
+ private:
+  io::Ring& ring_;
+  std::promise<pid_t>& died_;
+};
+
+// Goal: the control thread may wake a shard that has drained while another one still serves.
+TEST(Shard, its_ring_outlives_its_loop) {
+  std::promise<pid_t> died;
+  auto shard = Shard::start({.id = ShardId{0}}, [&died](io::Ring& ring) {
+    return std::make_unique<BriefProgram>(ring, died);
+  });
+  ASSERT_TRUE(shard.has_value()) << shard.error();
+  const pid_t thread = died.get_future().get();
+  constexpr int kLooks = 1000;
+  for (int i = 0; i < kLooks; ++i) {
+    (*shard)->ring().wake();
+    ASSERT_EQ(::syscall(SYS_tgkill, ::getpid(), thread, 0), 0);
+    ::syscall(SYS_sched_yield);
   }
 }
 

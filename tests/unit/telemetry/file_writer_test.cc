@@ -3,9 +3,11 @@
 #include <gtest/gtest.h>
 
 #include <fcntl.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include <array>
+#include <csignal>
 #include <thread>
 
 #include "scratch_folder.h"
@@ -52,6 +54,27 @@ TEST(FileWriter, says_what_failed_and_counts_it) {
   EXPECT_FALSE(writer.write("x\n"));
   EXPECT_NE(writer.problem().find("cannot write to /dev/full: No space left"), std::string::npos);
   EXPECT_EQ(writer.errors(), 1u);
+}
+
+// Goal: a line that did not fit spoils only itself.
+TEST(FileWriter, a_torn_line_is_ended_before_the_next_one) {
+  const ScratchFolder folder;
+  FileWriter writer(-1);
+  ASSERT_TRUE(writer.open(folder.file("log")));
+  rlimit before{};
+  ASSERT_EQ(::getrlimit(RLIMIT_FSIZE, &before), 0);
+  const auto old = ::signal(SIGXFSZ, SIG_IGN);
+  const rlimit small{.rlim_cur = 8, .rlim_max = before.rlim_max};
+  ASSERT_EQ(::setrlimit(RLIMIT_FSIZE, &small), 0);
+  const bool first = writer.write("one\ntwo and more\n");
+  const bool second = writer.write("lost\n");
+  ::setrlimit(RLIMIT_FSIZE, &before);
+  ::signal(SIGXFSZ, old);
+  EXPECT_FALSE(first);
+  EXPECT_FALSE(second);
+  EXPECT_TRUE(writer.write("three\n"));
+  EXPECT_TRUE(writer.write("four\n"));
+  EXPECT_EQ(folder.read("log"), "one\ntwo \nthree\nfour\n");
 }
 
 // Goal: a descriptor that someone made non-blocking, and that takes a part at a time, loses

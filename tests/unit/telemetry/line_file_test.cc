@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <sched.h>
 #include <unistd.h>
 
 #include <array>
@@ -82,6 +83,56 @@ TEST(LineFile, failed_writes_count_as_dropped) {
   EXPECT_EQ(file.take_dropped(), 2u);
   EXPECT_NE(file.take_problem().find("/dev/full"), std::string::npos);
   EXPECT_EQ(file.take_problem(), "");
+  ::close(ends[0]);
+  ::close(ends[1]);
+}
+
+// Goal: a disk that is full for an hour is one line of the log, and its end another one.
+TEST(LineFile, a_failure_is_told_once_and_its_end_too) {
+  std::array<int, 2> ends{};
+  ASSERT_EQ(::pipe(ends.data()), 0);
+  LineFile file(ends[1]);
+  ASSERT_EQ(file.open("/dev/full"), "");
+  // A line through the pipe says that the jobs before it are done.
+  const auto settle = [&] {
+    std::array<char, 5> buffer;
+    file.reopen("");
+    file.append("done\n", 1);
+    return ::read(ends[0], buffer.data(), buffer.size()) == 5;
+  };
+  for (int i = 0; i < 3; ++i) file.append("a\n", 1);
+  EXPECT_FALSE(file.take_recovery());
+  ASSERT_TRUE(settle());
+  EXPECT_NE(file.take_problem(), "");
+  EXPECT_EQ(file.take_dropped(), 3u);
+  // What says that the jobs are done is noted a moment after its bytes have come.
+  ASSERT_TRUE(settle());
+  EXPECT_TRUE(file.take_recovery());
+  EXPECT_FALSE(file.take_recovery());
+  EXPECT_EQ(file.take_problem(), "");
+  ::close(ends[0]);
+  ::close(ends[1]);
+}
+
+TEST(LineFile, each_write_that_fails_after_the_first_is_no_news) {
+  std::array<int, 2> ends{};
+  ASSERT_EQ(::pipe(ends.data()), 0);
+  LineFile file(ends[1]);
+  ASSERT_EQ(file.open("/dev/full"), "");
+  const auto told = [&] {
+    for (int i = 0; i < 1'000'000; ++i) {
+      if (file.take_dropped() > 0) return file.take_problem();
+      ::sched_yield();
+    }
+    return std::string("never");
+  };
+  file.append("a\n", 1);
+  std::string first = told();  // Counted before it is noted.
+  file.append("b\n", 1);
+  std::string second = told();
+  EXPECT_NE(first + second, "");
+  file.append("c\n", 1);
+  EXPECT_EQ(told(), "");
   ::close(ends[0]);
   ::close(ends[1]);
 }
