@@ -20,6 +20,16 @@ std::string chunked(Prng& prng, const std::string& body) {
   return wire + (prng.chance(100) ? "0\r\nx-trailer: 1\r\n\r\n" : "0\r\n\r\n");
 }
 
+// Says at each byte whose it is and where.
+std::string text_of(const std::string& tag, size_t piece, size_t length) {
+  std::string text;
+  while (text.size() < length) {
+    text += tag + '.' + std::to_string(piece) + '.' + std::to_string(text.size()) + ' ';
+  }
+  text.resize(length);
+  return text;
+}
+
 }  // namespace
 
 ClientPlan Drawer::client(size_t number) {
@@ -76,6 +86,7 @@ Request Drawer::request(const std::string& tag, bool is_pipelined) {
 
 void Drawer::write_body(Request& request, std::string head, const std::string& json,
                        bool is_pipelined) {
+  request.payload = json;
   if (!is_pipelined && chance(150)) {
     head += "expect: 100-continue\r\n";
     request.awaits_continue = true;
@@ -94,6 +105,7 @@ Request Drawer::refused(const std::string& tag) {
   Request request{.tag = tag};
   const std::string fields = "host: sluice\r\nx-request-id: " + tag + "\r\n";
   const auto post = [&](std::string_view path, const std::string& body, uint16_t status) {
+    request.payload = body;
     request.head = "POST " + std::string(path) + " HTTP/1.1\r\n" + fields +
                    "content-length: " + std::to_string(body.size()) + "\r\n\r\n";
     request.body = body;
@@ -118,11 +130,19 @@ Request Drawer::refused(const std::string& tag) {
 
 Script Drawer::script(const std::string& tag, bool is_event_stream) {
   Script script{.is_event_stream = is_event_stream};
+  uint64_t mark = 0;
+  for (const char letter : tag) mark = mark * 31 + static_cast<uint8_t>(letter);
+  script.prompt_tokens = 1 + mark % 997;
+  script.completion_tokens = 1 + mark % 89;
+  const std::string usage =
+      "{\"prompt_tokens\":" + std::to_string(script.prompt_tokens) +
+      ",\"completion_tokens\":" + std::to_string(script.completion_tokens) +
+      ",\"total_tokens\":" + std::to_string(script.prompt_tokens + script.completion_tokens) + "}";
   if (is_event_stream) {
     const size_t events = chance(100) ? random_.between(60, 300) : random_.between(0, 20);
     const char* line_end = chance(100) ? "\r\n" : "\n";
     for (size_t i = 0; i < events; ++i) {
-      const std::string text(random_.between(1, chance(20) ? 20'000 : 60), 'x');
+      const std::string text = text_of(tag, i, random_.between(1, chance(20) ? 20'000 : 60));
       const std::string choice = has_text_
                                      ? "{\"index\":0,\"delta\":{\"content\":\"" + text + "\"}}"
                                      : "{\"n\":" + std::to_string(i) + ",\"t\":\"" + text + "\"}";
@@ -131,13 +151,11 @@ Script Drawer::script(const std::string& tag, bool is_event_stream) {
     }
     script.pieces.push_back(std::string("data: [DONE]") + line_end + line_end);
     script.usage_event = "data: {\"id\":\"" + tag +
-                         "\",\"choices\":[],\"usage\":{\"prompt_tokens\":3,"
-                         "\"completion_tokens\":4,\"total_tokens\":7}}" +
-                         line_end + line_end;
+                         "\",\"choices\":[],\"usage\":" + usage + "}" + line_end + line_end;
   } else {
     const size_t length = random_.below(chance(100) ? 150'000 : 800);
-    script.pieces.push_back("{\"id\":\"" + tag + "\",\"text\":\"" + std::string(length / 2, 'a'));
-    script.pieces.push_back(std::string(length / 2, 'b') + "\",\"usage\":{\"prompt_tokens\":3}}");
+    script.pieces.push_back("{\"id\":\"" + tag + "\",\"text\":\"" + text_of(tag, 0, length / 2));
+    script.pieces.push_back(text_of(tag, 1, length / 2) + "\",\"usage\":" + usage + "}");
   }
   const size_t bytes = script.payload(false).size();
   for (size_t i = 0; i < 3; ++i) script.attempts.push_back(attempt(is_event_stream, bytes));

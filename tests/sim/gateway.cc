@@ -76,6 +76,7 @@ Gateway::Gateway(support::SimWorld& world, support::SimThreads& threads,
   for (uint32_t i = 0; i < options.shards; ++i) {
     shards_.push_back(std::make_unique<Shard>(ShardId{i}, registry_.shard(ShardId{i})));
   }
+  if (options.ledger != nullptr) options.ledger->set_ring(*ring_);
   ring_->set_hook(*this);
   threads_.start(kernel_, [this] { serve(); });
 }
@@ -292,7 +293,9 @@ void Gateway::hand_over(Duration timeout) {
 
 void Gateway::remember_banks(const upstream::SnapshotPlaces& places) {
   const auto add = [this](PlaceBank* bank) {
-    if (bank != nullptr && !std::ranges::contains(place_banks_, bank)) place_banks_.push_back(bank);
+    if (bank != nullptr && std::ranges::find(place_banks_, bank) == place_banks_.end()) {
+      place_banks_.push_back(bank);
+    }
   };
   add(places.process);
   for (const auto* list : {&places.upstreams, &places.probes, &places.models, &places.queues}) {
@@ -355,6 +358,9 @@ void Gateway::expect_idle() {
     if (shard->worker != nullptr) shard->worker->blocks().drop_cache();
   }
   EXPECT_EQ(budget_.used(), 0u);
+  if (has_opened_) {
+    EXPECT_LE(publisher_.live_count(), 1u) << "a snapshot was not given back";
+  }
   // Others may hold places and be in flight where they share the limits.
   if (banks_->is_shared()) return;
   for (const PlaceBank* bank : place_banks_) EXPECT_EQ(bank->in_use(), 0u) << "a place was lost";
@@ -383,6 +389,8 @@ void Gateway::expect_nothing_left() {
     shard->ring.reset();
     EXPECT_EQ(shard->kernel->ops_armed(), 0u);
   }
+  EXPECT_EQ(process_.files.open_count(), 1u)
+      << "more than control's wake-up is open" << process_.files.describe();
 }
 
 }  // namespace sluice::sim

@@ -21,6 +21,7 @@
 #include <sluice/server/worker.h>
 #include <sluice/telemetry/record_ring.h>
 
+#include "outside_parties.h"
 #include "sim_threads.h"
 
 namespace sluice::sim {
@@ -33,7 +34,7 @@ struct GatewayOptions {
   io::BufferLimits buffers{.hot = 64, .most = 256};
   Duration tick = milliseconds(20);
   // What limits are counted in together with others; null counts here alone. Outlives the gateway.
-  control::Ledger* ledger = nullptr;
+  SimLedger* ledger = nullptr;
   uint32_t gateways = 1;  // That share it.
   // Finds names; outlives the gateway.
   net::Resolver* resolver = nullptr;

@@ -112,11 +112,12 @@ upstream::ShardTls make_tls(const config::Snapshot& snapshot) {
                                   .key_pem = crypto::Secret(tls_leaf().key_pem),
                                   .ocsp_der = {},
                                   .names = {"sluice.test"}};
-  auto server = net::TlsServer::make({.identities = {&identity}}, net::TicketKeys::generate());
+  auto server = net::TlsServer::make({.identities = {&identity}, .offers_http2 = true}, net::TicketKeys::generate());
   SLUICE_ASSERT(server.has_value());
   made.server = *std::move(server);
   std::vector<std::optional<net::TlsClientSettings>> settings(snapshot.upstreams.size());
   for (size_t i = 0; i < settings.size(); ++i) {
+    if (!snapshot.upstreams[i].tls) continue;
     settings[i] = {.ca_pem = tls_authority().pem,
                    .server_name = snapshot.upstreams[i].tls->server_name};
   }

@@ -35,9 +35,6 @@ class Scene {
   void start_clients();
   void plan_interventions();
   void check_client(const Client& client);
-  void check_answer(const Client& client, const Request& request, const Answer& answer);
-  void check_body(const Request& request, Answer answer);
-  void check_broken_body(const std::string& tag, const std::string& expected, const Answer& answer);
   void check_records();
 
   [[nodiscard]] bool is_hostile() const noexcept { return weather_ == Weather::kHostile; }
