@@ -72,9 +72,9 @@ void AnswerChecker::check(const Request& request, const Answer& answer) {
   if (!request.tag.empty() && answer.status != 408) {
     EXPECT_EQ(answer.header("x-request-id"), request.tag);
   }
-  const bool is_ours = is_hostile_ && (answer.status == 408 || answer.status == 503 ||
-                                        answer.status == 502 || answer.status == 504 ||
-                                        (answer.status == 429 && has_limits_));
+  const bool is_ours =
+      is_hostile_ && (answer.status == 408 || answer.status == 503 || answer.status == 502 ||
+                      answer.status == 504 || (answer.status == 429 && has_limits_));
   if (is_ours) {
     EXPECT_TRUE(!answer.is_complete || answer.body.starts_with("{\"error\":{\"message\":"));
   } else if (request.status) {
@@ -105,7 +105,7 @@ void AnswerChecker::check_body(const Request& request, Answer answer) {
 }
 
 void AnswerChecker::check_broken_body(const std::string& tag, const std::string& expected,
-                              const Answer& answer) {
+                                      const Answer& answer) {
   if (expected.starts_with(answer.body)) return;
   // Else it ends in an error event, which may itself be cut where the connection was.
   const size_t at = last_event_within(answer.body, expected);

@@ -22,8 +22,7 @@ class AnswerChecker {
 
  private:
   void check_body(const Request& request, Answer answer);
-  void check_broken_body(const std::string& tag, const std::string& expected,
-                         const Answer& answer);
+  void check_broken_body(const std::string& tag, const std::string& expected, const Answer& answer);
 
   const Playbook& playbook_;
   bool is_hostile_;

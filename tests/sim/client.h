@@ -52,8 +52,8 @@ struct ClientPlan {
   std::optional<Duration> leaves;  // Leaves that long after it connected, whatever happens.
   bool leaves_by_reset = false;
   std::optional<size_t> leaves_at;  // Leaves when it has received so many bytes.
-  Duration stall_every{};  // Stops reading so often ...
-  Duration stall_for{};    // ... and for so long. Zero never stalls.
+  Duration stall_every{};           // Stops reading so often ...
+  Duration stall_for{};             // ... and for so long. Zero never stalls.
 };
 
 class Client final : public support::SimPeer, public Caller {

@@ -85,7 +85,7 @@ Request Drawer::request(const std::string& tag, bool is_pipelined) {
 }
 
 void Drawer::write_body(Request& request, std::string head, const std::string& json,
-                       bool is_pipelined) {
+                        bool is_pipelined) {
   request.payload = json;
   if (!is_pipelined && chance(150)) {
     head += "expect: 100-continue\r\n";
@@ -150,8 +150,8 @@ Script Drawer::script(const std::string& tag, bool is_event_stream) {
                               line_end + line_end);
     }
     script.pieces.push_back(std::string("data: [DONE]") + line_end + line_end);
-    script.usage_event = "data: {\"id\":\"" + tag +
-                         "\",\"choices\":[],\"usage\":" + usage + "}" + line_end + line_end;
+    script.usage_event = "data: {\"id\":\"" + tag + "\",\"choices\":[],\"usage\":" + usage + "}" +
+                         line_end + line_end;
   } else {
     const size_t length = random_.below(chance(100) ? 150'000 : 800);
     script.pieces.push_back("{\"id\":\"" + tag + "\",\"text\":\"" + text_of(tag, 0, length / 2));

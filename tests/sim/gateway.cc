@@ -37,10 +37,8 @@ struct Gateway::Shard {
 namespace {
 
 std::unique_ptr<limit::BankTable> make_banks(support::SimWorld& world, int fd) {
-  auto banks = limit::BankTable::make({.subjects_max = 256,
-                                       .fd = fd,
-                                       .now = world.clock().now(),
-                                       .wall = world.clock().wall()});
+  auto banks = limit::BankTable::make(
+      {.subjects_max = 256, .fd = fd, .now = world.clock().now(), .wall = world.clock().wall()});
   SLUICE_ASSERT(banks.has_value());
   return std::move(*banks);
 }
@@ -138,19 +136,19 @@ void Gateway::start_shard(Shard& shard, upstream::AdoptSnapshot first) {
   shard.kernel = &threads_.make_kernel(process_);
   shard.ring = std::make_unique<io::Ring>(*shard.kernel, process_.syscalls, world_.clock(),
                                           options_.buffers);
-  shard.worker = std::make_unique<server::Worker>(
-      *shard.ring, server::WorkerParts{.shard = shard.id,
-                                       .shards = options_.shards,
-                                       .listen_fd = *fd,
-                                       .link = &shard.link,
-                                       .control_ring = ring_.get(),
-                                       .budget = &budget_,
-                                       .banks = banks_.get(),
-                                       .cells = &shard.cells,
-                                       .records = &shard.records,
-                                       .spend = &shard.spends,
-                                       .log = &log_,
-                                       .first = std::move(first)});
+  shard.worker =
+      std::make_unique<server::Worker>(*shard.ring, server::WorkerParts{.shard = shard.id,
+                                                                        .shards = options_.shards,
+                                                                        .listen_fd = *fd,
+                                                                        .link = &shard.link,
+                                                                        .control_ring = ring_.get(),
+                                                                        .budget = &budget_,
+                                                                        .banks = banks_.get(),
+                                                                        .cells = &shard.cells,
+                                                                        .records = &shard.records,
+                                                                        .spend = &shard.spends,
+                                                                        .log = &log_,
+                                                                        .first = std::move(first)});
   shard.ring->set_hook(*shard.worker);
   shard.port.connect(*shard.ring);
   threads_.start(*shard.kernel, [&shard] { shard.ring->run(); });

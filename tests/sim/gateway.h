@@ -1,5 +1,5 @@
-// A whole gateway in a simulated world: its shards, each with a ring of its own, and what the control
-// thread is to them, on a ring beside theirs.
+// A whole gateway in a simulated world: its shards, each with a ring of its own, and what the
+// control thread is to them, on a ring beside theirs.
 #pragma once
 
 #include <deque>

@@ -37,12 +37,17 @@ class EmptyEnvironment final : public config::Environment {
   }
 };
 
+// By keys whose signatures are always of one length: the bytes of a handshake are random, and their
+// number must not be, or a seed would not play again.
+constexpr auto kKeyKind = support::TestKeyKind::kRsa2048;
+
 const support::TestCertificate& tls_authority() {
   static const support::TestCertificate made =
       support::make_certificate({.common_name = "authority",
                                  .subject_alt_name = "",
                                  .is_authority = true,
-                                 .now = SystemClock().wall()});
+                                 .now = SystemClock().wall(),
+                                 .key = kKeyKind});
   return made;
 }
 
@@ -50,7 +55,8 @@ const support::TestCertificate& tls_leaf() {
   static const support::TestCertificate made =
       support::make_certificate({.subject_alt_name = "DNS:sluice.test,DNS:upstream.test",
                                  .issuer = &tls_authority(),
-                                 .now = SystemClock().wall()});
+                                 .now = SystemClock().wall(),
+                                 .key = kKeyKind});
   return made;
 }
 
@@ -99,9 +105,7 @@ std::unique_ptr<support::PeerLayer> make_client_layer(bool speaks_http2) {
 
 void secure_peers(support::SimWorld& world, const std::string& preface) {
   world.set_layers(
-      [preface] {
-        return std::make_unique<PrefacedLayer>(preface, make_client_layer(false));
-      },
+      [preface] { return std::make_unique<PrefacedLayer>(preface, make_client_layer(false)); },
       [] { return support::make_tls_server_layer(tls_leaf().pem, tls_leaf().key_pem); });
 }
 
@@ -112,7 +116,8 @@ upstream::ShardTls make_tls(const config::Snapshot& snapshot) {
                                   .key_pem = crypto::Secret(tls_leaf().key_pem),
                                   .ocsp_der = {},
                                   .names = {"sluice.test"}};
-  auto server = net::TlsServer::make({.identities = {&identity}, .offers_http2 = true}, net::TicketKeys::generate());
+  auto server = net::TlsServer::make({.identities = {&identity}, .offers_http2 = true},
+                                     net::TicketKeys::generate());
   SLUICE_ASSERT(server.has_value());
   made.server = *std::move(server);
   std::vector<std::optional<net::TlsClientSettings>> settings(snapshot.upstreams.size());

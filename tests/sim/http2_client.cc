@@ -138,9 +138,8 @@ void Http2Client::on_connected() {
     });
   }
   if (plan_.client.stall_for > Duration::zero()) stall();
-  const nghttp2_settings_entry settings[] = {
-      {NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, plan_.window},
-      {NGHTTP2_SETTINGS_ENABLE_PUSH, 0}};
+  const nghttp2_settings_entry settings[] = {{NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, plan_.window},
+                                             {NGHTTP2_SETTINGS_ENABLE_PUSH, 0}};
   nghttp2_submit_settings(session_, NGHTTP2_FLAG_NONE, settings, std::size(settings));
   if (plan_.pings_every > Duration::zero()) ping();
   advance();
@@ -150,8 +149,8 @@ void Http2Client::on_bytes(std::string_view bytes) {
   const ssize_t taken = nghttp2_session_mem_recv(
       session_, reinterpret_cast<const uint8_t*>(bytes.data()), bytes.size());
   if (taken < 0 || static_cast<size_t>(taken) != bytes.size()) {
-    fault_ = "nghttp2 does not understand: " +
-             std::string(nghttp2_strerror(static_cast<int>(taken)));
+    fault_ =
+        "nghttp2 does not understand: " + std::string(nghttp2_strerror(static_cast<int>(taken)));
     return;
   }
   if (plan_.client.leaves_at && received().size() >= *plan_.client.leaves_at) return leave();

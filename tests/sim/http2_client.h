@@ -16,10 +16,10 @@ namespace sluice::sim {
 // What HTTP/2 lets a client do beyond a ClientPlan.
 struct Http2Plan {
   ClientPlan client;
-  uint32_t window = 65'535;    // Of each stream, in bytes.
-  Duration consumes_after{};   // How late it makes room for what it got.
-  size_t upload_bytes = 0;     // Of a body at a time; 0 is all at once.
-  Duration upload_pause{};     // Between two of them.
+  uint32_t window = 65'535;   // Of each stream, in bytes.
+  Duration consumes_after{};  // How late it makes room for what it got.
+  size_t upload_bytes = 0;    // Of a body at a time; 0 is all at once.
+  Duration upload_pause{};    // Between two of them.
   // By request: resets the stream so long after it was begun.
   std::vector<std::optional<Duration>> resets;
   Duration pings_every{};  // Zero never pings.

@@ -82,17 +82,17 @@ void Region::start_line(Line& line) {
     ledger = line.ledgers.back().get();
   }
   const int banks = line.gateways.empty() ? -1 : ::dup(line.gateways.back()->share_banks());
-  line.gateways.push_back(std::make_unique<Gateway>(
-      world_, threads_,
-      GatewayOptions{.shards = plan_.shards,
-                     .address = line.address,
-                     .config = line.config,
-                     .budget_bytes = plan_.budget_bytes,
-                     .buffers = plan_.buffers,
-                     .ledger = ledger,
-                     .gateways = plan_.gateways,
-                     .resolver = &resolver_,
-                     .banks_fd = banks}));
+  line.gateways.push_back(
+      std::make_unique<Gateway>(world_, threads_,
+                                GatewayOptions{.shards = plan_.shards,
+                                               .address = line.address,
+                                               .config = line.config,
+                                               .budget_bytes = plan_.budget_bytes,
+                                               .buffers = plan_.buffers,
+                                               .ledger = ledger,
+                                               .gateways = plan_.gateways,
+                                               .resolver = &resolver_,
+                                               .banks_fd = banks}));
 }
 
 // --- clients -----------------------------------------------------------------------------------
@@ -201,7 +201,8 @@ void Region::upgrade(Line& line) {
 void Region::plan_interventions() {
   Prng random = prng_.fork();
   const auto moment = [&] {
-    return opening_of(plan_) + microseconds(random.below(random.chance(300) ? 8'000'000 : 2'000'000));
+    return opening_of(plan_) +
+           microseconds(random.below(random.chance(300) ? 8'000'000 : 2'000'000));
   };
   for (Line& line : lines_) {
     for (uint64_t reloads = random.below(4); reloads > 0; --reloads) {
@@ -231,7 +232,8 @@ void Region::plan_outages() {
   Prng random = prng_.fork();
   const auto window = [&](std::function<void(bool)> set) {
     const Duration begin = opening_of(plan_) + microseconds(random.below(3'000'000));
-    const Duration end = begin + microseconds(random.below(random.chance(500) ? 300'000 : 9'000'000));
+    const Duration end =
+        begin + microseconds(random.below(random.chance(500) ? 300'000 : 9'000'000));
     world_.after(begin, [set] { set(true); });
     world_.after(end, [set] { set(false); });
   };
@@ -271,9 +273,8 @@ void Region::plan_outages() {
 
 void Region::play() {
   run_until([this] {
-    return std::ranges::all_of(conversations_, [](const Conversation& each) {
-      return each.caller->has_gone();
-    });
+    return std::ranges::all_of(conversations_,
+                               [](const Conversation& each) { return each.caller->has_gone(); });
   });
   if (!has_failed_) settle_down();
   if (!has_failed_) end_gateways();
@@ -292,7 +293,8 @@ void Region::settle_down() {
   const MonoTime latest = world_.clock().now() + kAftermath;
   world_.at(latest + seconds(1), [] {});  // Time passes although nobody may be left.
   run_until([&] { return is_quiet() || world_.clock().now() > latest; });
-  if (!has_failed_ && !is_quiet()) return fail("connections are served after every client has gone");
+  if (!has_failed_ && !is_quiet())
+    return fail("connections are served after every client has gone");
   // What is cancelled ends, idle connections close, a line of requests forgets.
   const MonoTime end = world_.clock().now() + seconds(5);
   world_.at(end, [] {});

@@ -1,5 +1,5 @@
-// A region: gateways of several shards, their ledger, upstreams and clients of both protocols, in one
-// simulated world, all drawn from one seed; and what must hold of it at every step.
+// A region: gateways of several shards, their ledger, upstreams and clients of both protocols, in
+// one simulated world, all drawn from one seed; and what must hold of it at every step.
 #pragma once
 
 #include <deque>
@@ -121,7 +121,7 @@ class Region {
   support::Prng prng_;
   std::vector<Line> lines_;
   std::vector<Conversation> conversations_;
-  std::vector<std::vector<ProviderPeer*>> peers_;  // By upstream.
+  std::vector<std::vector<ProviderPeer*>> peers_;          // By upstream.
   std::deque<std::pair<MonoTime, std::string>> arrivals_;  // First ones, of the last minute.
   std::set<std::string> arrived_;
   std::vector<uint32_t> places_most_;  // By upstream, over all configurations; 0 is no limit.

@@ -24,8 +24,7 @@ void Region::fail(const std::string& what) {
 std::string Region::last_events() const {
   std::string text;
   for (const std::string& each : notes_) text += each + '\n';
-  return text + "--- kernel and network\n" +
-         const_cast<Region*>(this)->world_.trace().last_lines();
+  return text + "--- kernel and network\n" + const_cast<Region*>(this)->world_.trace().last_lines();
 }
 
 // --- at every step -----------------------------------------------------------------------------
@@ -99,7 +98,8 @@ void Region::on_sent(size_t conversation, size_t index) {
 void Region::on_heard(size_t conversation, size_t index) {
   Conversation& talk = conversations_[conversation];
   const Asked asked = talk.caller->asked(index);
-  if (!talk.caller->fault().empty()) return fail("a client got no protocol: " + talk.caller->fault());
+  if (!talk.caller->fault().empty())
+    return fail("a client got no protocol: " + talk.caller->fault());
   if (!asked.was_sent) return fail("an answer to a request that was not sent");
   if (asked.answer->is_complete) note("answered " + asked.request->tag);
   const auto script = playbook_.find(asked.request->tag);
@@ -114,7 +114,8 @@ void Region::on_heard(size_t conversation, size_t index) {
   // What an orderly close cuts is the beginning of an event that would have been dropped.
   if (whole.starts_with(body)) return;
   fail(asked.request->tag + " got a byte that is not the next one of its answer, after " +
-       std::to_string(body.size()) + " bytes: " + body.substr(body.size() > 300 ? body.size() - 300 : 0));
+       std::to_string(body.size()) +
+       " bytes: " + body.substr(body.size() > 300 ? body.size() - 300 : 0));
 }
 
 // --- upstreams ---------------------------------------------------------------------------------
@@ -180,8 +181,8 @@ void Region::check_concurrency() {
 
 void Region::check_places(uint32_t upstream) {
   if (places_most_[upstream] == 0) return;
-  const auto serving = std::ranges::count_if(
-      peers_[upstream], [](ProviderPeer* peer) { return peer->is_serving(); });
+  const auto serving = std::ranges::count_if(peers_[upstream],
+                                             [](ProviderPeer* peer) { return peer->is_serving(); });
   const auto bound = int64_t{places_most_[upstream]} * static_cast<int64_t>(lines_.size());
   if (serving <= bound) return;
   fail("upstream " + std::to_string(upstream) + " has " + std::to_string(serving) +

@@ -108,9 +108,8 @@ std::string RegionPlan::command() const {
 
 std::string RegionPlan::describe() const {
   std::string text = is_hostile ? "hostile" : "rough";
-  text += ", " + std::to_string(gateways) + " gateways of " + std::to_string(shards) +
-          " shards, " + std::to_string(upstreams) + " upstreams, " + std::to_string(clients) +
-          " clients";
+  text += ", " + std::to_string(gateways) + " gateways of " + std::to_string(shards) + " shards, " +
+          std::to_string(upstreams) + " upstreams, " + std::to_string(clients) + " clients";
   if (is_secured) text += ", TLS";
   if (has_ledger) text += ", a ledger";
   if (has_names) text += ", names";

@@ -15,6 +15,7 @@
 #include <string>
 #include <string_view>
 
+#include "gateway_parts.h"
 #include "region.h"
 
 namespace sluice::sim {
@@ -38,7 +39,7 @@ struct Told {
 };
 
 // Seeds that one child plays, so that what a process gathers stays small.
-constexpr uint64_t kSeedsPerChild = 25;
+constexpr uint64_t kSeedsPerChild = 100;
 // Of one seed; the machine may be busy.
 constexpr unsigned int kSecondsMax = 300;
 constexpr auto kReportEvery = std::chrono::seconds(10);
@@ -181,7 +182,8 @@ int run(const Order& order) {
     if (outcome.failed) {
       const uint64_t seed = *outcome.failed;
       report("FOUND after ", sum, began);
-      if (!outcome.how.empty()) std::printf("seed %llu %s\n", static_cast<unsigned long long>(seed), outcome.how.c_str());
+      if (!outcome.how.empty())
+        std::printf("seed %llu %s\n", static_cast<unsigned long long>(seed), outcome.how.c_str());
       std::printf("replay:   %s\n",
                   RegionPlan::of_seed(seed, order.without, order.clients).command().c_str());
       std::fflush(stdout);
@@ -262,6 +264,8 @@ std::optional<Order> order_of(int count, char** arguments) {
 
 int main(int count, char** arguments) {
   testing::InitGoogleTest(&count, arguments);
+  // Makes the certificates, once for all children.
+  (void)sluice::sim::make_client_layer(false);
   const std::optional<sluice::sim::Order> order = sluice::sim::order_of(count, arguments);
   return order ? sluice::sim::run(*order) : sluice::sim::usage();
 }

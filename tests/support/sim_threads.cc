@@ -30,13 +30,15 @@ SimKernel& SimThreads::make_kernel(SimProcess& process) {
 }
 
 void SimThreads::start(SimKernel& kernel, std::function<void()> body) {
-  const auto seat = std::ranges::find(seats_, &kernel, [](const auto& s) { return s->kernel.get(); });
+  const auto seat =
+      std::ranges::find(seats_, &kernel, [](const auto& s) { return s->kernel.get(); });
   SLUICE_ASSERT(seat != seats_.end());
   (*seat)->fiber = std::make_unique<SimFiber>(std::move(body));
 }
 
 bool SimThreads::has_ended(const SimKernel& kernel) const {
-  const auto seat = std::ranges::find(seats_, &kernel, [](const auto& s) { return s->kernel.get(); });
+  const auto seat =
+      std::ranges::find(seats_, &kernel, [](const auto& s) { return s->kernel.get(); });
   SLUICE_ASSERT(seat != seats_.end());
   return (*seat)->fiber == nullptr || (*seat)->fiber->has_ended();
 }

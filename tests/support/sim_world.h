@@ -22,8 +22,8 @@ struct SimOptions {
   FaultPlan faults;
 };
 
-// One ring at most; more of them run by sim_threads.h. The same seed, plan and program give the same trace. Failures inside carry the
-// seed.
+// One ring at most; more of them run by sim_threads.h. The same seed, plan and program give the
+// same trace. Failures inside carry the seed.
 class SimWorld {
  public:
   explicit SimWorld(SimOptions options = {})
@@ -43,8 +43,7 @@ class SimWorld {
   [[nodiscard]] SimKernel& kernel() noexcept { return kernel_; }
   // One more, for the descriptors in `files`.
   [[nodiscard]] std::unique_ptr<SimKernel> make_kernel(SimFiles& files) {
-    return std::make_unique<SimKernel>(clock_, events_, files, net_, trace_, faults_,
-                                       prng_.fork());
+    return std::make_unique<SimKernel>(clock_, events_, files, net_, trace_, faults_, prng_.fork());
   }
   [[nodiscard]] EventQueue& events() noexcept { return events_; }
   [[nodiscard]] SimTrace& trace() noexcept { return trace_; }
