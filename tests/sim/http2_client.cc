@@ -1,6 +1,6 @@
 #include "http2_client.h"
 
-#include <nghttp2/nghttp2.h>
+#include <nghttp2/nghttp2.h>  // tidy: allow(third-party) its client side, of no other use
 
 #include <algorithm>
 #include <cstring>

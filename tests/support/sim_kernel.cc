@@ -330,10 +330,10 @@ size_t SimKernel::hand_over(std::span<io::KernelCompletion> completions) {
   return count;
 }
 
-void SimKernel::sleep_until(std::optional<MonoTime> until) {
+void SimKernel::rest_until(std::optional<MonoTime> until) {
   // Once at least, so that others run between two turns that have work.
   do {
-    bed_->sleep(until);
+    bed_->rest(until);
     pump();
   } while (posted_.empty() && !(until && *until <= clock_.now()));
 }
@@ -354,7 +354,7 @@ size_t SimKernel::wait(std::optional<Duration> timeout,
   pump();
   const std::optional<MonoTime> until =
       timeout ? std::optional(clock_.now() + *timeout) : std::nullopt;
-  if (bed_ != nullptr) sleep_until(until);
+  if (bed_ != nullptr) rest_until(until);
   while (bed_ == nullptr && posted_.empty()) {
     const std::optional<MonoTime> next = events_.next();
     if (!next && !until) {

@@ -24,7 +24,7 @@ class SimKernel final : public io::Kernel {
   class Bed {
    public:
     // Returns when has_completion(), or once `until` has come.
-    virtual void sleep(std::optional<MonoTime> until) = 0;
+    virtual void rest(std::optional<MonoTime> until) = 0;
 
    protected:
     ~Bed() = default;
@@ -79,7 +79,7 @@ class SimKernel final : public io::Kernel {
     uint32_t length;
   };
 
-  void sleep_until(std::optional<MonoTime> until);
+  void rest_until(std::optional<MonoTime> until);
   void start_queued();
   void start(const io::Submission& submission);
   void start_cancel(const io::Submission& submission);

@@ -6,7 +6,7 @@
 
 namespace sluice::support {
 
-void SimThreads::Seat::sleep(std::optional<MonoTime> time) {
+void SimThreads::Seat::rest(std::optional<MonoTime> time) {
   // Before its thread runs and after it, a ring turns without waiting.
   if (fiber == nullptr || !fiber->is_running()) return;
   until = time;

@@ -47,7 +47,7 @@ class SimThreads {
  private:
   class Seat final : public SimKernel::Bed {
    public:
-    void sleep(std::optional<MonoTime> until) override;
+    void rest(std::optional<MonoTime> until) override;
     [[nodiscard]] bool is_ready(MonoTime now);
     std::unique_ptr<SimKernel> kernel;
     std::unique_ptr<SimFiber> fiber;
