@@ -22,6 +22,14 @@ void Client::leave() {
   }
 }
 
+Asked Client::asked(size_t index) const {
+  const std::vector<Answer>& answers = reader_.answers();
+  return {.request = &plan_.requests[index],
+          .answer = index < answers.size() ? &answers[index] : nullptr,
+          .was_sent = index < sent_,
+          .is_over = is_over()};
+}
+
 void Client::stall() {
   if (is_over()) return;
   stall_reading();
@@ -50,6 +58,7 @@ void Client::advance() {
 void Client::send_next() {
   if (is_over()) return;
   const Request& request = plan_.requests[sent_++];
+  if (when_sent) when_sent(sent_ - 1);
   reader_.expect(request.is_head);
   send(request.head);
   if (!request.awaits_continue) {
@@ -71,6 +80,10 @@ void Client::on_bytes(std::string_view bytes) {
   const size_t complete = reader_.complete_count();
   const uint32_t interim = reader_.interim_count();
   reader_.take(bytes);
+  if (when_heard) {
+    for (size_t i = complete; i < reader_.answers().size(); ++i) when_heard(i);
+  }
+  if (plan_.leaves_at && received().size() >= *plan_.leaves_at) return leave();
   if (reader_.interim_count() > interim) send_body(awaiting_body_);
   if (reader_.complete_count() > complete) {
     awaiting_body_.clear();  // Refused before its body was asked for.

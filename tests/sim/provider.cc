@@ -87,7 +87,16 @@ void ProviderPeer::answer(const std::string& head, const std::string& body) {
   ASSERT_NE(found, playbook_.end()) << "a request that no client has sent:\n" << head << body;
   EXPECT_NE(body.find("\"" + tag + "\""), std::string::npos) << "another request's body\n" << body;
   Script& script = found->second;
+  tag_ = tag;
+  const size_t model = body.find("\"model\":\"");
+  model_ = body.substr(model + 9, body.find('"', model + 9) - model - 9);
+  served_until_ = MonoTime::max();
+  if (on_request_) on_request_(*this);
   answer_by(tag, script, body.find(kAskedForUsage) != std::string::npos);
+}
+
+bool ProviderPeer::is_serving() {
+  return !is_over() && served_until_ > world().clock().now() && is_wanted_there();
 }
 
 void ProviderPeer::answer_by(const std::string& tag, Script& script, bool with_usage) {
@@ -97,8 +106,11 @@ void ProviderPeer::answer_by(const std::string& tag, Script& script, bool with_u
     case Fault::kSilence: return;
     case Fault::kCloseUnanswered: return close(attempt.head_delay);
     case Fault::kResetUnanswered: return world().after(attempt.head_delay, [this] { reset(); });
-    case Fault::kGarbage: return send("SSH-2.0-OpenSSH_9.6\r\n\r\n", attempt.head_delay);
+    case Fault::kGarbage:
+      served_until_ = world().clock().now() + attempt.head_delay;
+      return send("SSH-2.0-OpenSSH_9.6\r\n\r\n", attempt.head_delay);
     case Fault::kServerError: {
+      served_until_ = world().clock().now() + attempt.head_delay;
       script.had_server_error = true;
       const std::string body = server_error_body(tag);
       return send(
@@ -109,6 +121,7 @@ void ProviderPeer::answer_by(const std::string& tag, Script& script, bool with_u
     }
     default: break;
   }
+  served_until_ = MonoTime::max();
   send_head(tag, script, attempt, length_of(pieces_of(script, with_usage)));
   send_body(script, attempt, with_usage);
 }
@@ -136,6 +149,7 @@ void ProviderPeer::send_body(Script& script, const AttemptScript& attempt, bool 
   }
   send_pieces(pieces, attempt);
   script.was_sent_whole = true;
+  served_until_ = world().clock().now() + sent_after_;
   if (attempt.framing == Framing::kChunked) send("0\r\n\r\n");
   if (attempt.is_stray && attempt.framing != Framing::kUntilClose) send("HTTP/1.1 200 OK\r\n");
   if (attempt.closes || attempt.framing == Framing::kUntilClose) close();
@@ -169,9 +183,10 @@ void ProviderPeer::send_pieces(const std::vector<std::string>& pieces,
   }
 }
 
-void start_provider(support::SimWorld& world, const net::Address& address, Playbook& playbook) {
-  world.serve(address, [&world, &playbook]() -> support::SimPeer& {
-    return world.adopt<ProviderPeer>(playbook);
+void start_provider(support::SimWorld& world, const net::Address& address, Playbook& playbook,
+                    OnRequest on_request) {
+  world.serve(address, [&world, &playbook, on_request]() -> support::SimPeer& {
+    return world.adopt<ProviderPeer>(playbook, on_request);
   });
 }
 

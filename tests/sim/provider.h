@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <string>
 #include <string_view>
@@ -45,6 +46,9 @@ struct Script {
   std::string usage_event;              // Sent before the last piece when the request asks for it.
   std::vector<AttemptScript> attempts;  // The last one repeats.
 
+  uint64_t prompt_tokens = 0;
+  uint64_t completion_tokens = 0;
+
   uint32_t calls = 0;
   bool was_sent_whole = false;
   bool had_server_error = false;
@@ -58,11 +62,21 @@ using Playbook = std::map<std::string, Script>;
 
 [[nodiscard]] std::string server_error_body(std::string_view tag);
 
+class ProviderPeer;
+// Told of each request that has come whole.
+using OnRequest = std::function<void(ProviderPeer&)>;
+
 // One connection of an upstream.
 class ProviderPeer final : public support::SimPeer {
  public:
-  ProviderPeer(support::SimWorld& world, Playbook& playbook) noexcept
-      : SimPeer(world), playbook_(playbook) {}
+  ProviderPeer(support::SimWorld& world, Playbook& playbook, OnRequest on_request = {})
+      : SimPeer(world), playbook_(playbook), on_request_(std::move(on_request)) {}
+
+  // Of the last request.
+  [[nodiscard]] const std::string& tag() const noexcept { return tag_; }
+  [[nodiscard]] const std::string& model() const noexcept { return model_; }
+  // It is not answered whole, and the gateway has not given it up.
+  [[nodiscard]] bool is_serving();
 
  private:
   void on_bytes(std::string_view bytes) override;
@@ -76,11 +90,16 @@ class ProviderPeer final : public support::SimPeer {
   void send_pieces(const std::vector<std::string>& pieces, const AttemptScript& attempt);
 
   Playbook& playbook_;
+  OnRequest on_request_;
   std::string pending_;
+  std::string tag_;
+  std::string model_;
+  MonoTime served_until_ = MonoTime::min();
   Duration sent_after_{};  // When the last piece leaves, counted from the request.
 };
 
 // Serves at `address` until the world ends.
-void start_provider(support::SimWorld& world, const net::Address& address, Playbook& playbook);
+void start_provider(support::SimWorld& world, const net::Address& address, Playbook& playbook,
+                    OnRequest on_request = {});
 
 }  // namespace sluice::sim

@@ -34,17 +34,7 @@ class Scene {
   void start_upstreams();
   void start_clients();
   void plan_interventions();
-  [[nodiscard]] ClientPlan plan_client(size_t number);
-  [[nodiscard]] Request plan_request(const std::string& tag, bool is_pipelined);
-  [[nodiscard]] Request plan_refused(const std::string& tag);
-  [[nodiscard]] Script plan_script(const std::string& tag, bool is_event_stream);
-  [[nodiscard]] AttemptScript plan_attempt(bool is_event_stream, size_t payload_bytes);
-  void write_body(Request& request, std::string head, const std::string& json, bool is_pipelined);
-
   void check_client(const Client& client);
-  void check_answer(const Client& client, const Request& request, const Answer& answer);
-  void check_body(const Request& request, Answer answer);
-  void check_broken_body(const std::string& tag, const std::string& expected, const Answer& answer);
   void check_records();
 
   [[nodiscard]] bool is_hostile() const noexcept { return weather_ == Weather::kHostile; }

@@ -5,59 +5,20 @@
 #include <array>
 #include <utility>
 
-#include <sluice/config/loader.h>
 #include <sluice/net/listener.h>
 
-#include "test_certificates.h"
-
-namespace {
-
-// Of the world that was made last.
-sluice::support::Prng random_of_world(1);
-
-}  // namespace
-
-// In place of the kernel's generator, so that a seed plays again whatever the program draws.
-extern "C" ssize_t __wrap_getrandom(void* out, size_t length, unsigned int) {
-  for (size_t i = 0; i < length; ++i) {
-    static_cast<unsigned char*>(out)[i] = static_cast<unsigned char>(random_of_world.below(256));
-  }
-  return static_cast<ssize_t>(length);
-}
+#include "gateway_parts.h"
 
 namespace sluice::sim {
 namespace {
 
 support::SimOptions seed_random(support::SimOptions options) {
-  random_of_world = support::Prng(options.seed);
+  seed_random_numbers(options.seed);
   return options;
 }
 
 // Turns in which a cancel that came late may still end.
 constexpr int kLastTurnsMax = 10'000;
-
-class EmptyEnvironment final : public config::Environment {
- public:
-  [[nodiscard]] std::optional<std::string> variable(const std::string&) const override {
-    return std::nullopt;
-  }
-  [[nodiscard]] std::expected<config::FileText, std::string> read(const std::string&,
-                                                                  size_t) const override {
-    return std::unexpected("No such file or directory");
-  }
-};
-
-std::unique_ptr<config::Snapshot> load(const std::string& text, uint64_t generation) {
-  const std::string whole = "listen: 127.0.0.1:8080\ndevelopment: true\n" + text;
-  const config::LoadOutcome outcome = config::load_text(whole, "sim.yaml", EmptyEnvironment());
-  for (const config::Diagnostic& error : outcome.errors) ADD_FAILURE() << to_string(error);
-  SLUICE_ASSERT(outcome.snapshot != nullptr);
-  auto snapshot = std::make_unique<config::Snapshot>(*outcome.snapshot);
-  snapshot->generation = generation;
-  // The simulated network has private addresses only.
-  for (config::Upstream& upstream : snapshot->upstreams) upstream.private_addresses = true;
-  return snapshot;
-}
 
 // Whoever still reads a snapshot that was given back reads nonsense. Under the address sanitizer it
 // is freed instead, which shows more.
@@ -71,29 +32,6 @@ void spoil(config::Snapshot& snapshot) {
   }
 }
 
-// A name resolves to nothing here: it stands for an upstream that cannot be found.
-std::vector<net::Address> addresses_of(const config::Endpoint& endpoint) {
-  const std::optional<net::Address> address = net::parse_address(endpoint.host, endpoint.port);
-  return address ? std::vector{*address} : std::vector<net::Address>();
-}
-
-const support::TestCertificate& tls_authority() {
-  static const support::TestCertificate made =
-      support::make_certificate({.common_name = "authority",
-                                 .subject_alt_name = "",
-                                 .is_authority = true,
-                                 .now = SystemClock().wall()});
-  return made;
-}
-
-const support::TestCertificate& tls_leaf() {
-  static const support::TestCertificate made =
-      support::make_certificate({.subject_alt_name = "DNS:sluice.test,DNS:upstream.test",
-                                 .issuer = &tls_authority(),
-                                 .now = SystemClock().wall()});
-  return made;
-}
-
 int open_listener(support::SimWorld& world) {
   // The process has its descriptors when it starts; they run out later.
   const uint32_t no_descriptor = std::exchange(world.faults().no_descriptor, 0);
@@ -101,58 +39,6 @@ int open_listener(support::SimWorld& world) {
   world.faults().no_descriptor = no_descriptor;
   SLUICE_ASSERT(fd.has_value());
   return *fd;
-}
-
-// A layer behind bytes that pass it by.
-class PrefacedLayer final : public support::PeerLayer {
- public:
-  PrefacedLayer(std::string preface, std::unique_ptr<support::PeerLayer> layer)
-      : preface_(std::move(preface)), layer_(std::move(layer)) {}
-  [[nodiscard]] std::string begin() override { return preface_ + layer_->begin(); }
-  [[nodiscard]] std::string unwrap(std::string_view received, std::string& wire) override {
-    return layer_->unwrap(received, wire);
-  }
-  [[nodiscard]] std::string wrap(std::string_view bytes) override { return layer_->wrap(bytes); }
-  [[nodiscard]] std::string end() override { return layer_->end(); }
-
- private:
-  std::string preface_;
-  std::unique_ptr<support::PeerLayer> layer_;
-};
-
-// The peers' library is OpenSSL, so that each side is held to the protocol and not to itself.
-void secure_peers(support::SimWorld& world, const std::string& preface,
-                  const std::string& protocol) {
-  world.set_layers(
-      [preface, protocol] {
-        return std::make_unique<PrefacedLayer>(
-            preface, support::make_tls_client_layer(tls_authority().pem, "sluice.test", protocol));
-      },
-      [] { return support::make_tls_server_layer(tls_leaf().pem, tls_leaf().key_pem); });
-}
-
-upstream::ShardTls make_tls(const config::Snapshot& snapshot) {
-  upstream::ShardTls made;
-  if (!snapshot.tls) return made;
-  const net::TlsIdentity identity{.chain_pem = tls_leaf().pem,
-                                  .key_pem = crypto::Secret(tls_leaf().key_pem),
-                                  .ocsp_der = {},
-                                  .names = {"sluice.test"}};
-  auto server =
-      net::TlsServer::make({.identities = {&identity}, .offers_http2 = snapshot.http2.enabled},
-                           net::TicketKeys::generate());
-  SLUICE_ASSERT(server.has_value());
-  made.server = *std::move(server);
-  std::vector<std::optional<net::TlsClientSettings>> settings(snapshot.upstreams.size());
-  for (size_t i = 0; i < settings.size(); ++i) {
-    settings[i] = {.ca_pem = tls_authority().pem,
-                   .server_name = snapshot.upstreams[i].tls->server_name};
-  }
-  net::SystemAuthorities system;
-  auto clients = net::TlsClient::make(settings, system);
-  SLUICE_ASSERT(clients.has_value());
-  made.clients = *std::move(clients);
-  return made;
 }
 
 }  // namespace
@@ -180,7 +66,7 @@ ShardWorld::ShardWorld(ShardOptions options)
                                                                  .log = &log_,
                                                                  .first = prepare(options.config)});
   ring_->set_hook(*worker_);
-  if (options.is_secured) secure_peers(world_, options.preface, options.protocol);
+  if (options.is_secured) secure_peers(world_, options.preface, options.speak_http2);
 }
 
 ShardWorld::~ShardWorld() {
@@ -215,7 +101,7 @@ control::DeploymentOrders& ShardWorld::orders(std::string_view name) {
 
 upstream::AdoptSnapshot ShardWorld::prepare(const std::string& config) {
   const uint64_t generation = ++generations_;
-  auto snapshot = load(config, generation);
+  auto snapshot = load_config(config, generation);
   if (adjust_) adjust_(*snapshot);
   std::vector<std::string_view> models, upstreams, limits;
   for (const config::LimitRule& rule : snapshot->limit_rules) limits.push_back(rule.name);

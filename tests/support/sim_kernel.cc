@@ -330,6 +330,14 @@ size_t SimKernel::hand_over(std::span<io::KernelCompletion> completions) {
   return count;
 }
 
+void SimKernel::rest_until(std::optional<MonoTime> until) {
+  // Once at least, so that others run between two turns that have work.
+  do {
+    bed_->rest(until);
+    pump();
+  } while (posted_.empty() && !(until && *until <= clock_.now()));
+}
+
 size_t SimKernel::wait(std::optional<Duration> timeout,
                        std::span<io::KernelCompletion> completions) {
   is_stuck_ = false;
@@ -346,7 +354,8 @@ size_t SimKernel::wait(std::optional<Duration> timeout,
   pump();
   const std::optional<MonoTime> until =
       timeout ? std::optional(clock_.now() + *timeout) : std::nullopt;
-  while (posted_.empty()) {
+  if (bed_ != nullptr) rest_until(until);
+  while (bed_ == nullptr && posted_.empty()) {
     const std::optional<MonoTime> next = events_.next();
     if (!next && !until) {
       is_stuck_ = true;

@@ -20,6 +20,16 @@ namespace sluice::support {
 // fails the test.
 class SimKernel final : public io::Kernel {
  public:
+  // Where a thread sleeps while it waits, and lets the others run; see sim_threads.h.
+  class Bed {
+   public:
+    // Returns when has_completion(), or once `until` has come.
+    virtual void rest(std::optional<MonoTime> until) = 0;
+
+   protected:
+    ~Bed() = default;
+  };
+
   SimKernel(SimClock& clock, EventQueue& events, SimFiles& files, SimNet& net, SimTrace& trace,
             const FaultPlan& plan, Prng prng)
       : clock_(clock),
@@ -37,6 +47,13 @@ class SimKernel final : public io::Kernel {
   void commit_buffers() override;
   [[nodiscard]] io::KernelFigures figures() const override { return {}; }
 
+  // From now on a wait leaves time to others.
+  void set_bed(Bed* bed) noexcept { bed_ = bed; }
+  // Looks at what is armed; whether a wait would return something.
+  [[nodiscard]] bool has_completion() {
+    pump();
+    return !posted_.empty();
+  }
   [[nodiscard]] size_t ops_armed() const noexcept { return armed_.size(); }
   [[nodiscard]] size_t buffers_provided() const noexcept { return buffers_.size(); }
   // The last wait found that nothing can ever happen again.
@@ -62,6 +79,7 @@ class SimKernel final : public io::Kernel {
     uint32_t length;
   };
 
+  void rest_until(std::optional<MonoTime> until);
   void start_queued();
   void start(const io::Submission& submission);
   void start_cancel(const io::Submission& submission);
@@ -98,6 +116,7 @@ class SimKernel final : public io::Kernel {
   MonoTime starving_until_{};
   uint64_t idle_waits_ = 0;  // In a row, without a completion and without a timeout.
   bool is_stuck_ = false;
+  Bed* bed_ = nullptr;
   const std::function<bool()>* stop_ = nullptr;
 };
 

@@ -56,6 +56,11 @@ class SimPeer : private End::Watcher {
   [[nodiscard]] bool is_over() const noexcept {
     return is_closed_ || saw_end_ || saw_reset_ || was_refused_;
   }
+  // The other side has neither closed nor shut its end: it still wants what is sent, or sends.
+  [[nodiscard]] bool is_wanted_there() const noexcept {
+    return end_ != nullptr && !end_->is_reset && !end_->other->is_closed &&
+           !end_->other->is_reset && !end_->other->fin_sent && !end_->other->is_read_shut;
+  }
   // Everything that arrived so far.
   [[nodiscard]] const std::string& received() const noexcept { return received_; }
   [[nodiscard]] size_t unsent_bytes() const noexcept { return outbox_.size() + wire_.size(); }

@@ -22,8 +22,8 @@ struct SimOptions {
   FaultPlan faults;
 };
 
-// One ring at most. The same seed, plan and program give the same trace. Failures inside carry the
-// seed.
+// One ring at most; more of them run by sim_threads.h. The same seed, plan and program give the
+// same trace. Failures inside carry the seed.
 class SimWorld {
  public:
   explicit SimWorld(SimOptions options = {})
@@ -41,6 +41,12 @@ class SimWorld {
 
   [[nodiscard]] SimClock& clock() noexcept { return clock_; }
   [[nodiscard]] SimKernel& kernel() noexcept { return kernel_; }
+  // One more, for the descriptors in `files`.
+  [[nodiscard]] std::unique_ptr<SimKernel> make_kernel(SimFiles& files) {
+    return std::make_unique<SimKernel>(clock_, events_, files, net_, trace_, faults_, prng_.fork());
+  }
+  [[nodiscard]] EventQueue& events() noexcept { return events_; }
+  [[nodiscard]] SimTrace& trace() noexcept { return trace_; }
   [[nodiscard]] SimSyscalls& syscalls() noexcept { return syscalls_; }
   [[nodiscard]] SimNet& net() noexcept { return net_; }
   [[nodiscard]] SimFiles& files() noexcept { return files_; }

@@ -69,7 +69,8 @@ TEST(AppendAccessLine, leaves_out_what_is_absent) {
   record.status = 401;
   EXPECT_EQ(line(record),
             "{\"time\":\"1970-01-01T00:00:00.000000Z\",\"request_id\":\"r\",\"endpoint\":\"other\","
-            "\"protocol\":\"HTTP/1.1\",\"attempts\":0,\"status\":401,\"stream\":false,\"client_disconnected\":false,"
+            "\"protocol\":\"HTTP/"
+            "1.1\",\"attempts\":0,\"status\":401,\"stream\":false,\"client_disconnected\":false,"
             "\"priority\":0,\"weight\":1,\"bytes_in\":0,\"bytes_out\":0,\"duration_us\":0,"
             "\"overhead_us\":0}\n");
 }
