@@ -7,13 +7,12 @@ import signal
 import socket
 import tempfile
 import threading
-import time
 import unittest
 
 import support
 from limits_support import keys, statuses
-from reload_test import EVENTS, Pacer, paced, until
-from support import PATIENCE_S, Client, Gateway, Upstream, ask, config, echo, post_admin
+from reload_test import EVENTS, Pacer, paced
+from support import PATIENCE_S, Client, Gateway, Upstream, ask, config, echo, post_admin, until
 
 STREAMS = int(os.environ.get("UPGRADE_STREAMS", "40"))
 BINARY = os.path.abspath(support.GATEWAY)
