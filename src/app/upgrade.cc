@@ -245,8 +245,10 @@ control::SpendHeir::Fate Upgrade::take(std::string_view batch) {
   const int error = net::send_descriptors(channel_, text, {});
   if (error == 0) return Fate::kTaken;
   // One that drains takes no more, but writes until its end of the channel is gone.
-  return has_peer_gone(channel_) ? Fate::kGone : Fate::kLater;
+  return has_successor_ended() ? Fate::kGone : Fate::kLater;
 }
+
+bool Upgrade::has_successor_ended() const noexcept { return has_peer_gone(channel_); }
 
 std::string Upgrade::give() {
   auto given = estate_.open_estate();

@@ -45,6 +45,7 @@ class Upgrade final : public control::Succession, private control::SpendHeir {
 
   Task<control::UpgradeOutcome> run(Duration patience) override;
   void give_up() noexcept override;
+  [[nodiscard]] bool has_successor_ended() const noexcept override;
 
  private:
   // How long an order to the starter may take, and the longest time between two looks.

@@ -281,6 +281,12 @@ void ControlThread::advance_drain() {
                           : "closing the connections that are still open");
     send_drain(*command);
   }
+  if (is_handed_over_ && !misses_successor_ && parts_.succession->has_successor_ended()) {
+    misses_successor_ = true;
+    parts_.log.write(LogLevel::kError, "upgrade",
+                     "the process that took over has ended, and nobody accepts connections: start "
+                     "Sluice anew when this process has ended; what runs here goes on");
+  }
 }
 
 void ControlThread::refresh_addresses() {

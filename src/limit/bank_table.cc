@@ -1,5 +1,6 @@
 #include <sluice/limit/bank_table.h>
 
+#include <sched.h>
 #include <unistd.h>
 
 #include <cstddef>
@@ -257,9 +258,11 @@ Bank* BankTable::claim(uint64_t id, const BankKey& key, const BankTerms& terms) 
   const uint32_t from = free_ways[1] > free_ways[0] ? kWays : 0;
   tried = 0;
   const size_t own = first_of_ways(id, [&](size_t index) {
+    if (tried++ < from || ids_[index].load() != 0) return false;
+    // The kernel makes its page now, and not while others wait for this claim to become certain.
+    records_[index].users_.fetch_add(0);
     uint64_t free = 0;
-    return tried++ >= from && ids_[index].load() == 0 &&
-           ids_[index].compare_exchange_strong(free, claim_of(id));
+    return ids_[index].compare_exchange_strong(free, claim_of(id));
   });
   if (own == kNone) return nullptr;
   if (is_doubled(id, own)) {
@@ -282,7 +285,9 @@ Bank* BankTable::claim(uint64_t id, const BankKey& key, const BankTerms& terms) 
 
 Bank* BankTable::open(const BankKey& key, const BankTerms& terms) noexcept {
   const uint64_t id = id_of(key);
-  for (int i = 0; i < kClaimTries; ++i) {
+  for (int i = 0; i < kClaimTries + kClaimYields; ++i) {
+    // Whoever claims the same has lost its processor; it needs some ten instructions more.
+    if (i >= kClaimTries) ::sched_yield();
     if (Bank* const known = find_record(id)) {
       if (!try_join(*known, id)) continue;
       known->set_terms(terms);

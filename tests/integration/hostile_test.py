@@ -5,11 +5,10 @@ import resource
 import select
 import socket
 import threading
-import time
 import unittest
 
 from support import (DONE, PATIENCE_S, Client, Gateway, Upstream, ask, config, delta, echo,
-                     post_admin, streams)
+                     post_admin, streams, until)
 from tls_support import Authority, TlsGateway
 
 REQUEST = ask().encode()
@@ -27,14 +26,6 @@ def slow(gateway, reason):
 
 def refused(gateway, reason):
     return gateway.metrics()[f'sluice_connections_refused_total{{reason="{reason}"}}']
-
-
-def until(condition, what):
-    end = time.monotonic() + PATIENCE_S
-    while not condition():
-        if time.monotonic() > end:
-            raise AssertionError(f"never: {what}")
-        threading.Event().wait(0.01)
 
 
 def is_reset(client):

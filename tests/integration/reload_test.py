@@ -5,11 +5,11 @@ import os
 import signal
 import socket
 import threading
-import time
 import unittest
 
 import support
-from support import DONE, PATIENCE_S, Client, Gateway, Upstream, ask, config, delta, post_admin
+from support import (DONE, PATIENCE_S, Client, Gateway, Upstream, ask, config, delta, post_admin,
+                     until)
 
 STREAMS = int(os.environ.get("RELOAD_STREAMS", "100"))
 RELOADS = int(os.environ.get("RELOADS", "40"))
@@ -49,16 +49,6 @@ def paced(pacer):
             connection.chunk(DONE)
             connection.end_stream()
     return script
-
-
-def until(condition, what):
-    """Waits for something that another process does by itself."""
-    deadline = time.monotonic() + PATIENCE_S
-    while time.monotonic() < deadline:
-        if condition():
-            return
-        threading.Event().wait(0.02)
-    raise AssertionError(f"never: {what}")
 
 
 class Steady(threading.Thread):

@@ -12,9 +12,20 @@ import socket
 import subprocess
 import tempfile
 import threading
+import time
 
 GATEWAY = os.environ.get("SLUICE_BIN", "build/src/app/sluice")
 PATIENCE_S = 20  # The bound of every wait; reached only when a test fails.
+
+
+def until(condition, what):
+    """Waits for something that another process does by itself."""
+    deadline = time.monotonic() + PATIENCE_S
+    while time.monotonic() < deadline:
+        if condition():
+            return
+        threading.Event().wait(0.01)
+    raise AssertionError(f"never: {what}")
 
 
 class Gateway:

@@ -11,9 +11,9 @@ import threading
 import unittest
 
 from http2_test import GOAWAY, Frames
-from reload_test import until
 from service_test import Supervisor
-from support import DONE, PATIENCE_S, Client, Upstream, ask, config, delta, echo, post_admin
+from support import (DONE, PATIENCE_S, Client, Upstream, ask, config, delta, echo, post_admin,
+                     until)
 from tls_support import Authority, TlsGateway, section
 from upgrade_test import BINARY, Upgradable, is_alive, request
 

@@ -7,13 +7,12 @@ import signal
 import socket
 import tempfile
 import threading
-import time
 import unittest
 
 import support
 from limits_support import keys, statuses
-from reload_test import EVENTS, Pacer, paced, until
-from support import PATIENCE_S, Client, Gateway, Upstream, ask, config, echo, post_admin
+from reload_test import EVENTS, Pacer, paced
+from support import PATIENCE_S, Client, Gateway, Upstream, ask, config, echo, post_admin, until
 
 STREAMS = int(os.environ.get("UPGRADE_STREAMS", "40"))
 BINARY = os.path.abspath(support.GATEWAY)
@@ -483,7 +482,8 @@ class UpgradeTest(unittest.TestCase):
             self.assertEqual(client.read_head()[0], 200)
         pid = gateway.upgrade()
         os.kill(pid, number)
-        until(lambda: not is_alive(pid), "the end of the successor")
+        # Its process may be gone before its descriptors are.
+        gateway.wait_for(rb"the process that took over has ended")
         for _ in range(EVENTS):
             pacer.advance()
         for client in streams:

@@ -196,8 +196,7 @@ class ControlThread final : public Operations, public ConfigWork, public io::Tur
   void collect_records();
   void refresh_addresses();
   void watch_certificates();
-  // Whether something waits for room in a shard's mailbox.
-  [[nodiscard]] bool is_behind() const noexcept;
+  [[nodiscard]] bool is_behind() const noexcept;  // Something waits for room in a mailbox.
   void watch_deployments();
   void merge_deployments();
   void pass_on(const upstream::PlacesHanded& handed);
@@ -242,6 +241,7 @@ class ControlThread final : public Operations, public ConfigWork, public io::Tur
   bool is_upgrading_ = false;
   bool is_handed_over_ = false;
   bool was_told_to_drain_ = false;  // After it was handed over.
+  bool misses_successor_ = false;
   bool limits_are_over_ = false;
   bool reload_again_ = false;
   int ending_signal_ = 0;  // The second one.

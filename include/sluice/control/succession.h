@@ -35,6 +35,8 @@ class Succession {
   virtual Task<UpgradeOutcome> run(Duration patience) = 0;
   // A drain has begun: the successor must not serve. Idempotent.
   virtual void give_up() noexcept = 0;
+  // Whether the successor, which served, is there no more. A look at its channel.
+  [[nodiscard]] virtual bool has_successor_ended() const noexcept = 0;
 };
 
 }  // namespace sluice::control

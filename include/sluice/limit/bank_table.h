@@ -140,8 +140,10 @@ class BankTable {
  private:
   // A key's record lies in one of two sets that its hash names.
   static constexpr size_t kWays = 16;
-  // Attempts to claim a record while others claim one for the same key.
+  // Attempts to claim a record while others claim one for the same key, and what follows when one
+  // of them was stopped just then: once in the life of a subject, if ever.
   static constexpr int kClaimTries = 64;
+  static constexpr int kClaimYields = 1000;
   static constexpr int kLooksMost = 1000;
   // The high bits of an id while its claim is not yet certain: whose it is.
   static constexpr uint32_t kClaimShift = 61;

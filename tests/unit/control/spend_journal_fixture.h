@@ -16,20 +16,11 @@
 #include "../store/journal_folder.h"
 #include "../store/lane_world.h"
 #include "../store/sqlite_folder.h"
+#include "log_lines.h"
 #include "sim_clock.h"
 #include "usage_file.h"
 
 namespace sluice::control {
-
-class Lines final : public Logger {
- public:
-  [[nodiscard]] bool is_enabled(LogLevel) const noexcept override { return true; }
-  void write(LogLevel level, std::string_view, std::string_view message) override {
-    (level == LogLevel::kInfo ? infos : problems).emplace_back(message);
-  }
-  std::vector<std::string> infos;
-  std::vector<std::string> problems;
-};
 
 class SpendJournalTest : public ::testing::Test {
  protected:

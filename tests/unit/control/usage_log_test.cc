@@ -8,6 +8,7 @@
 
 #include "../store/lane_world.h"
 #include "../store/sqlite_folder.h"
+#include "log_lines.h"
 #include "sim_clock.h"
 #include "usage_file.h"
 #include "usage_records.h"
@@ -17,16 +18,6 @@ namespace sluice::control {
 namespace {
 
 using metrics::UsageFate;
-
-class Lines final : public Logger {
- public:
-  [[nodiscard]] bool is_enabled(LogLevel) const noexcept override { return true; }
-  void write(LogLevel level, std::string_view, std::string_view message) override {
-    (level == LogLevel::kInfo ? infos : problems).emplace_back(message);
-  }
-  std::vector<std::string> infos;
-  std::vector<std::string> problems;
-};
 
 class NoNames final : public net::Resolver {
  public:

@@ -2,6 +2,7 @@
 
 #include <unistd.h>
 
+#include <atomic>
 #include <filesystem>
 #include <set>
 #include <thread>
@@ -92,10 +93,8 @@ TEST(BankTable, makes_one_bank_of_a_key_that_all_threads_open_at_once) {
       while (ready.load() < kThreads) {
       }
       for (uint64_t key = 0; key < 4096; ++key) {
-        // Null when another thread was stopped while it claimed the same.
-        Bank* bank = nullptr;
-        while (bank == nullptr) bank = table->open({7, key}, kMinute);
-        opened[i].push_back(bank);
+        opened[i].push_back(table->open({7, key}, kMinute));
+        ASSERT_NE(opened[i].back(), nullptr);
       }
       for (Bank* bank : opened[i]) {
         (void)bank->take(3, 1, now);
@@ -108,6 +107,27 @@ TEST(BankTable, makes_one_bank_of_a_key_that_all_threads_open_at_once) {
     for (int i = 1; i < kThreads; ++i) ASSERT_EQ(opened[i][key], opened[0][key]) << key;
     ASSERT_EQ(opened[0][key]->used(now), 10);
   }
+}
+
+// Memory that is touched for the first time, as at a start: the kernel makes each page then.
+TEST(BankTable, two_shards_that_meet_at_a_new_key_both_get_its_bank) {
+  constexpr uint64_t kKeys = 4'000;
+  const auto table = make(4 * kKeys);
+  std::atomic<uint64_t> arrived{0};
+  std::atomic<uint64_t> missed{0};
+  const auto open_all = [&] {
+    for (uint64_t key = 0; key < kKeys; ++key) {
+      arrived.fetch_add(1);
+      while (arrived.load() < 2 * (key + 1)) std::this_thread::yield();
+      if (table->open({7, key}, kMinute) == nullptr) missed.fetch_add(1);
+    }
+  };
+  {
+    const std::jthread one(open_all);
+    const std::jthread other(open_all);
+  }
+  EXPECT_EQ(missed.load(), 0u);
+  EXPECT_EQ(table->in_use(), kKeys);
 }
 
 TEST(BankTable, survives_opening_and_sweeping_at_once) {
