@@ -152,7 +152,7 @@ exit 1"""
                 kind: {"covered": pair[0], "count": pair[1]} for kind, pair in pairs.items()}}
 
         export = {"data": [{"files": [entry("/x/src/a.cc", (3, 4), (1, 2)),
-                                      entry("/x/src/b.cc", (6, 6), (0, 0)),
+                                      entry("src/b.cc", (6, 6), (0, 0)),
                                       entry("/x/other/src/aa.cc", (0, 9), (0, 9))]}]}
         sums = tool.sum_coverage(export, ["src/a.cc", "src/b.cc"])
         self.assertEqual((sums["lines"], sums["branches"]), ([9, 10], [1, 2]))
