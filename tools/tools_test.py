@@ -159,7 +159,7 @@ exit 1"""
         self.assertEqual(sums["files"]["src/a.cc"], {"lines": [3, 4], "branches": [1, 2]})
         row = tool.Total({"executions": 7200, "cpu_seconds": 3600, "coverage": sums}).row("a", 5)
         self.assertEqual((row["lines"], row["branches"]), ("90.0% of 10", "50.0% of 2"))
-        self.assertEqual((row["cpu_hours"], row["per_second"], row["inputs"]), ("1.00", "2", "5"))
+        self.assertEqual((row["cpu_hours"], row["per_second"], row["inputs"]), ("1.000", "2", "5"))
         self.assertIn("90.0% of 10", tool.render([row]))
 
     def test_what_is_not_there_is_named(self):
