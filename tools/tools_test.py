@@ -152,14 +152,14 @@ exit 1"""
                 kind: {"covered": pair[0], "count": pair[1]} for kind, pair in pairs.items()}}
 
         export = {"data": [{"files": [entry("/x/src/a.cc", (3, 4), (1, 2)),
-                                      entry("/x/src/b.cc", (6, 6), (0, 0)),
+                                      entry("src/b.cc", (6, 6), (0, 0)),
                                       entry("/x/other/src/aa.cc", (0, 9), (0, 9))]}]}
         sums = tool.sum_coverage(export, ["src/a.cc", "src/b.cc"])
         self.assertEqual((sums["lines"], sums["branches"]), ([9, 10], [1, 2]))
         self.assertEqual(sums["files"]["src/a.cc"], {"lines": [3, 4], "branches": [1, 2]})
         row = tool.Total({"executions": 7200, "cpu_seconds": 3600, "coverage": sums}).row("a", 5)
         self.assertEqual((row["lines"], row["branches"]), ("90.0% of 10", "50.0% of 2"))
-        self.assertEqual((row["cpu_hours"], row["per_second"], row["inputs"]), ("1.00", "2", "5"))
+        self.assertEqual((row["cpu_hours"], row["per_second"], row["inputs"]), ("1.000", "2", "5"))
         self.assertIn("90.0% of 10", tool.render([row]))
 
     def test_what_is_not_there_is_named(self):

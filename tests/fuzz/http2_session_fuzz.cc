@@ -55,6 +55,12 @@ class World final : public http::Http2Observer {
       // A body that breaks off may be told in part before that is seen.
       if (port->has_ended) story_.append(std::to_string(stream)).append(port->body);
       if (port->is_closed()) continue;
+      if (stream % 32 == 7) {
+        session_.forget(*port);
+        continue;
+      }
+      if (stream % 16 == 5) session_.send_continue(*port);
+      if (!port->has_ended) session_.widen(*port);
       port->answer = std::make_unique<std::string>(3000, 'a');
       const std::string_view slice = *port->answer;
       session_.respond(*port, 200, "x-a: b\r\n", false);
@@ -62,6 +68,16 @@ class World final : public http::Http2Observer {
       if (stream % 8 == 3) session_.reset(*port, false);
       session_.consume(*port, port->body.size());
     }
+    if (ports_.size() % 2 == 1) session_.give_notice();
+    size_t sent = gather_all();
+    session_.close();
+    sent += gather_all();
+    return story_ + std::to_string(static_cast<int>(session_.fault())) + (sent > 0 ? "s" : "");
+  }
+
+ private:
+  // Sends what can be sent; returns the sum of its bytes, each of which is looked at.
+  size_t gather_all() {
     size_t sent = 0;
     std::array<std::string_view, 32> slices;
     for (size_t round = 0; round < kRoundsMax; ++round) {
@@ -72,10 +88,9 @@ class World final : public http::Http2Observer {
       }
       session_.batch_sent();
     }
-    return story_ + std::to_string(static_cast<int>(session_.fault())) + (sent > 0 ? "s" : "");
+    return sent;
   }
 
- private:
   ByteBudget budget_{1 << 24};
   io::BlockPool blocks_{budget_};
   std::map<int32_t, std::unique_ptr<Port>> ports_;

@@ -1,13 +1,13 @@
 #include <sluice/json/writer.h>
 
-#include <sluice/json/value.h>
-
 #include <array>
 #include <cstdlib>
 #include <limits>
 #include <string>
 
 #include <gtest/gtest.h>
+
+#include <sluice/json/value.h>
 
 #include "../../support/strict_json.h"
 
