@@ -151,7 +151,7 @@ class Searching(unittest.TestCase):
     def test_ids_that_a_mutation_has_spoilt_are_no_evidence(self):
         plain = chain_forms.ask("T-0") + chain_forms.ask("M-0")
         self.assertTrue(has_plain_ids([plain], 0))
-        self.assertFalse(has_plain_ids([plain + chain_forms.ask("M-1")], 0))
+        self.assertFalse(has_plain_ids([plain.replace(b"host: h", b"x-request-id: M-1")], 0))
         self.assertFalse(has_plain_ids([plain], 1))
 
 
