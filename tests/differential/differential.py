@@ -25,7 +25,7 @@ import hostile
 import page
 import request_forms
 import stages
-from hops import HERE, Haproxy, Nginx, Sluice
+from hops import HERE, Haproxy, Nginx, Sluice, use_gateway
 from readers import ParserProbe, ask_gateway, ask_proxy, post_bodies
 
 BATCH = 2000
@@ -220,7 +220,7 @@ def main():
                         type=lambda text: text.split(","))
     parser.add_argument("--write", action="store_true", help="write docs/differential.md anew")
     options = parser.parse_args()
-    os.environ.setdefault("SLUICE_BIN", os.path.join(options.build, "src", "app", "sluice"))
+    use_gateway(os.path.join(options.build, "src", "app", "sluice"))
     began = time.monotonic()
     findings = Findings(explanations.load())
     asyncio.run(run(options, findings))
