@@ -105,9 +105,17 @@ def _ids_of(answers):
     return ids
 
 
-def has_plain_ids(trials, number):
-    """Whether a trial has one id for each of its two requests, as no mutation has left it."""
-    return number < len(trials) and trials[number].lower().count(b"x-request-id") == 2
+def is_evidence(trials, name):
+    """Whether a marker's id stands in one trial alone, and no head of that one has two ids.
+
+    Else a mutation has made one id of another, and hops may log one each of the same request.
+    """
+    pattern = re.compile(rb"\b%s\b" % name.encode())
+    owners = [data for data in trials if pattern.search(data)]
+    if len(owners) != 1:
+        return False
+    parts = re.split(rb"(?:\r*\n\r*){2,}", owners[0].lower())
+    return all(part.count(b"x-request-id") <= 1 for part in parts)
 
 
 async def _try_one(chain, number, data, ours, found):
@@ -118,8 +126,9 @@ async def _try_one(chain, number, data, ours, found):
     except (TimeoutError, asyncio.TimeoutError):
         found.misdirected.append((number, "its connection never ended"))
         return
-    # A mutation may have made another id of its own.
-    strange = set().union(*_ids_of(answers)) - set(IDENTITY.findall(data.decode("latin-1")))
+    # A mutation may have made other ids of its own.
+    own = {f"T-{number}", f"M-{number}", *IDENTITY.findall(data.decode("latin-1"))}
+    strange = set().union(*_ids_of(answers)) - own
     if strange:
         found.misdirected.append((number, f"answered with {strange.pop()}"))
     canary = read_answers(await exchange(chain.port, chain_forms.ask(f"C-{number}"), awaits=1,
@@ -141,8 +150,7 @@ async def search(chain, trials, ours):
 
     await asyncio.gather(*(lane() for _ in range(LANES)))
     first, later = set(chain.first()), set(chain.later())
-    markers = (int(name[2:]) for name in later - first if name.startswith("M-"))
-    # Of two ids in one head the hops may log one each.
-    found.smuggled = sorted(number for number in markers if has_plain_ids(trials, number))
+    found.smuggled = sorted(int(name[2:]) for name in later - first
+                            if name.startswith("M-") and is_evidence(trials, name))
     found.forwarded = len({name for name in later if name.startswith("T-")})
     return found

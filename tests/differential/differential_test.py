@@ -11,7 +11,7 @@ import compare
 import explanations
 import page
 import request_forms
-from chains import has_plain_ids
+from chains import is_evidence
 from hostile import misrelayed
 from loop_peers import read_answers, split_coded
 from readers import misread_by_gateway
@@ -150,9 +150,9 @@ class Bodies(unittest.TestCase):
 class Searching(unittest.TestCase):
     def test_ids_that_a_mutation_has_spoilt_are_no_evidence(self):
         plain = chain_forms.ask("T-0") + chain_forms.ask("M-0")
-        self.assertTrue(has_plain_ids([plain], 0))
-        self.assertFalse(has_plain_ids([plain + chain_forms.ask("M-1")], 0))
-        self.assertFalse(has_plain_ids([plain], 1))
+        self.assertTrue(is_evidence([plain, chain_forms.ask("M-01")], "M-0"))
+        self.assertFalse(is_evidence([plain, chain_forms.ask("M-0")], "M-0"))
+        self.assertFalse(is_evidence([plain.replace(b"host: h", b"x-request-id: M-1")], "M-0"))
 
 
 class Generating(unittest.TestCase):

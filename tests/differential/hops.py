@@ -12,6 +12,7 @@ import tempfile
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(HERE, "..", "integration"))
+import support  # noqa: E402  pylint: disable=wrong-import-position
 from support import PATIENCE_S, Gateway  # noqa: E402  pylint: disable=wrong-import-position
 
 NGINX = """
@@ -173,6 +174,11 @@ class NodeOrigin(Hop):
     def close(self):
         super().close()
         self.process.stdout.close()
+
+
+def use_gateway(path):
+    """The program that Sluice starts from now on."""
+    support.GATEWAY = path
 
 
 class Sluice(Gateway):
