@@ -121,11 +121,12 @@ class PrefacedLayer final : public support::PeerLayer {
 };
 
 // The peers' library is OpenSSL, so that each side is held to the protocol and not to itself.
-void secure_peers(support::SimWorld& world, const std::string& preface) {
+void secure_peers(support::SimWorld& world, const std::string& preface,
+                  const std::string& protocol) {
   world.set_layers(
-      [preface] {
+      [preface, protocol] {
         return std::make_unique<PrefacedLayer>(
-            preface, support::make_tls_client_layer(tls_authority().pem, "sluice.test"));
+            preface, support::make_tls_client_layer(tls_authority().pem, "sluice.test", protocol));
       },
       [] { return support::make_tls_server_layer(tls_leaf().pem, tls_leaf().key_pem); });
 }
@@ -137,7 +138,9 @@ upstream::ShardTls make_tls(const config::Snapshot& snapshot) {
                                   .key_pem = crypto::Secret(tls_leaf().key_pem),
                                   .ocsp_der = {},
                                   .names = {"sluice.test"}};
-  auto server = net::TlsServer::make({.identities = {&identity}}, net::TicketKeys::generate());
+  auto server =
+      net::TlsServer::make({.identities = {&identity}, .offers_http2 = snapshot.http2.enabled},
+                           net::TicketKeys::generate());
   SLUICE_ASSERT(server.has_value());
   made.server = *std::move(server);
   std::vector<std::optional<net::TlsClientSettings>> settings(snapshot.upstreams.size());
@@ -177,7 +180,7 @@ ShardWorld::ShardWorld(ShardOptions options)
                                                                  .log = &log_,
                                                                  .first = prepare(options.config)});
   ring_->set_hook(*worker_);
-  if (options.is_secured) secure_peers(world_, options.preface);
+  if (options.is_secured) secure_peers(world_, options.preface, options.protocol);
 }
 
 ShardWorld::~ShardWorld() {

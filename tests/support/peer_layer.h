@@ -22,9 +22,11 @@ class PeerLayer {
   [[nodiscard]] virtual std::string end() = 0;
 };
 
-// A client that trusts `authority_pem` and asks for `name`; sends that as SNI when it is a name.
+// A client that trusts `authority_pem` and asks for `name`; sends that as SNI when it is a name,
+// and `protocol` by ALPN unless it is "".
 [[nodiscard]] std::unique_ptr<PeerLayer> make_tls_client_layer(const std::string& authority_pem,
-                                                               const std::string& name);
+                                                               const std::string& name,
+                                                               const std::string& protocol = {});
 [[nodiscard]] std::unique_ptr<PeerLayer> make_tls_server_layer(const std::string& certificate_pem,
                                                                const std::string& key_pem);
 

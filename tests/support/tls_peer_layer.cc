@@ -98,7 +98,8 @@ class OpensslLayer final : public PeerLayer {
 }  // namespace
 
 std::unique_ptr<PeerLayer> make_tls_client_layer(const std::string& authority_pem,
-                                                 const std::string& name) {
+                                                 const std::string& name,
+                                                 const std::string& protocol) {
   Settings settings(SSL_CTX_new(TLS_client_method()));
   X509* authority = PEM_read_bio_X509(bio_of(authority_pem).get(), nullptr, nullptr, nullptr);
   SLUICE_ASSERT(authority != nullptr);
@@ -108,6 +109,11 @@ std::unique_ptr<PeerLayer> make_tls_client_layer(const std::string& authority_pe
   auto layer = std::make_unique<OpensslLayer>(std::move(settings), true);
   SSL_set_tlsext_host_name(layer->session(), name.c_str());
   SSL_set1_host(layer->session(), name.c_str());
+  if (!protocol.empty()) {
+    const std::string list = static_cast<char>(protocol.size()) + protocol;
+    SSL_set_alpn_protos(layer->session(), reinterpret_cast<const unsigned char*>(list.data()),
+                        static_cast<unsigned>(list.size()));
+  }
   return layer;
 }
 
