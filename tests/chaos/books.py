@@ -116,39 +116,50 @@ def check_served(run):
 
 # --- limits
 
-def window_most(spans, length_s):
-    """The most that were surely admitted within any interval of this length."""
+def windows(spans, length_s):
+    """(begin, how many were surely admitted from then on within `length_s`) of each window."""
     begins = sorted(begin for begin, _ in spans)
     ends = sorted(end for _, end in spans)
-    return max((bisect.bisect_right(ends, begin + length_s) - index
-                for index, begin in enumerate(begins)), default=0)
+    return [(begin, bisect.bisect_right(ends, begin + length_s) - index)
+            for index, begin in enumerate(begins)]
 
 
-def allowance(run):
-    """Beyond the limit, by docs/limits.md: for the whole run the worst window of it.
+def allowance(run, begin, end):
+    """Beyond the limit in this time, by docs/limits.md.
 
     A gateway that starts while Redis has nothing, or is out of reach, has forgotten what it let
     through, and so has Redis: the limit once more. One of two that is cut off alone: half of it.
     One that starts counts as cut off until Redis has answered it for the first time: its share.
     """
+    def within(each):
+        return begin - WINDOW_S <= each.ended and each.began <= end
     lost = run.of_kind("redis_kill", "redis_stop", "partition")
-    starts = run.of_kind("gateway_kill", "other_boot", "gateway_restart", "upgrade_kill")
+    starts = list(filter(within, run.of_kind("gateway_kill", "other_boot", "gateway_restart",
+                                             "upgrade_kill")))
     forgets = sum(1 for start in starts if any(
         each.began - WINDOW_S < start.ended < each.ended + WINDOW_S for each in lost))
-    alone = len([each for each in run.of_kind("partition") if len(each.gateways) == 1])
+    alone = len([each for each in filter(within, run.of_kind("partition"))
+                 if len(each.gateways) == 1])
     return forgets * LIMIT + alone * LIMIT // 2 + (LIMIT // GATEWAYS_MOST if starts else 0)
 
 
+def admitted(run):
+    """(sent, at a provider) of the requests of the key `limited`."""
+    return [(run.outcomes[token].began, min(times)) for token, times in run.arrivals.items()
+            if run.users[token] == "limited" and token in run.outcomes]
+
+
 def check_limit(run):
-    most, bound = limit_most(run), LIMIT + allowance(run)
-    return [] if most <= bound else [f"{most} of {bound} in a minute"]
+    wrong = []
+    for begin, count in windows(admitted(run), WINDOW_S):
+        bound = LIMIT + allowance(run, begin, begin + WINDOW_S)
+        if count > bound:
+            wrong.append(f"{count} of {bound} in the minute from {begin:.1f} on")
+    return wrong
 
 
 def limit_most(run):
-    """Requests of the key `limited` in any minute, by what arrived at the providers."""
-    spans = [(run.outcomes[token].began, min(times)) for token, times in run.arrivals.items()
-             if run.users[token] == "limited" and token in run.outcomes]
-    return window_most(spans, WINDOW_S)
+    return max((count for _, count in windows(admitted(run), WINDOW_S)), default=0)
 
 
 def check_narrow(run):

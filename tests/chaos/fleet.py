@@ -301,7 +301,7 @@ keys:
         """In order: it drains."""
         self.signal(signal.SIGTERM)
         pid = self.pid
-        wait_until(lambda: not is_alive(pid) or self.process.poll() is not None,
+        wait_until(lambda: self.process.poll() is not None and not is_alive(pid),
                    f"{self.name} has ended")
 
     close = kill

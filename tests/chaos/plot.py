@@ -3,7 +3,7 @@
 import html
 
 WIDTH, HEIGHT = 900, 200
-LEFT, RIGHT, TOP, BOTTOM = 64, 16, 12, 28
+LEFT, RIGHT, TOP, BOTTOM = 64, 30, 12, 28
 STYLE = """
   body { font: 14px/1.45 system-ui, sans-serif; margin: 24px auto; max-width: 920px; color: #1c2330;
          background: #fff; padding: 0 12px }
