@@ -151,7 +151,11 @@ void Gateway::start_shard(Shard& shard, upstream::AdoptSnapshot first) {
                                                                         .first = std::move(first)});
   shard.ring->set_hook(*shard.worker);
   shard.port.connect(*shard.ring);
-  threads_.start(*shard.kernel, [&shard] { shard.ring->run(); });
+  threads_.start(*shard.kernel, [&shard] {
+    shard.ring->run();
+    // As the ring's end does: what the last turn asked for, such as closes, comes to the kernel.
+    shard.ring->turn(false);
+  });
 }
 
 bool Gateway::has_work() const noexcept {
