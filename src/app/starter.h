@@ -29,6 +29,8 @@ class Starter {
   // Forks. Before the first thread starts and the first secret is read.
   [[nodiscard]] static std::expected<Starter, std::string> fork_off(char** argv);
 
+  // Of a starter that runs; takes the channel over.
+  explicit Starter(int channel) noexcept : channel_(channel) {}
   Starter(Starter&& other) noexcept;
   Starter& operator=(Starter&&) = delete;
   ~Starter();
@@ -40,7 +42,6 @@ class Starter {
   [[nodiscard]] bool order_kill() const noexcept;
 
  private:
-  explicit Starter(int channel) noexcept : channel_(channel) {}
   int channel_;
 };
 

@@ -1,6 +1,7 @@
 #include "upgrade.h"
 
 #include <poll.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -25,6 +26,13 @@ void close_fd(int& fd) noexcept {
 bool has_input(int fd) noexcept {
   pollfd watched{.fd = fd, .events = POLLIN, .revents = 0};
   return fd >= 0 && ::poll(&watched, 1, 0) > 0;
+}
+
+// Whether the other end has been closed, as far as nothing is there to be read.
+bool has_peer_gone(int fd) noexcept {
+  char byte = 0;
+  const ssize_t count = ::recv(fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT);
+  return count == 0 || (count < 0 && errno != EAGAIN && errno != EINTR);
 }
 
 std::string describe_end(int status) {
@@ -62,11 +70,12 @@ Task<control::UpgradeOutcome> Upgrade::run(Duration patience) {
   }
   is_given_up_ = is_started_ = has_ended_ = is_asked_ = has_given_ = false;
   word_.reset();
+  forget_reports();
   const Deadline deadline = Deadline::after(ring_.now(), patience);
   outcome.problem = co_await start(deadline);
   if (outcome.problem.empty()) outcome.problem = co_await hand_over(deadline);
   if (outcome.problem.empty()) outcome.problem = co_await stop_writing(deadline);
-  if (outcome.problem.empty() && is_given_up_) outcome.problem = why_over();
+  if (is_given_up_) outcome.problem = why_over();
   if (!outcome.problem.empty()) {
     co_await end_successor();
     estate_.keep_estate();
@@ -110,6 +119,24 @@ Task<std::string> Upgrade::start(Deadline deadline) {
     if (std::string problem = hear_starter(); !problem.empty()) co_return problem;
   }
   co_return std::string();
+}
+
+// What an earlier upgrade did not wait for; a successor that was started late ends with its
+// channel.
+void Upgrade::forget_reports() noexcept {
+  for (int i = 0; i < kOldReportsMost; ++i) {
+    if (!net::receive_descriptors(starter_->channel())) return;
+  }
+}
+
+std::string Upgrade::look_at_successor() {
+  std::string problem;
+  if (has_input(channel_)) problem = hear_successor();
+  if (problem.empty() && has_input(starter_->channel())) problem = hear_starter();
+  if (problem.empty() && channel_ < 0) {
+    problem = "the new process ended before it could serve; its log lines say why";
+  }
+  return problem;
 }
 
 std::string Upgrade::hear_starter() {
@@ -173,7 +200,7 @@ std::string Upgrade::hear_successor() {
       is_asked_ = true;
       return {};
     case SuccessorWord::Kind::kReady:
-      if (!has_given_) return "the new process is out of step";
+      if (!has_given_ || word_) return "the new process is out of step";
       word_ = std::move(*word);
       return {};
   }
@@ -200,6 +227,8 @@ Task<std::string> Upgrade::stop_writing(Deadline deadline) {
   for (;;) {
     const auto has_stopped = estate_.has_stopped();
     if (!has_stopped) co_return has_stopped.error();
+    // It may have ended while it waited, and nobody would serve.
+    if (std::string problem = look_at_successor(); !problem.empty()) co_return problem;
     if (*has_stopped) co_return std::string();
     if (is_given_up_) co_return why_over();
     if (deadline.has_passed(ring_.now())) {
@@ -215,7 +244,8 @@ control::SpendHeir::Fate Upgrade::take(std::string_view batch) {
   text += batch;
   const int error = net::send_descriptors(channel_, text, {});
   if (error == 0) return Fate::kTaken;
-  return error == EAGAIN || error == ENOBUFS ? Fate::kLater : Fate::kGone;
+  // One that drains takes no more, but writes until its end of the channel is gone.
+  return has_peer_gone(channel_) ? Fate::kGone : Fate::kLater;
 }
 
 std::string Upgrade::give() {
@@ -237,11 +267,22 @@ std::string Upgrade::give() {
   return {};
 }
 
-Task<void> Upgrade::end_successor() {
-  if (!is_started_ || has_ended_) co_return;
-  // The channel stays open until it has ended: its end alone would look like this process's death.
+// This process may end before it comes to end_successor(): a second signal ends it at once.
+void Upgrade::give_up() noexcept {
+  is_given_up_ = true;
+  tell_to_end();
+}
+
+void Upgrade::tell_to_end() noexcept {
   if (channel_ >= 0) (void)net::send_descriptors(channel_, R"({"kind":"stop"})", {});
-  (void)starter_->order_kill();
+  if (starter_ != nullptr) (void)starter_->order_kill();
+}
+
+Task<void> Upgrade::end_successor() {
+  // One that is started late ends by the order to the starter.
+  if (!is_given_up_) tell_to_end();
+  // The channel stays open until it has ended: its end alone would look like this process's death.
+  if (!is_started_ || has_ended_) co_return;
   const Deadline soon = Deadline{ring_.now() + kStarterPatience};
   io::Timer timer(ring_.ready(), ring_.timers());
   while (!has_ended_ && !soon.has_passed(ring_.now())) {

@@ -44,7 +44,7 @@ class Upgrade final : public control::Succession, private control::SpendHeir {
   ~Upgrade() override;
 
   Task<control::UpgradeOutcome> run(Duration patience) override;
-  void give_up() noexcept override { is_given_up_ = true; }
+  void give_up() noexcept override;
 
  private:
   // How long an order to the starter may take, and the longest time between two looks.
@@ -52,6 +52,8 @@ class Upgrade final : public control::Succession, private control::SpendHeir {
   static constexpr Duration kLook = milliseconds(50);
   // The same while the successor waits, ready.
   static constexpr Duration kSoonLook = milliseconds(2);
+  // Of the starter, that are passed over before it is asked.
+  static constexpr int kOldReportsMost = 64;
 
   // control::SpendHeir.
   [[nodiscard]] Fate take(std::string_view batch) override;
@@ -63,6 +65,9 @@ class Upgrade final : public control::Succession, private control::SpendHeir {
   Task<std::string> hand_over(Deadline deadline);
   // What stands in the channels now, "" when nothing is wrong.
   [[nodiscard]] std::string hear_starter();
+  void forget_reports() noexcept;
+  // A sentence when the successor, which is ready, has not waited.
+  [[nodiscard]] std::string look_at_successor();
   [[nodiscard]] std::string hear_successor();
   [[nodiscard]] std::string give();
   // Until the books are at rest; a sentence if they will not be.
@@ -70,7 +75,9 @@ class Upgrade final : public control::Succession, private control::SpendHeir {
   // Until the last record is written.
   Task<std::string> stop_writing(Deadline deadline);
   [[nodiscard]] std::string why_over() const;
-  // Ends what has been started, so that it cannot serve.
+  // What has been started is to end, and must not serve. At once, as far as this process can say.
+  void tell_to_end() noexcept;
+  // Until it has ended.
   Task<void> end_successor();
   void close_channels() noexcept;
 

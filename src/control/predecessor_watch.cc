@@ -1,6 +1,7 @@
 #include <sluice/control/predecessor_watch.h>
 
 #include <poll.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -17,10 +18,15 @@ PredecessorWatch::PredecessorWatch(Parts parts)
       connections_over_(parts_.ring.ready()),
       records_over_(parts_.ring.ready()) {}
 
+PredecessorWatch::~PredecessorWatch() {
+  if (records_ >= 0) ::close(records_);
+}
+
 void PredecessorWatch::start(int connections, int records) {
   is_busy_ = true;
   io::start_detached(watch_connections(connections));
-  io::start_detached(watch_records(records));
+  records_ = records;
+  io::start_detached(watch_records());
 }
 
 Task<void> PredecessorWatch::end() {
@@ -58,41 +64,55 @@ Task<void> PredecessorWatch::watch_connections(int channel) {
 }
 
 // Goes on through a drain of this process: what the predecessor serves must be booked.
-Task<void> PredecessorWatch::watch_records(int channel) {
+Task<void> PredecessorWatch::watch_records() {
   const shard::Gate::Pass pass = gate_.enter();
   io::Op poll(parts_.ring);
   bool has_ended = false;
   while (!records_over_.is_ready() && !has_ended) {
-    poll.poll(channel, POLLIN);
+    poll.poll(records_, POLLIN);
     co_await io::first_of(&poll, &records_over_);
-    has_ended = poll.is_ready() && !take_records(channel);
+    has_ended = poll.is_ready() && take_records() == Taken::kEnd;
   }
   while (poll.is_in_flight()) {
     poll.cancel();
     co_await io::first_of(&poll);
   }
-  has_ended = has_ended || !take_records(channel);
-  ::close(channel);
   is_busy_ = false;
-  // Should this process end first, the other one writes the rest itself.
-  if (!has_ended) co_return;
+  if (!has_ended) {
+    take_last_records();
+    co_return;
+  }
+  ::close(std::exchange(records_, -1));
   if (parts_.spend != nullptr) parts_.spend->predecessor_ended(parts_.ring.now());
   parts_.log.write(LogLevel::kInfo, "upgrade", "the process before this one has ended");
 }
 
-bool PredecessorWatch::take_records(int channel) {
+// Once it is shut nothing comes in, so that nothing can be given that is not taken.
+void PredecessorWatch::take_last_records() {
+  ::shutdown(records_, SHUT_RD);
+  while (take_records() == Taken::kSome) {
+  }
+}
+
+PredecessorWatch::Taken PredecessorWatch::take_records() {
   for (int i = 0; i < kTakenAtOnce; ++i) {
-    const auto message = net::receive_descriptors(channel);
-    if (!message) return message.error() == EAGAIN;
-    const std::string_view text = message->text;
-    if (parts_.spend == nullptr || !text.starts_with(kRecordsMark)) continue;
-    if (!parts_.spend->take_batch(text.substr(1), parts_.ring.now())) {
+    const auto message = net::receive_descriptors(records_);
+    if (!message && message.error() == EAGAIN) return Taken::kAll;
+    // What stands before a reset can still be read.
+    if (!message && message.error() == ECONNRESET) continue;
+    if (!message && message.error() != EMSGSIZE) return Taken::kEnd;
+    if (parts_.spend == nullptr) continue;
+    const std::string_view text = message ? std::string_view(message->text) : std::string_view();
+    if (text.starts_with('{')) continue;
+    const bool is_good = text.starts_with(kRecordsMark) &&
+                         parts_.spend->take_batch(text.substr(1), parts_.ring.now());
+    if (!is_good) {
       parts_.log.write(LogLevel::kError, "upgrade",
                        "records of the predecessor are not understood; compare its spend with the "
                        "bills of the providers");
     }
   }
-  return true;
+  return Taken::kSome;
 }
 
 bool PredecessorWatch::take_connections(int channel) {

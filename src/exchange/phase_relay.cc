@@ -5,6 +5,7 @@
 #include <sluice/usage/usage_filter.h>
 
 #include "block_room.h"
+#include "limit_fields.h"
 #include "limit_tap.h"
 #include "outgoing.h"
 
@@ -23,6 +24,11 @@ bool is_withheld(const http::HeaderField& field) noexcept {
   }
 }
 
+bool tells_limits(std::string_view name) noexcept {
+  constexpr std::string_view kPrefix = "x-ratelimit-";
+  return http::equals_ignoring_case(name.substr(0, kPrefix.size()), kPrefix);
+}
+
 // Fields go on as the lines they came in, runs of them together: the parser has found them right.
 // The upstream's word on its limits gives way to ours (`has_limits`).
 void pass_fields(const http::ResponseHead& head, bool has_limits,
@@ -34,7 +40,7 @@ void pass_fields(const http::ResponseHead& head, bool has_limits,
     run = nullptr;
   };
   for (const http::HeaderField field : head.headers) {
-    const bool gives_way = has_limits && field.name.starts_with("x-ratelimit-");
+    const bool gives_way = has_limits && tells_limits(field.name);
     const bool is_kept = is_withheld(field) || gives_way || is_for_browsers(field);
     if (!is_kept && !http::is_hop_by_hop(field, connection)) {
       if (run == nullptr) run = field.name.data();

@@ -8,6 +8,8 @@
 #include <sluice/json/writer.h>
 #include <sluice/relay/send_watch.h>
 
+#include "limit_fields.h"
+
 namespace sluice::exchange {
 namespace {
 
@@ -33,37 +35,6 @@ void add_retry_after(http::ResponseSink& sink, Duration after) noexcept {
   write("retry-after", std::chrono::ceil<seconds>(ms).count());
   write("retry-after-ms", ms.count());
 }
-
-// "12ms", "7.500s", "6m0s", "2h30m0s": as OpenAI writes the time until a limit is reset.
-class DurationText {
- public:
-  [[nodiscard]] std::string_view write(milliseconds time) noexcept {
-    const int64_t ms = std::max(int64_t{0}, time.count());
-    length_ = 0;
-    if (ms < 1000) return add(ms, "ms");
-    const int64_t minutes = ms / 60'000;
-    if (minutes >= 60) add(minutes / 60, "h");
-    if (minutes > 0) add(minutes % 60, "m");
-    const int64_t rest = ms % 60'000;
-    if (rest % 1000 == 0) return add(rest / 1000, "s");
-    add(rest / 1000, ".");
-    text_[length_++] = static_cast<char>('0' + rest % 1000 / 100);
-    text_[length_++] = static_cast<char>('0' + rest % 100 / 10);
-    text_[length_++] = static_cast<char>('0' + rest % 10);
-    text_[length_++] = 's';
-    return {text_.data(), length_};
-  }
-
- private:
-  std::string_view add(int64_t number, std::string_view unit) noexcept {
-    char* const end =
-        std::to_chars(text_.data() + length_, text_.data() + text_.size(), number).ptr;
-    length_ = static_cast<size_t>(std::ranges::copy(unit, end).out - text_.data());
-    return {text_.data(), length_};
-  }
-  std::array<char, 48> text_;
-  size_t length_ = 0;
-};
 
 // Appends to a small fixed text; what does not fit is cut.
 class MessageText {
@@ -135,9 +106,10 @@ void write_limit_message(MessageText& text, const ErrorDetails& details) noexcep
     text.add("Ask whoever runs this gateway for more.");
     return;
   }
-  DurationText wait;
-  text.add("Try again in ").add(wait.write(std::chrono::ceil<milliseconds>(details.retry_after)));
-  text.add(".");
+  std::array<char, kDurationTextMost> wait;
+  const char* const end =
+      write_duration(wait.data(), std::chrono::ceil<milliseconds>(details.retry_after));
+  text.add("Try again in ").add({wait.data(), static_cast<size_t>(end - wait.data())}).add(".");
 }
 
 void write_message(MessageText& text, ErrorCode code, const ErrorAnswer& answer,
@@ -288,27 +260,6 @@ ErrorAnswer answer_for(ErrorCode code) noexcept {
       return {503, "service_unavailable_error", "no_healthy_upstream",
               "No upstream is available for this model. Try again in a moment."};
     default: return answer_for_key(code);
-  }
-}
-
-void add_limit_fields(http::ResponseSink& sink, const limit::RateLimiter::Views& views) noexcept {
-  const auto add_number = [&sink](http::FieldName name, int64_t number) {
-    std::array<char, 20> digits;
-    const char* const end = std::to_chars(digits.data(), digits.data() + digits.size(), number).ptr;
-    sink.add_header(name, {digits.data(), static_cast<size_t>(end - digits.data())});
-  };
-  DurationText reset;
-  if (views.requests) {
-    add_number("x-ratelimit-limit-requests", views.requests->most);
-    add_number("x-ratelimit-remaining-requests", views.requests->remaining);
-    sink.add_header("x-ratelimit-reset-requests",
-                    reset.write(std::chrono::ceil<milliseconds>(views.requests->reset)));
-  }
-  if (views.tokens) {
-    add_number("x-ratelimit-limit-tokens", views.tokens->most);
-    add_number("x-ratelimit-remaining-tokens", views.tokens->remaining);
-    sink.add_header("x-ratelimit-reset-tokens",
-                    reset.write(std::chrono::ceil<milliseconds>(views.tokens->reset)));
   }
 }
 

@@ -49,8 +49,6 @@ Task<uint64_t> reply_json(Services& services, http::ResponseSink& sink, HeadLine
                           uint16_t status, std::string_view body, Duration retry_after = {},
                           std::string_view allow = {},
                           const limit::RateLimiter::Views& limits = {});
-// The x-ratelimit-* fields, as OpenAI sends them, for what is known.
-void add_limit_fields(http::ResponseSink& sink, const limit::RateLimiter::Views& views) noexcept;
 
 // The same for an error. Returns the status that was sent; 0 when the client is gone already.
 Task<uint16_t> reply_error(Services& services, http::ResponseSink& sink, HeadLines lines,

@@ -29,6 +29,7 @@ void Http2Callbacks::set_all(nghttp2_session_callbacks* callbacks) noexcept {
   nghttp2_session_callbacks_set_on_header_callback(callbacks, take_header);
   nghttp2_session_callbacks_set_on_invalid_header_callback(callbacks, refuse_header);
   nghttp2_session_callbacks_set_on_frame_recv_callback(callbacks, take_frame);
+  nghttp2_session_callbacks_set_on_invalid_frame_recv_callback(callbacks, refuse_frame);
   nghttp2_session_callbacks_set_on_data_chunk_recv_callback(callbacks, take_data);
   nghttp2_session_callbacks_set_on_stream_close_callback(callbacks, close_stream);
   nghttp2_session_callbacks_set_before_frame_send_callback(callbacks, before_sending);
@@ -40,6 +41,8 @@ int Http2Callbacks::begin_frame(nghttp2_session*, const nghttp2_frame_hd* head,
                                 void* self) noexcept {
   auto& session = *static_cast<Http2Session*>(self);
   bool is_good = true;
+  // Whatever became of a header block, what is no part of it comes behind it.
+  if (head->type != NGHTTP2_CONTINUATION) end_block(session);
   switch (head->type) {
     case NGHTTP2_HEADERS:
       session.head_->bytes = 0;
@@ -69,15 +72,26 @@ int Http2Callbacks::begin_frame(nghttp2_session*, const nghttp2_frame_hd* head,
   return is_good ? 0 : NGHTTP2_ERR_CALLBACK_FAILURE;
 }
 
+// A block that is refused has no other end that is told.
+void Http2Callbacks::end_block(Http2Session& session) noexcept {
+  session.head_began_at_ = MonoTime::max();
+  session.head_->text.reset();
+  session.head_->stream = 0;
+}
+
 int Http2Callbacks::begin_headers(nghttp2_session*, const nghttp2_frame* frame,
                                   void* self) noexcept {
   auto& session = *static_cast<Http2Session*>(self);
   session.head_began_at_ = session.now_;
   session.head_->text.reset();
+  session.head_->stream = frame->hd.stream_id;
   if (frame->headers.cat != NGHTTP2_HCAT_REQUEST) return 0;
   const size_t wanted = session.limits_.head.head_bytes_max;
   if (!session.head_->room.is_held()) session.head_->room = session.blocks_.take(wanted);
-  if (!session.head_->room.is_held()) return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
+  if (!session.head_->room.is_held()) {
+    end_block(session);
+    return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
+  }
   session.head_->text.emplace(std::span(session.head_->room.data(), session.head_->room.capacity()),
                               session.limits_.head);
   return 0;
@@ -95,13 +109,20 @@ int Http2Callbacks::take_header(nghttp2_session*, const nghttp2_frame* frame, co
 
 // The library would leave such fields out in silence; two readers could then differ.
 int Http2Callbacks::refuse_header(nghttp2_session*, const nghttp2_frame*, const uint8_t*, size_t,
-                                  const uint8_t*, size_t, uint8_t, void*) noexcept {
+                                  const uint8_t*, size_t, uint8_t, void* self) noexcept {
+  end_block(*static_cast<Http2Session*>(self));
   return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
+}
+
+int Http2Callbacks::refuse_frame(nghttp2_session*, const nghttp2_frame* frame, int,
+                                 void* self) noexcept {
+  if (frame->hd.type == NGHTTP2_HEADERS) end_block(*static_cast<Http2Session*>(self));
+  return 0;
 }
 
 int Http2Callbacks::finish_head(Http2Session& session, const nghttp2_frame& frame) noexcept {
   const std::string_view text = session.head_->text->finish();
-  session.head_->text.reset();
+  end_block(session);
   const int32_t stream = frame.hd.stream_id;
   Http2Port* const port = session.observer_.on_head({.stream = stream,
                                                      .text = text,
@@ -125,10 +146,10 @@ int Http2Callbacks::take_frame(nghttp2_session* raw, const nghttp2_frame* frame,
   auto& session = *static_cast<Http2Session*>(self);
   switch (frame->hd.type) {
     case NGHTTP2_HEADERS:
-      session.head_began_at_ = MonoTime::max();
       if (frame->headers.cat == NGHTTP2_HCAT_REQUEST && session.head_->text) {
         return finish_head(session, *frame);
       }
+      end_block(session);
       break;
     case NGHTTP2_DATA:
       if (frame->hd.length == frame->data.padlen && !ends_stream(frame->hd)) {
@@ -154,7 +175,9 @@ int Http2Callbacks::take_data(nghttp2_session* raw, uint8_t, int32_t stream, con
 }
 
 int Http2Callbacks::close_stream(nghttp2_session* raw, int32_t stream, uint32_t code,
-                                 void*) noexcept {
+                                 void* self) noexcept {
+  auto& session = *static_cast<Http2Session*>(self);
+  if (stream == session.head_->stream) end_block(session);
   Http2Port* const port = find(raw, stream);
   if (port == nullptr) return 0;
   nghttp2_session_set_stream_user_data(raw, stream, nullptr);
@@ -174,6 +197,7 @@ int Http2Callbacks::before_sending(nghttp2_session* raw, const nghttp2_frame* fr
       session.fault_ == Http2Fault::kNone) {
     session.fault_ = Http2Fault::kProtocol;
     session.is_stopped_ = true;
+    end_block(session);
   }
   if (frame->hd.type == NGHTTP2_RST_STREAM) {
     // One that the client's own mistakes have brought about is a stream that it ended early.

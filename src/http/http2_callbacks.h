@@ -19,6 +19,8 @@ struct Http2Callbacks {
                            size_t name_bytes, const uint8_t* value, size_t value_bytes,
                            uint8_t flags, void* self) noexcept;
   static int take_frame(nghttp2_session*, const nghttp2_frame* frame, void* self) noexcept;
+  static int refuse_frame(nghttp2_session*, const nghttp2_frame* frame, int code,
+                          void* self) noexcept;
   static int take_data(nghttp2_session*, uint8_t flags, int32_t stream, const uint8_t* data,
                        size_t bytes, void* self) noexcept;
   static int close_stream(nghttp2_session*, int32_t stream, uint32_t code, void* self) noexcept;
@@ -29,6 +31,7 @@ struct Http2Callbacks {
                        size_t bytes, nghttp2_data_source* source, void* self) noexcept;
 
  private:
+  static void end_block(Http2Session& session) noexcept;
   static int finish_head(Http2Session& session, const nghttp2_frame& frame) noexcept;
   static Http2Port* find(nghttp2_session* session, int32_t stream) noexcept {
     return static_cast<Http2Port*>(nghttp2_session_get_stream_user_data(session, stream));

@@ -13,6 +13,7 @@ namespace sluice::http {
 struct Http2Session::HeadRead {
   io::Block room;
   std::optional<Http2HeadText> text;
+  int32_t stream = 0;  // Whose block it is; 0 outside of one.
   size_t bytes = 0;
   uint32_t continuations = 0;  // Frames that the block went on in.
 };

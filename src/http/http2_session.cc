@@ -96,7 +96,12 @@ void Http2Port::drop() noexcept {
 
 Http2Session::Http2Session(Http2Observer& observer, io::BlockPool& blocks,
                            const Http2Limits& limits) noexcept
-    : observer_(observer), blocks_(blocks), limits_(limits), head_(std::make_unique<HeadRead>()) {
+    : observer_(observer),
+      blocks_(blocks),
+      limits_(limits),
+      head_(std::make_unique<HeadRead>()),
+      staging_(blocks.take(kStagingBytes)) {
+  if (!staging_.is_held()) return;
   limits_.head.head_bytes_max =
       std::min(limits_.head.head_bytes_max, static_cast<uint32_t>(HeaderList::kOffsetMax));
   limits_.head.header_count_max =
@@ -197,12 +202,6 @@ bool Http2Session::stage(std::string_view bytes) noexcept {
 }
 
 size_t Http2Session::gather(std::span<std::string_view> slices) noexcept {
-  if (!staging_.is_held()) staging_ = blocks_.take(kStagingBytes);
-  if (!staging_.is_held()) {
-    fault_ = Http2Fault::kMemory;
-    is_stopped_ = true;
-    return 0;
-  }
   out_ = slices;
   out_count_ = staged_ = out_bytes_ = 0;
   while (out_count_ < out_.size() && out_bytes_ < kBatchBytesMax) {
@@ -219,12 +218,10 @@ size_t Http2Session::gather(std::span<std::string_view> slices) noexcept {
     out_[out_count_++] = frame;
     break;
   }
-  if (out_count_ == 0) staging_.release();
   return out_count_;
 }
 
 void Http2Session::batch_sent() noexcept {
-  staging_.release();
   while (Http2Port* const port = batch_.pop_front()) {
     if (!port->is_owing()) port->on_sent();
   }

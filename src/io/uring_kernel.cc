@@ -7,6 +7,7 @@
 #include <fstream>
 
 #include <sluice/base/assert.h>
+#include <sluice/base/vector_registers.h>
 #include <sluice/io/uring_kernel.h>
 
 namespace sluice::io {
@@ -85,6 +86,8 @@ class UringKernel final : public Kernel {
       time.tv_sec = timeout->count() / 1'000'000'000;
       time.tv_nsec = timeout->count() % 1'000'000'000;
     }
+    // Who sleeps long is who a core file finds with what it copied last.
+    if (!timeout || *timeout > Duration::zero()) clear_vector_registers();
     const int result =
         io_uring_submit_and_wait_timeout(&ring_, &first, 1, timeout ? &time : nullptr, nullptr);
     // EAGAIN and EBUSY: the kernel wants completions reaped first; what was not submitted stays

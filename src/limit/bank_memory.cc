@@ -17,7 +17,7 @@ namespace {
 constexpr size_t kHeadBytes = 4096;
 constexpr uint64_t kMagic = 0x6b6e'6162'6563'756c;  // "lucebank", little endian.
 // To be raised with every change of the layout: two versions must not share memory.
-constexpr uint32_t kVersion = 2;
+constexpr uint32_t kVersion = 3;
 static_assert(sizeof(BankHead) <= kHeadBytes);
 static_assert(sizeof(Bank) == 704, "another layout: raise kVersion");
 

@@ -29,6 +29,7 @@ struct BankHead {
   std::array<std::atomic<int32_t>, ProcessSeat::kSeats> pids;  // 0 is a free seat.
   std::atomic<BankTable::Note> note;
   std::atomic<uint32_t> note_bytes;
+  std::atomic<uint32_t> sweeper;  // The seat that frees records just now, and one; 0 is nobody.
 };
 
 // A count of places by the hash of its name.

@@ -71,6 +71,7 @@ void BankTable::take_over(const Parts& parts) noexcept {
   seed_ = head.seed;
   mode_->store(0);
   in_use_->store(0);
+  head.sweeper.store(0);
   head.note.store(Note::kNone);
   memory_->clear_seats();
   for (size_t i = 0; i < mark_words_; ++i) marks_[i].store(0);
@@ -146,6 +147,8 @@ std::string BankTable::take_note() {
 
 void BankTable::forget_seat(ProcessSeat seat) noexcept {
   const uint64_t claim = uint64_t{seat.number() + 1};
+  // Of the others one may be freeing a record just now, which is its own to end.
+  const bool was_sweeping = memory_->head().sweeper.load() == seat.number() + 1;
   for (size_t i = 0; i < sets_ * kWays; ++i) {
     const uint64_t id = ids_[i].load();
     if (id == 0) continue;
@@ -158,11 +161,12 @@ void BankTable::forget_seat(ProcessSeat seat) noexcept {
     }
     bank.forget_seat(seat);
     const int64_t users = bank.users_.load();
-    if (users >= 0) continue;
-    // It was freeing this one, and nobody else frees now.
+    if (users >= 0 || !was_sweeping) continue;
+    // It was freeing this one.
     if (is_certain(id) && ProcessSeat::sum_of(users) == 0) free_record(i);
     bank.users_.fetch_add(kFreeing);
   }
+  if (was_sweeping) memory_->head().sweeper.store(0);
   SharedPlaces* const places = memory_->places();
   for (uint32_t i = 0; i < BankMemory::kPlacesMost; ++i) {
     if (places[i].name.load(std::memory_order_relaxed) != 0) {
@@ -343,6 +347,7 @@ void BankTable::mark(const Bank& bank) noexcept {
 
 void BankTable::sweep(uint32_t count, LimitTime now) noexcept {
   const size_t records = sets_ * kWays;
+  memory_->head().sweeper.store(seat_.number() + 1);
   for (uint32_t i = 0; i < count; ++i, swept_ = (swept_ + 1) % records) {
     if (!is_certain(ids_[swept_].load(std::memory_order_relaxed))) continue;
     Bank& bank = records_[swept_];
@@ -355,6 +360,7 @@ void BankTable::sweep(uint32_t count, LimitTime now) noexcept {
     // Not a store: a claim may have counted itself in already.
     bank.users_.fetch_add(kFreeing);
   }
+  memory_->head().sweeper.store(0);
 }
 
 void BankTable::free_record(size_t index) noexcept {

@@ -66,8 +66,8 @@ int choose_certificate(WOLFSSL* session, int*, void* context) noexcept {
   return 0;
 }
 
-// HTTP/2 before HTTP/1.1, whatever order the client has. To a client that speaks neither nothing is
-// said: the library sends no alert then.
+// HTTP/2 before HTTP/1.1, whatever order the client has. A client that speaks neither is refused
+// by the library, with the alert of RFC 7301 3.2.
 int select_protocol(WOLFSSL*, const unsigned char** chosen, unsigned char* length,
                     const unsigned char* offered, unsigned int offered_bytes,
                     void* profile) noexcept {

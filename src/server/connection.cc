@@ -75,7 +75,7 @@ Task<void> Connection::serve(std::unique_ptr<net::PassedConnection> passed) {
 
 Task<void> Connection::serve_http2() {
   timer_.clear();
-  Http2Connection http2(worker_, stream_, key_memory_, find_peer());
+  Http2Connection http2(worker_, stream_, key_memory_, arrival_);
   http2_ = &http2;
   if (is_draining_ || is_leaving_) http2.begin_drain();
   co_await http2.run();
@@ -94,7 +94,10 @@ Task<bool> Connection::introduce() {
   const Deadline deadline = Deadline::after(worker_.ring().now(), config.timeouts.head);
   const Result<std::optional<Ipv6Bytes>> source =
       co_await net::receive_proxy_header(stream_, deadline, &drained_);
-  if (!source) co_return false;
+  if (!source) {
+    if (source.error().code == ErrorCode::kRequestTimeout) count_slow(SlowClient::kHead);
+    co_return false;
+  }
   if (!*source) co_return true;
   peer = **source;
   co_return !worker_.door().let_in_peer(worker_.snapshot(), arrival_);
@@ -124,11 +127,7 @@ Task<void> Connection::pass_on() {
 }
 
 const std::optional<Ipv6Bytes>& Connection::find_peer() noexcept {
-  if (!arrival_.has_asked_peer && worker_.services().generation->wants_client_address) {
-    arrival_.peer = stream_.peer_ip();
-    arrival_.has_asked_peer = true;
-  }
-  return arrival_.peer;
+  return arrival_.find_peer(stream_, worker_.services().generation->wants_client_address);
 }
 
 Task<bool> Connection::await_first_byte() {

@@ -81,7 +81,6 @@ class Connection final : public ListLink,
   [[nodiscard]] bool take_up(const net::PassedConnection& passed) noexcept;
   Task<void> pass_on();
   void count_slow(metrics::SlowClient with) noexcept;
-  // Asks the kernel the first time that something wants to know.
   [[nodiscard]] const std::optional<Ipv6Bytes>& find_peer() noexcept;
   [[nodiscard]] exchange::RefusedHead begin_exchange(HeadRead outcome) noexcept;
   // Throws the bytes of the finished request away and turns to what came behind it.
@@ -151,7 +150,7 @@ class Connection final : public ListLink,
   std::string_view head_text_;
   http::HeadWriter head_writer_;
   auth::KeyMemory key_memory_;
-  Arrival arrival_;  // The peer by the kernel or a trusted balancer; see find_peer().
+  Arrival arrival_;  // The peer by the kernel or a trusted balancer; see Arrival::find_peer().
   MonoTime head_began_at_;
   uint32_t requests_ = 0;
   bool keeps_alive_ = true;

@@ -13,6 +13,7 @@
 #include <sluice/io/ring.h>
 #include <sluice/metrics/cells.h>
 #include <sluice/net/address_counts.h>
+#include <sluice/net/stream.h>
 
 namespace sluice::server {
 
@@ -21,6 +22,17 @@ struct Arrival {
   net::AddressPass pass;          // Empty where nothing limits its address.
   std::optional<Ipv6Bytes> peer;  // Meaningful when it was asked for.
   bool has_asked_peer = false;
+
+  // Of each request anew, since a reload may bring what wants to know: asks the kernel the first
+  // time that it `is_wanted`.
+  [[nodiscard]] const std::optional<Ipv6Bytes>& find_peer(const net::Stream& stream,
+                                                          bool is_wanted) noexcept {
+    if (!has_asked_peer && is_wanted) {
+      peer = stream.peer_ip();
+      has_asked_peer = true;
+    }
+    return peer;
+  }
 };
 
 // Of one worker. Nothing here suspends.

@@ -32,11 +32,11 @@ metrics::Http2End end_of(http::Http2Fault fault) noexcept {
 }  // namespace
 
 Http2Connection::Http2Connection(Worker& worker, net::Stream& stream, auth::KeyMemory& key_memory,
-                                 const std::optional<Ipv6Bytes>& peer) noexcept
+                                 Arrival& arrival) noexcept
     : worker_(worker),
       stream_(stream),
       key_memory_(key_memory),
-      peer_(peer),
+      arrival_(arrival),
       session_(*this, worker.blocks(), limits_of(worker)),
       work_(worker.ring().ready()),
       timer_(worker.ring().ready(), worker.ring().timers()),
@@ -71,7 +71,7 @@ Task<void> Http2Connection::run() {
     if (stream_.sent().is_ready()) take_sent();
     // Streams that have ended by it must be seen to have before the client opens others.
     start_sending();
-    if (reads && stream_.received().is_ready()) take_received();
+    if (reads && !is_lost_ && stream_.received().is_ready()) take_received();
     if (timer_.is_ready()) take_timeout();
   }
   timer_.clear();
@@ -151,6 +151,10 @@ void Http2Connection::enter(Http2Stream& stream) noexcept {
   had_streams_ = true;
   entered_ = &stream;
   fresh_.push_back(stream.place);
+}
+
+const std::optional<Ipv6Bytes>& Http2Connection::find_peer() noexcept {
+  return arrival_.find_peer(stream_, worker_.services().generation->wants_client_address);
 }
 
 void Http2Connection::leave() noexcept {

@@ -10,6 +10,8 @@
 #include <sluice/io/timer.h>
 #include <sluice/net/stream.h>
 
+#include "door.h"
+
 namespace sluice::server {
 
 class Http2Stream;
@@ -32,7 +34,7 @@ class Http2Connection final : private http::Http2Observer {
  public:
   // Everything outlives it. `stream` has agreed on HTTP/2.
   Http2Connection(Worker& worker, net::Stream& stream, auth::KeyMemory& key_memory,
-                  const std::optional<Ipv6Bytes>& peer) noexcept;
+                  Arrival& arrival) noexcept;
   ~Http2Connection();
   Http2Connection(const Http2Connection&) = delete;
   Http2Connection& operator=(const Http2Connection&) = delete;
@@ -54,7 +56,8 @@ class Http2Connection final : private http::Http2Observer {
   [[nodiscard]] Worker& worker() noexcept { return worker_; }
   [[nodiscard]] http::Http2Session& session() noexcept { return session_; }
   [[nodiscard]] auth::KeyMemory& key_memory() noexcept { return key_memory_; }
-  [[nodiscard]] const std::optional<Ipv6Bytes>& peer() const noexcept { return peer_; }
+  // As of the present snapshot; see Arrival::find_peer().
+  [[nodiscard]] const std::optional<Ipv6Bytes>& find_peer() noexcept;
   // Something is to be sent, or a stream has ended.
   void wake() noexcept { work_.trigger(); }
   [[nodiscard]] uint64_t bytes_acknowledged() const noexcept {
@@ -89,7 +92,7 @@ class Http2Connection final : private http::Http2Observer {
   Worker& worker_;
   net::Stream& stream_;
   auth::KeyMemory& key_memory_;
-  const std::optional<Ipv6Bytes>& peer_;
+  Arrival& arrival_;
   http::Http2Session session_;
   io::Event work_;
   io::Timer timer_;

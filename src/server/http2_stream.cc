@@ -66,11 +66,11 @@ Task<void> Http2Stream::run() {
   worker.publish_figures();
   {
     exchange::Exchange exchange(worker.services(), parser_.head(), *this, *this,
-                                connection_.key_memory(), connection_.peer(), began_at_, refused_);
+                                connection_.key_memory(), connection_.find_peer(), began_at_,
+                                refused_);
     co_await exchange.run();
   }
-  drops_body_ = true;
-  body_.release();
+  drop_body();
   if (!is_closed() && !is_failed_) co_await finish();
   connection_.wake();
 }
@@ -170,7 +170,7 @@ std::optional<Result<std::string_view>> Http2Stream::take_at_hand(uint64_t bytes
     return fail(ErrorCode::kRequestTooLarge, Side::kDownstream, "body above the limit");
   }
   if (!body_has_ended_ || body_fault_) return std::nullopt;
-  is_read_ = true;
+  is_handed_ = true;
   return std::string_view(body_.is_held() ? body_.data() : "", body_bytes_);
 }
 
@@ -181,11 +181,17 @@ void Http2Stream::open_window() noexcept {
   connection_.wake();
 }
 
+// What was stored is of no use any more. The window stays as it is, so that at most one of what is
+// not wanted still comes before the stream is reset.
+void Http2Stream::drop_body() noexcept {
+  drops_body_ = true;
+  body_.release();
+}
+
 Task<Result<std::string_view>> Http2Stream::read(uint64_t bytes_max) {
   if (const auto at_hand = take_at_hand(bytes_max)) co_return *at_hand;
   Worker& worker = connection_.worker();
   const http::RequestHead& head = parser_.head();
-  is_read_ = true;
   body_bytes_max_ = bytes_max;
   if (head.expect_continue && body_bytes_ == 0) connection_.session().send_continue(*this);
   const bool is_small = head.body.kind == http::BodyKind::kLength &&
@@ -196,7 +202,8 @@ Task<Result<std::string_view>> Http2Stream::read(uint64_t bytes_max) {
   const BodyPace pace(began_at, worker.snapshot().limits.body_rate_min);
   const Deadline deadline = Deadline::after(began_at, worker.snapshot().timeouts.body);
   while (!body_has_ended_ && !body_fault_ && !interrupted_.is_ready() && !timer_.is_ready()) {
-    if (!is_small) open_window();
+    // Also for a small body: its padding takes of the window too.
+    open_window();
     timer_.set(deadline.sooner(pace.due(body_bytes_)));
     body_moved_.reset();
     co_await io::first_of(&body_moved_, &timer_, &interrupted_);
@@ -207,7 +214,10 @@ Task<Result<std::string_view>> Http2Stream::read(uint64_t bytes_max) {
     co_return fail(ErrorCode::kOverloaded, Side::kSelf, "byte budget is spent");
   }
   if (body_fault_) co_return fail(*body_fault_, Side::kDownstream, "body above the limit");
-  if (body_has_ended_) co_return std::string_view(body_.is_held() ? body_.data() : "", body_bytes_);
+  if (body_has_ended_) {
+    is_handed_ = true;
+    co_return std::string_view(body_.is_held() ? body_.data() : "", body_bytes_);
+  }
   if (interrupted_.is_ready()) {
     co_return fail(interruption_, Side::kDownstream, "ended while the body was read");
   }
@@ -254,6 +264,8 @@ bool Http2Stream::add_lines(std::string_view lines) noexcept {
 void Http2Stream::end_head(http::BodyFraming framing) noexcept {
   is_committed_ = true;
   framing_ = framing;
+  // The answer may wait long for a window that is the client's to open.
+  if (!is_handed_) drop_body();
   if (!head_block_.is_held()) {
     is_bare_ = true;
     status_ = kBareStatus;

@@ -55,6 +55,7 @@ class Http2Stream final : public Http2StreamLink,
       uint64_t bytes_max) noexcept override;
   void release() noexcept override;
   void open_window() noexcept;
+  void drop_body() noexcept;
 
   // --- http::ResponseSink --------------------------------------------------------------------
   [[nodiscard]] Framing stream_framing() const noexcept override { return Framing::kBare; }
@@ -94,7 +95,7 @@ class Http2Stream final : public Http2StreamLink,
   uint64_t body_bytes_max_ = UINT64_MAX;
   std::optional<ErrorCode> body_fault_;
   bool body_has_ended_;
-  bool is_read_ = false;     // Somebody has asked for the body.
+  bool is_handed_ = false;   // The exchange has a view of the body.
   bool drops_body_ = false;  // Nobody will ask for what still comes.
   io::Block head_block_;     // The answer's head until it is the session's.
   http::HeadWriter head_writer_;

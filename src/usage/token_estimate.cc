@@ -46,14 +46,9 @@ struct Counts {
 // Bytes of one turn: sums of that many fit into a byte, which is what lets the compiler count
 // sixteen bytes at a time.
 constexpr size_t kChunk = 128;
-constexpr uint8_t kContinuation = 0x80;  // Counts as nothing.
 
-// Reads kChunk + 1 bytes. Returns how many escapes begin in it.
-[[gnu::always_inline]] inline uint32_t count_chunk(const uint8_t* bytes, Counts& counts) noexcept {
-  uint8_t small = 0;
-  uint8_t capital = 0;
-  uint8_t digit = 0;
-  uint8_t space = 0;
+// Characters outside ASCII, and how many escapes begin: few chunks have any.
+[[gnu::always_inline]] inline uint32_t count_rare(const uint8_t* bytes, Counts& counts) noexcept {
   uint8_t ascii = 0;
   uint8_t from_two = 0;
   uint8_t from_three = 0;
@@ -61,25 +56,43 @@ constexpr uint8_t kContinuation = 0x80;  // Counts as nothing.
   uint8_t escapes = 0;
   for (size_t i = 0; i < kChunk; ++i) {
     const uint8_t byte = bytes[i];
-    small += static_cast<uint8_t>(byte - 'a') < 26;
-    capital += static_cast<uint8_t>(byte - 'A') < 26;
-    digit += static_cast<uint8_t>(byte - '0') < 10;
-    space += byte <= 0x20;
     ascii += byte < 0x80;
     from_two += byte >= 0xC0;
     from_three += byte >= 0xE0;
     from_four += byte >= 0xF0;
     escapes += static_cast<uint8_t>((byte == '\\') & (bytes[i + 1] == 'u'));
   }
-  counts.small += small;
-  counts.capital += capital;
-  counts.digit += digit;
-  counts.space += space;
   counts.ascii += ascii;
   counts.two += from_two - from_three;
   counts.three += from_three - from_four;
   counts.four += from_four;
   return escapes;
+}
+
+// Reads kChunk + 1 bytes. Returns how many escapes begin in it.
+[[gnu::always_inline]] inline uint32_t count_chunk(const uint8_t* bytes, Counts& counts) noexcept {
+  uint8_t small = 0;
+  uint8_t capital = 0;
+  uint8_t digit = 0;
+  uint8_t space = 0;
+  uint8_t high = 0;
+  uint8_t backslash = 0;
+  for (size_t i = 0; i < kChunk; ++i) {
+    const uint8_t byte = bytes[i];
+    small += static_cast<uint8_t>(byte - 'a') < 26;
+    capital += static_cast<uint8_t>(byte - 'A') < 26;
+    digit += static_cast<uint8_t>(byte - '0') < 10;
+    space += byte <= 0x20;
+    high |= byte;
+    backslash |= static_cast<uint8_t>(byte == '\\');
+  }
+  counts.small += small;
+  counts.capital += capital;
+  counts.digit += digit;
+  counts.space += space;
+  if (high >= 0x80 || backslash != 0) return count_rare(bytes, counts);
+  counts.ascii += kChunk;
+  return 0;
 }
 
 #if defined(__x86_64__)
@@ -147,9 +160,12 @@ int64_t units_of(std::string_view text) noexcept {
   }
   if (at == text.size()) return counts.units();
   std::array<uint8_t, kChunk + 1> last;
-  last.fill(kContinuation);
+  last.fill('a');  // Common, unlike a byte that counts as nothing; taken off again.
   std::memcpy(last.data(), bytes + at, text.size() - at);
   if (count_next(last.data(), counts) != 0) count_escapes(text, at, text.size(), counts);
+  const auto padding = static_cast<int64_t>(kChunk - (text.size() - at));
+  counts.small -= padding;
+  counts.ascii -= padding;
   return counts.units();
 }
 

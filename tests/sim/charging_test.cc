@@ -32,6 +32,19 @@ class Charging : public ServedStage {
   }
 };
 
+// Names of fields are the same in any case (RFC 9110 5.1).
+TEST_F(Charging, the_upstreams_word_on_limits_gives_way_to_ours_in_any_case) {
+  start("", keys("limits: {requests_per_minute: 3}"));
+  for (const std::string name : {"x-ratelimit-limit-tokens", "X-RateLimit-Limit-Tokens"}) {
+    servers[0].answer = status_answer(200, "{}", name + ": 777\r\nx-other: 888\r\n");
+    StageClient& asked = ask("m", key("app"));
+    EXPECT_EQ(finish(asked).status, 200);
+    EXPECT_EQ(asked.received().find("777"), std::string::npos) << name;
+    EXPECT_NE(asked.received().find("888"), std::string::npos) << name;
+  }
+  shard.expect_clean_end();
+}
+
 TEST_F(Charging, d013_d105_a_key_gets_its_requests_then_429_with_when_to_come_again) {
   start("", keys("limits: {requests_per_minute: 3}"));
   for (int i = 0; i < 3; ++i) {

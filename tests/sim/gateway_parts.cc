@@ -98,14 +98,16 @@ std::vector<net::Address> addresses_of(const config::Endpoint& endpoint) {
   return address ? std::vector{*address} : std::vector<net::Address>();
 }
 
-std::unique_ptr<support::PeerLayer> make_client_layer(bool speaks_http2) {
-  return support::make_tls_client_layer(tls_authority().pem, "sluice.test",
-                                        speaks_http2 ? "h2" : "");
+std::unique_ptr<support::PeerLayer> make_client_layer(const std::string& protocol) {
+  return support::make_tls_client_layer(tls_authority().pem, "sluice.test", protocol);
 }
 
-void secure_peers(support::SimWorld& world, const std::string& preface) {
+void secure_peers(support::SimWorld& world, const std::string& preface,
+                  const std::string& protocol) {
   world.set_layers(
-      [preface] { return std::make_unique<PrefacedLayer>(preface, make_client_layer(false)); },
+      [preface, protocol] {
+        return std::make_unique<PrefacedLayer>(preface, make_client_layer(protocol));
+      },
       [] { return support::make_tls_server_layer(tls_leaf().pem, tls_leaf().key_pem); });
 }
 
@@ -116,8 +118,9 @@ upstream::ShardTls make_tls(const config::Snapshot& snapshot) {
                                   .key_pem = crypto::Secret(tls_leaf().key_pem),
                                   .ocsp_der = {},
                                   .names = {"sluice.test"}};
-  auto server = net::TlsServer::make({.identities = {&identity}, .offers_http2 = true},
-                                     net::TicketKeys::generate());
+  auto server =
+      net::TlsServer::make({.identities = {&identity}, .offers_http2 = snapshot.http2.enabled},
+                           net::TicketKeys::generate());
   SLUICE_ASSERT(server.has_value());
   made.server = *std::move(server);
   std::vector<std::optional<net::TlsClientSettings>> settings(snapshot.upstreams.size());

@@ -258,6 +258,7 @@ TEST_F(ProxiedOrigin, whatever_is_not_the_header_closes_the_connection) {
   const MonoTime began = now();
   expect_closed(late);
   expect_about(late.ended_at - began + milliseconds(1), seconds(1));
+  EXPECT_EQ(shard.cells().slow_clients[metrics::SlowClient::kHead].value(), 1u);
   EXPECT_TRUE(servers[0].requests.empty());
   EXPECT_TRUE(shard.records().empty());
   shard.expect_clean_end();

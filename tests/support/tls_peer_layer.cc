@@ -112,7 +112,7 @@ std::unique_ptr<PeerLayer> make_tls_client_layer(const std::string& authority_pe
   if (!protocol.empty()) {
     const std::string list = static_cast<char>(protocol.size()) + protocol;
     SSL_set_alpn_protos(layer->session(), reinterpret_cast<const unsigned char*>(list.data()),
-                        static_cast<unsigned int>(list.size()));
+                        static_cast<unsigned>(list.size()));
   }
   return layer;
 }

@@ -12,7 +12,12 @@
 
 namespace sluice::control {
 
-// Control thread only. Await end() before it dies, once start() was called.
+// Should this process end first, the predecessor goes on writing the journal itself. It may only
+// begin when this process writes no more, which it learns from the end of the channel: so that is
+// closed when this dies.
+//
+// Control thread only. Await end() before it dies, once start() was called; and write the journal's
+// end before, too.
 class PredecessorWatch {
  public:
   struct Parts {
@@ -23,12 +28,15 @@ class PredecessorWatch {
   };
   // All outlive the watch.
   explicit PredecessorWatch(Parts parts);
+  ~PredecessorWatch();
+  PredecessorWatch(const PredecessorWatch&) = delete;
+  PredecessorWatch& operator=(const PredecessorWatch&) = delete;
 
   // Takes both channels over. Connections go to the shards in turn, as fast as these keep up.
   void start(int connections, int records);
   // Whether the predecessor still drains.
   [[nodiscard]] bool is_busy() const noexcept { return is_busy_; }
-  // This process ends first: what has come is still booked. Suspends.
+  // This process ends first: what has come is still booked, and no more is taken. Suspends.
   Task<void> end();
 
  private:
@@ -37,10 +45,12 @@ class PredecessorWatch {
   static constexpr Duration kBehindPause = milliseconds(1);
 
   Task<void> watch_connections(int channel);
-  Task<void> watch_records(int channel);
+  Task<void> watch_records();
   // What is there now. False at the end of the channel.
   [[nodiscard]] bool take_connections(int channel);
-  [[nodiscard]] bool take_records(int channel);
+  enum class Taken : uint8_t { kSome, kAll, kEnd };
+  [[nodiscard]] Taken take_records();
+  void take_last_records();
   [[nodiscard]] bool is_behind() const noexcept;
 
   Parts parts_;
@@ -48,6 +58,7 @@ class PredecessorWatch {
   io::Event connections_over_;
   io::Event records_over_;
   uint32_t next_shard_ = 0;
+  int records_ = -1;  // The channel.
   bool is_busy_ = false;
 };
 

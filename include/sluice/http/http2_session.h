@@ -108,8 +108,9 @@ class Http2Observer {
 // gather() says what is to be sent, which batch_sent() then confirms. Payload is not copied.
 //
 // What a client can make it hold is bounded: by streams_max, by one header block of
-// head_bytes_max, by the tables of HPACK (4 KiB each way), and by what waits to be sent, for which
-// is_behind() asks its owner to read no further. One shard.
+// head_bytes_max, by the tables of HPACK (4 KiB each way), by a block of 4 KiB in which small
+// frames are joined, and by what waits to be sent, for which is_behind() asks its owner to read no
+// further. One shard.
 class Http2Session {
  public:
   static constexpr uint32_t kStreamWindow = 64 * 1024 - 1;    // Before a body is asked for.
@@ -187,7 +188,7 @@ class Http2Session {
   bool is_stopped_ = false;  // Nothing more is read.
   // The batch that is gathered or in flight.
   IntrusiveList<Http2Port> batch_;
-  io::Block staging_;
+  io::Block staging_;  // Held for life: a goodbye must not need memory that is not there.
   size_t staged_ = 0;
   std::span<std::string_view> out_;
   size_t out_count_ = 0;

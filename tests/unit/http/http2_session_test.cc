@@ -419,6 +419,79 @@ TEST_F(Http2, a_header_block_without_end_ends_the_connection) {
   EXPECT_EQ(goaway_code(), kEnhanceYourCalm);
 }
 
+// A block that has ended, however, must not count as one that the client still owes.
+TEST_F(Http2, a_header_block_that_is_refused_has_ended) {
+  const std::vector<Fields> bad = {
+      {{":method", "GET"}, {":scheme", "https"}, {":authority", "a"}},
+      request("GET", "/", {{"Upper", "1"}}),
+      request("GET", "/", {{"content-length", "5"}}),
+      request("GET", "/", {{"x-a", "1\r\nx-b: 2"}}),
+  };
+  open();
+  uint32_t stream = 1;
+  for (const Fields& fields : bad) {
+    feed(headers(stream, fields));
+    EXPECT_EQ(session->head_began_at(), MonoTime::max()) << stream;
+    stream += 2;
+  }
+  feed(headers(stream, request("POST", "/"), false));
+  feed(headers(stream, {{":status", "200"}}));
+  EXPECT_EQ(session->head_began_at(), MonoTime::max());
+  feed(headers(stream + 2, request("POST", "/"), false) + headers(stream + 2, {{"a", "b"}}, false));
+  EXPECT_EQ(session->head_began_at(), MonoTime::max());
+  (void)drain();
+  EXPECT_EQ(session->fault(), Http2Fault::kNone);
+}
+
+TEST_F(Http2, a_header_block_without_memory_has_ended) {
+  open();
+  budget.set_ceiling(0);
+  feed(headers(1, request("GET", "/")));
+  EXPECT_EQ(session->head_began_at(), MonoTime::max());
+  EXPECT_TRUE(heads.empty());
+}
+
+TEST_F(Http2, a_connection_outlives_a_spent_byte_budget) {
+  open();
+  Port& port = begin(1);
+  budget.set_ceiling(0);
+  blocks.drop_cache();
+  const std::string_view slice = "answer";
+  session->respond(port, 503, "", false);
+  session->send(port, {&slice, 1}, true);
+  EXPECT_EQ(drain().size(), 2u);
+  EXPECT_EQ(port.sent, 1);
+  EXPECT_EQ(session->fault(), Http2Fault::kNone);
+}
+
+TEST_F(Http2, a_connection_does_not_begin_on_a_spent_byte_budget) {
+  budget.set_ceiling(0);
+  session = std::make_unique<Http2Session>(*this, blocks, Http2Limits{});
+  EXPECT_FALSE(session->is_made());
+}
+
+TEST_F(Http2, a_header_block_of_a_stream_that_was_reset_meanwhile_has_ended) {
+  open();
+  Port& port = begin(1, false);
+  feed(frame(kHeaders, kEndStream, 1, encode({{"x-a", "1"}})));
+  EXPECT_EQ(session->head_began_at(), now);
+  session->reset(port, false);
+  (void)drain();
+  EXPECT_EQ(session->head_began_at(), MonoTime::max());
+  feed(frame(kContinuation, kEndHeaders, 1, encode({{"x-b", "1"}})));
+  begin(3);
+  EXPECT_EQ(session->fault(), Http2Fault::kNone);
+}
+
+// The library says goodbye by itself; nobody waits for the rest of the block then.
+TEST_F(Http2, a_header_block_that_breaks_the_connection_has_ended) {
+  open();
+  feed(frame(kHeaders, kEndStream | kEndHeaders, 1, "\xff\xff\xff\xff\xff\xff"));
+  (void)drain();
+  EXPECT_EQ(session->fault(), Http2Fault::kProtocol);
+  EXPECT_EQ(session->head_began_at(), MonoTime::max());
+}
+
 TEST_F(Http2, what_is_no_http_2_ends_the_connection) {
   make();
   feed("GET / HTTP/1.1\r\nhost: t\r\n\r\n");

@@ -193,7 +193,7 @@ TEST(BankMemory, what_does_not_fit_is_refused_and_left_alone) {
   const auto write = [&] { ASSERT_EQ(::pwrite(fd, &head, sizeof head, 0), ssize_t{sizeof head}); };
   write();
   EXPECT_NE(refusal({.fd = shared()}).find("of another version"), std::string::npos);
-  head.version = 2;
+  head.version = 3;
   write();
   EXPECT_NE(refusal({.fd = shared()}).find("size is wrong"), std::string::npos);
   head.sets = uint64_t{1} << 60;
@@ -263,6 +263,37 @@ TEST(BankMemory, nobody_is_let_through_beyond_a_limit_by_two_processes_of_which_
     table->sweep(table->size(), now);
     EXPECT_EQ(table->find({1, 2}), nullptr) << seed;
   }
+}
+
+// A successor that attaches forgets what its seat held; what the predecessor frees at that moment
+// is the predecessor's.
+TEST(BankMemory, a_process_that_attaches_leaves_a_sweep_of_the_other_one_alone) {
+  constexpr uint64_t kSubjects = 64;
+  const auto table = make();
+  const LimitTime now = table->clock().at(kNow);
+  SharedBoard board;
+  Child child([&] {
+    const auto heir = share(*table);
+    while (board->admitted.load() == 0) {
+      for (uint64_t subject = 0; subject < kSubjects; ++subject) {
+        Bank* const bank = heir->open({1, subject}, kMinute);
+        if (bank != nullptr) heir->close(*bank);
+      }
+      heir->sweep(heir->size(), now);
+      board->has_begun.store(true);
+    }
+  });
+  while (!board->has_begun.load()) sched_yield();
+  for (int i = 0; i < 10'000; ++i) ASSERT_NE(share(*table), nullptr);
+  board->admitted.store(1);
+  EXPECT_EQ(child.wait(), 0);
+  for (uint64_t subject = 0; subject < kSubjects; ++subject) {
+    Bank* const bank = table->open({1, subject}, kMinute);
+    ASSERT_NE(bank, nullptr) << subject;
+    table->close(*bank);
+  }
+  table->sweep(table->size(), now);
+  EXPECT_EQ(table->in_use(), 0u);
 }
 
 TEST(BankMemory, a_process_that_lives_is_not_forgotten_and_one_that_ended_is) {

@@ -8,6 +8,7 @@
 #include <sluice/net/listener.h>
 
 #include "net_world.h"
+#include "peer_layer.h"
 #include "test_certificates.h"
 
 namespace sluice::net {
@@ -257,6 +258,24 @@ TEST_F(TlsTest, a_send_that_failed_may_be_followed_by_another) {
     has_failed = !ends.server->take_sent() || has_failed;
   }
   EXPECT_TRUE(has_failed);
+}
+
+// The hello is OpenSSL's.
+TEST_F(TlsTest, a_client_that_speaks_no_protocol_of_ours_is_told_so) {
+  make_contexts();
+  const auto hello = support::make_tls_client_layer(authority().pem, "server.test", "spdy/1");
+  support::SimPeer& client = world_.connect(here());
+  client.send(hello->begin());
+  int fd = 0;
+  ASSERT_TRUE(run_until([&] { return (fd = listener_->take()) > 0; }));
+  auto server = std::make_unique<Stream>(ring_, fd, Side::kDownstream);
+  ASSERT_TRUE(server_->secure(*server));
+  Result<void> outcome;
+  bool is_done = false;
+  io::start_detached(shake(*server, &outcome, &is_done));
+  ASSERT_TRUE(run_until([&] { return is_done && client.is_over(); }));
+  EXPECT_EQ(client.received(), std::string_view("\x15\x03\x03\0\x02\x02\x78", 7));
+  EXPECT_FALSE(outcome.has_value());
 }
 
 TEST_F(TlsTest, a_certificate_for_another_name_is_refused) {
