@@ -36,6 +36,9 @@ struct Gateway::Shard {
 
 namespace {
 
+// Turns in which a cancel that came late may still end.
+constexpr int kLastTurnsMax = 10'000;
+
 std::unique_ptr<limit::BankTable> make_banks(support::SimWorld& world, int fd) {
   auto banks = limit::BankTable::make(
       {.subjects_max = 256, .fd = fd, .now = world.clock().now(), .wall = world.clock().wall()});
@@ -151,7 +154,14 @@ void Gateway::start_shard(Shard& shard, upstream::AdoptSnapshot first) {
                                                                         .first = std::move(first)});
   shard.ring->set_hook(*shard.worker);
   shard.port.connect(*shard.ring);
-  threads_.start(*shard.kernel, [&shard] { shard.ring->run(); });
+  threads_.start(*shard.kernel, [&shard] {
+    shard.ring->run();
+    // As the ring's end does: what the last turn asked for, such as closes and cancels, ends.
+    for (int i = 0; i < kLastTurnsMax && shard.ring->ops_in_flight() > 1; ++i) {
+      shard.ring->turn(false);
+    }
+    shard.ring->turn(false);
+  });
 }
 
 bool Gateway::has_work() const noexcept {
@@ -370,7 +380,6 @@ void Gateway::expect_idle() {
 }
 
 void Gateway::expect_nothing_left() {
-  constexpr int kLastTurnsMax = 10'000;
   expect_idle();
   for (const auto& shard : shards_) {
     for (const auto& named : registry_.upstreams().all()) {

@@ -98,15 +98,15 @@ std::vector<net::Address> addresses_of(const config::Endpoint& endpoint) {
   return address ? std::vector{*address} : std::vector<net::Address>();
 }
 
-std::unique_ptr<support::PeerLayer> make_client_layer(bool speaks_http2) {
-  return support::make_tls_client_layer(tls_authority().pem, "sluice.test",
-                                        speaks_http2 ? "h2" : "");
+std::unique_ptr<support::PeerLayer> make_client_layer(const std::string& protocol) {
+  return support::make_tls_client_layer(tls_authority().pem, "sluice.test", protocol);
 }
 
-void secure_peers(support::SimWorld& world, const std::string& preface, bool speak_http2) {
+void secure_peers(support::SimWorld& world, const std::string& preface,
+                  const std::string& protocol) {
   world.set_layers(
-      [preface, speak_http2] {
-        return std::make_unique<PrefacedLayer>(preface, make_client_layer(speak_http2));
+      [preface, protocol] {
+        return std::make_unique<PrefacedLayer>(preface, make_client_layer(protocol));
       },
       [] { return support::make_tls_server_layer(tls_leaf().pem, tls_leaf().key_pem); });
 }

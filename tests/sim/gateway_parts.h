@@ -23,10 +23,11 @@ void seed_random_numbers(uint64_t seed);
 [[nodiscard]] std::vector<net::Address> addresses_of(const config::Endpoint& endpoint);
 
 // Peers that are made from now on speak TLS, with `preface` before it; the library is OpenSSL, so
-// that each side is held to the protocol and not to itself.
-void secure_peers(support::SimWorld& world, const std::string& preface, bool speak_http2 = false);
-// A client's layer; with `speaks_http2` it offers HTTP/2 alone, by ALPN.
-[[nodiscard]] std::unique_ptr<support::PeerLayer> make_client_layer(bool speaks_http2);
+// that each side is held to the protocol and not to itself. Clients offer `protocol` by ALPN,
+// unless it is "".
+void secure_peers(support::SimWorld& world, const std::string& preface,
+                  const std::string& protocol = {});
+[[nodiscard]] std::unique_ptr<support::PeerLayer> make_client_layer(const std::string& protocol);
 
 // For one shard, as `snapshot` says.
 [[nodiscard]] upstream::ShardTls make_tls(const config::Snapshot& snapshot);

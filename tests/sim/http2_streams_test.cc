@@ -78,7 +78,7 @@ class Http2Client final : public support::SimPeer {
 
 class Http2Streams : public ServedStage {
  protected:
-  Http2Streams() : ServedStage({.config = kSecured, .is_secured = true, .speak_http2 = true}) {
+  Http2Streams() : ServedStage({.config = kSecured, .is_secured = true, .protocol = "h2"}) {
     servers[0].answer = answer("{}");
     shard.world().serve(
         a(), [this]() -> support::SimPeer& { return shard.world().adopt<ServerPeer>(servers[0]); });

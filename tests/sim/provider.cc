@@ -87,6 +87,8 @@ void ProviderPeer::answer(const std::string& head, const std::string& body) {
   ASSERT_NE(found, playbook_.end()) << "a request that no client has sent:\n" << head << body;
   EXPECT_NE(body.find("\"" + tag + "\""), std::string::npos) << "another request's body\n" << body;
   Script& script = found->second;
+  EXPECT_LE(served_until_, world().clock().now())
+      << tag << " is sent behind " << tag_ << ", whose answer is not over";
   tag_ = tag;
   const size_t model = body.find("\"model\":\"");
   model_ = body.substr(model + 9, body.find('"', model + 9) - model - 9);

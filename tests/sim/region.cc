@@ -148,7 +148,7 @@ void Region::start_client(size_t number) {
   if (!conversation.speaks_http2) {
     conversation.is_slow = plan.stall_for > Duration::zero();
     auto& client = world_.connect<Client>(address, begin, std::move(plan));
-    if (plan_.is_secured) client.set_layer(make_client_layer(false));
+    if (plan_.is_secured) client.set_layer(make_client_layer(""));
     conversation.caller = &client;
   } else {
     Http2Plan http2{.client = std::move(plan)};
@@ -171,7 +171,7 @@ void Region::start_client(size_t number) {
     conversation.is_slow = inner.stall_for > Duration::zero() ||
                            http2.consumes_after > Duration::zero() || http2.window < 16'000;
     auto& client = world_.connect<Http2Client>(address, begin, std::move(http2));
-    client.set_layer(make_client_layer(true));
+    client.set_layer(make_client_layer("h2"));
     conversation.caller = &client;
   }
   conversation.watches.resize(conversation.caller->size());

@@ -24,7 +24,8 @@ void Region::fail(const std::string& what) {
 std::string Region::last_events() const {
   std::string text;
   for (const std::string& each : notes_) text += each + '\n';
-  return text + "--- kernel and network\n" + const_cast<Region*>(this)->world_.trace().last_lines();
+  return text + "--- kernel and network\n" + world_.trace().last_lines() + "--- threads" +
+         threads_.describe() + "\n";
 }
 
 // --- at every step -----------------------------------------------------------------------------

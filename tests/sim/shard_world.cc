@@ -66,7 +66,7 @@ ShardWorld::ShardWorld(ShardOptions options)
                                                                  .log = &log_,
                                                                  .first = prepare(options.config)});
   ring_->set_hook(*worker_);
-  if (options.is_secured) secure_peers(world_, options.preface, options.speak_http2);
+  if (options.is_secured) secure_peers(world_, options.preface, options.protocol);
 }
 
 ShardWorld::~ShardWorld() {

@@ -33,9 +33,9 @@ struct ShardOptions {
   support::SimOptions world;
   std::string config;  // Without `listen` and `development`, which are added.
   uint64_t budget_bytes = 256u << 20;
-  bool is_secured = false;   // TLS to clients and to all upstreams, as the configuration then says.
-  std::string preface;       // What clients say before TLS.
-  bool speak_http2 = false;  // They offer it by ALPN, and nothing else.
+  bool is_secured = false;  // TLS to clients and to all upstreams, as the configuration then says.
+  std::string preface;      // What clients say before TLS.
+  std::string protocol;     // What they ask for by ALPN; "" for nothing.
   io::BufferLimits buffers{.hot = 64, .most = 256};
   // Tells the shard what the deployments' cells say of the other shards, as control does.
   // Allocates.

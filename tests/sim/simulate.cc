@@ -265,7 +265,7 @@ std::optional<Order> order_of(int count, char** arguments) {
 int main(int count, char** arguments) {
   testing::InitGoogleTest(&count, arguments);
   // Makes the certificates, once for all children.
-  (void)sluice::sim::make_client_layer(false);
+  (void)sluice::sim::make_client_layer("");
   const std::optional<sluice::sim::Order> order = sluice::sim::order_of(count, arguments);
   return order ? sluice::sim::run(*order) : sluice::sim::usage();
 }

@@ -23,10 +23,10 @@ class PeerLayer {
 };
 
 // A client that trusts `authority_pem` and asks for `name`; sends that as SNI when it is a name,
-// and offers `protocol` by ALPN unless it is "".
+// and `protocol` by ALPN unless it is "".
 [[nodiscard]] std::unique_ptr<PeerLayer> make_tls_client_layer(const std::string& authority_pem,
                                                                const std::string& name,
-                                                               const std::string& protocol = "");
+                                                               const std::string& protocol = {});
 [[nodiscard]] std::unique_ptr<PeerLayer> make_tls_server_layer(const std::string& certificate_pem,
                                                                const std::string& key_pem);
 

@@ -86,9 +86,18 @@ bool SimThreads::run_until(const std::function<bool()>& is_done, uint64_t steps_
 
 std::string SimThreads::describe() const {
   std::string text;
+  const auto in_us = [](MonoTime time) {
+    return std::to_string(time.time_since_epoch().count() / 1000) + " us";
+  };
   for (const auto& seat : seats_) {
-    if (seat->fiber != nullptr && !seat->fiber->has_ended()) {
-      text += "\n  a thread:" + seat->kernel->describe();
+    text += "\n  a thread";
+    if (seat->fiber == nullptr || !seat->fiber->has_begun()) {
+      text += " that has not begun";
+    } else if (seat->fiber->has_ended()) {
+      text += " that has ended";
+    } else {
+      text += seat->until ? " that waits until " + in_us(*seat->until) : " that waits for ever";
+      text += seat->kernel->describe();
     }
   }
   return text;

@@ -42,6 +42,8 @@ class SimThreads {
   // Steps until `is_done()`. False, with a failure, when nothing can ever happen any more, or when
   // `steps_max` are over.
   bool run_until(const std::function<bool()>& is_done, uint64_t steps_max);
+  // What each thread waits for, for reports.
+  [[nodiscard]] std::string describe() const;
   [[nodiscard]] uint64_t steps() const noexcept { return steps_; }
 
  private:
@@ -56,8 +58,6 @@ class SimThreads {
 
   bool step();
   bool pass_time();
-  [[nodiscard]] std::string describe() const;
-
   SimWorld& world_;
   Prng prng_;
   std::vector<std::unique_ptr<Seat>> seats_;

@@ -46,7 +46,7 @@ class SimWorld {
     return std::make_unique<SimKernel>(clock_, events_, files, net_, trace_, faults_, prng_.fork());
   }
   [[nodiscard]] EventQueue& events() noexcept { return events_; }
-  [[nodiscard]] SimTrace& trace() noexcept { return trace_; }
+  [[nodiscard]] const SimTrace& trace() const noexcept { return trace_; }
   [[nodiscard]] SimSyscalls& syscalls() noexcept { return syscalls_; }
   [[nodiscard]] SimNet& net() noexcept { return net_; }
   [[nodiscard]] SimFiles& files() noexcept { return files_; }
