@@ -118,23 +118,24 @@ Task<void> Exchange::run() {
   const uint64_t bytes_max = generation->config.limits.body_bytes_max;
   std::optional<Result<std::string_view>> body = body_.take_at_hand(bytes_max);
   if (!body) body = co_await body_.read(bytes_max);
-  const Outcome<Admission> admission =
-      admit(services_, *generation, head_, *body, *identity, settlement);
-  if (!admission) {
-    co_await refuse(services_, client_, lines, settlement, admission.error());
+  Admission admission;
+  const Outcome<void> admitted =
+      admit(services_, *generation, head_, *body, *identity, settlement, admission);
+  if (!admitted) {
+    co_await refuse(services_, client_, lines, settlement, admitted.error());
     co_return;
   }
   if (has_limits(*generation, *identity)) {
-    auto charged = charge_at_once(services_, *generation, *admission, settlement);
+    auto charged = charge_at_once(services_, *generation, admission, settlement);
     if (!charged) {
-      charged = co_await charge_by_ledger(services_, *generation, *admission, settlement, client_);
+      charged = co_await charge_by_ledger(services_, *generation, admission, settlement, client_);
     }
     if (!*charged) {
       co_await refuse(services_, client_, lines, settlement, charged->error());
       co_return;
     }
   }
-  Search search(services_, *generation, *endpoint, head_, *admission, settlement);
+  Search search(services_, *generation, *endpoint, head_, admission, settlement);
   Outcome<Answer> answer = co_await route_and_send(search, client_);
   if (!answer) {
     co_await refuse(services_, client_, lines, settlement, answer.error());

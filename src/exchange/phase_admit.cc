@@ -68,30 +68,30 @@ Outcome<void> admit_body(const Services& services, const http::RequestHead& head
   return {};
 }
 
-Outcome<Admission> admit(Services& services, Generation& generation, const http::RequestHead& head,
-                         const Result<std::string_view>& body, const Identity& identity,
-                         Settlement& settlement) {
+Outcome<void> admit(Services& services, Generation& generation, const http::RequestHead& head,
+                    const Result<std::string_view>& body, const Identity& identity,
+                    Settlement& settlement, Admission& admission) {
   const config::Snapshot& config = generation.config;
   if (!body) {
     return std::unexpected(Refusal{body.error(), {.limit = config.limits.body_bytes_max}});
   }
   settlement.note_body();
-  Outcome<Admission> admission{std::in_place, Admission{.body = *body}};
-  json::Envelope& envelope = admission->envelope;
+  admission.body = *body;
+  json::Envelope& envelope = admission.envelope;
   if (const Outcome<void> read = read_envelope(services, config, *body, envelope); !read) {
     return std::unexpected(read.error());
   }
-  admission->model = config.find_model(envelope.model);
+  admission.model = config.find_model(envelope.model);
   const ErrorDetails details{.param = "model", .model = envelope.model};
   const auto refuse = [&details](ErrorCode code, std::string_view why) {
     return std::unexpected(Refusal{{code, Side::kDownstream, Retry::kNever, why}, details});
   };
-  if (!admission->model.is_valid()) return refuse(ErrorCode::kModelNotFound, "unknown model");
-  const config::Model& model = config.model(admission->model);
+  if (!admission.model.is_valid()) return refuse(ErrorCode::kModelNotFound, "unknown model");
+  const config::Model& model = config.model(admission.model);
   const std::optional<std::string_view> wild = match_wildcard(model, *body, envelope);
   if (!wild) return refuse(ErrorCode::kModelNotFound, "a pattern's name with escapes");
-  settlement.note_model(admission->model, envelope.stream);
-  if (!identity.may_use(config, admission->model, envelope.model)) {
+  settlement.note_model(admission.model, envelope.stream);
+  if (!identity.may_use(config, admission.model, envelope.model)) {
     return refuse(ErrorCode::kModelNotAllowed, "key lacks model");
   }
   if (head.headers.has(http::HeaderName::kXSluiceTimeout)) {
@@ -101,28 +101,28 @@ Outcome<Admission> admit(Services& services, Generation& generation, const http:
           {ErrorCode::kUnsupportedValue, Side::kDownstream, Retry::kNever, "x-sluice-timeout"},
           {.param = "x-sluice-timeout"}});
     }
-    admission->timeouts = *wishes;
+    admission.timeouts = *wishes;
   }
-  admission->wild = *wild;
-  admission->identity = identity;
-  admission->prompt_tokens = body->size() / kBytesPerToken;
-  admission->expected_tokens =
-      admission->prompt_tokens + envelope.output_tokens_max().value_or(kUsualAnswerTokens);
-  admission->priority = read_priority(head, identity);
-  settlement.note_priority(admission->priority);
+  admission.wild = *wild;
+  admission.identity = identity;
+  admission.prompt_tokens = body->size() / kBytesPerToken;
+  admission.expected_tokens =
+      admission.prompt_tokens + envelope.output_tokens_max().value_or(kUsualAnswerTokens);
+  admission.priority = read_priority(head, identity);
+  settlement.note_priority(admission.priority);
   const Scripts* const scripts = generation.scripts.get();
   if (scripts != nullptr && scripts->has(script::HookKind::kOnRequest)) {
-    const Outcome<void> asked = ask_on_request(services, generation, head, *admission, settlement);
+    const Outcome<void> asked = ask_on_request(services, generation, head, admission, settlement);
     if (!asked) return std::unexpected(asked.error());
   }
   if (has_limits(generation, identity) || services.spend != nullptr) {
-    admission->prompt_estimate = usage::estimate_prompt(*body);
-    admission->prompt_tokens =
-        generation.flows[admission->model.value]->prompts.apply(admission->prompt_estimate);
-    admission->demand = demand_of(generation, *admission);
-    settlement.note_demand(admission->demand, admission->prompt_estimate);
+    admission.prompt_estimate = usage::estimate_prompt(*body);
+    admission.prompt_tokens =
+        generation.flows[admission.model.value]->prompts.apply(admission.prompt_estimate);
+    admission.demand = demand_of(generation, admission);
+    settlement.note_demand(admission.demand, admission.prompt_estimate);
   }
-  return admission;
+  return {};
 }
 
 }  // namespace sluice::exchange

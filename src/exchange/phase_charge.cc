@@ -2,18 +2,13 @@
 #include <algorithm>
 #include <cmath>
 
-#include <sluice/io/timer.h>
-
+#include "ledger_wait.h"
 #include "phases.h"
 
 namespace sluice::exchange {
 namespace {
 
 using Verdict = limit::Decision::Verdict;
-
-// Control gives up a ledger after redis.wait_max, and then every limit answers at once. Only if
-// control itself is late does a request see the end of this.
-constexpr Duration kControlLateMax = milliseconds(250);
 
 int64_t to_amount(uint64_t tokens) noexcept {
   return static_cast<int64_t>(std::min(tokens, uint64_t{config::LimitRule::kMostMax}));
@@ -45,9 +40,6 @@ std::optional<uint64_t> most_of_all_choices(const json::Envelope& envelope) noex
 Refusal to_refusal(const limit::Decision& decision) noexcept {
   if (decision.verdict == Verdict::kNoRoom) {
     return {{ErrorCode::kOverloaded, Side::kSelf, Retry::kNever, "limits.subjects_max"}, {}};
-  }
-  if (decision.verdict == Verdict::kAskLedger) {
-    return {{ErrorCode::kOverloaded, Side::kSelf, Retry::kNever, "no answer of the ledger"}, {}};
   }
   ErrorDetails details{.retry_after = decision.retry_after,
                        .rule = decision.rule,
@@ -83,32 +75,6 @@ std::optional<Outcome<void>> to_outcome(const limit::Decision& decision,
   }
 }
 
-// Calls `charge` after each answer of the ledger until it has an outcome. What it refers to lives
-// in the frame of the exchange.
-template <class Charge>
-Task<Outcome<void>> await_ledger(Services& services, Generation& generation,
-                                 http::ResponseSink& client, Charge charge) {
-  io::Timer timer(services.ring.ready(), services.ring.timers());
-  const Duration wait_max =
-      generation.config.redis ? generation.config.redis->wait_max : Duration{};
-  timer.set(Deadline::after(services.ring.now(), wait_max + kControlLateMax));
-  std::optional<Outcome<void>> charged;
-  while (!charged && !timer.is_ready()) {
-    GrantRoom::Waiting waiting(services.ring.ready());
-    services.grants.join(waiting);
-    if (services.control_ring != nullptr) services.control_ring->wake();
-    co_await io::first_of(&waiting.answered, &client.interrupted(), &timer);
-    if (client.interrupted().is_ready()) {
-      co_return std::unexpected(Refusal{{client.interruption(), Side::kDownstream, Retry::kNever,
-                                         "ended while limits were asked"},
-                                        {}});
-    }
-    charged = charge();
-  }
-  if (!charged) co_return std::unexpected(to_refusal({.verdict = Verdict::kAskLedger}));
-  co_return *charged;
-}
-
 }  // namespace
 
 std::optional<Outcome<void>> charge_address_at_once(Services& services, Generation& generation,
@@ -122,9 +88,10 @@ std::optional<Outcome<void>> charge_address_at_once(Services& services, Generati
 Task<Outcome<void>> charge_address_by_ledger(Services& services, Generation& generation,
                                              Ipv6Bytes address, Settlement& settlement,
                                              http::ResponseSink& client) {
-  return await_ledger(services, generation, client, [&services, &generation, &settlement, address] {
-    return charge_address_at_once(services, generation, address, settlement);
-  });
+  return await_ledger<void>(
+      services, generation, client, [&services, &generation, &settlement, address] {
+        return charge_address_at_once(services, generation, address, settlement);
+      });
 }
 
 bool has_limits(const Generation& generation, const Identity& identity) noexcept {
@@ -159,10 +126,10 @@ std::optional<Outcome<void>> charge_at_once(Services& services, Generation& gene
 Task<Outcome<void>> charge_by_ledger(Services& services, Generation& generation,
                                      const Admission& admission, Settlement& settlement,
                                      http::ResponseSink& client) {
-  return await_ledger(services, generation, client,
-                      [&services, &generation, &admission, &settlement] {
-                        return charge_at_once(services, generation, admission, settlement);
-                      });
+  return await_ledger<void>(services, generation, client,
+                            [&services, &generation, &admission, &settlement] {
+                              return charge_at_once(services, generation, admission, settlement);
+                            });
 }
 
 }  // namespace sluice::exchange

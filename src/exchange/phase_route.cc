@@ -1,10 +1,11 @@
+#include "ledger_wait.h"
 #include "search.h"
 
 namespace sluice::exchange {
 namespace {
 
-// Places that a request waits for one after the other: the model's, its deployment's, the
-// process's. Beyond it others are always faster.
+// What a request waits for one after the other: places of the model, its deployment and the
+// process, and answers of the ledger. Beyond it others are always faster.
 constexpr int kWaitsMax = 16;
 
 using Obstacle = Search::Obstacle;
@@ -26,15 +27,16 @@ Refusal refuse(const Search& search) noexcept {
     return {{ErrorCode::kQueueTimeout, Side::kSelf, Retry::kNever, "others were faster"}, {}};
   }
   const MonoTime now = search.services().ring.now();
-  if (search.obstacle() == Obstacle::kLimited) {
-    return {{ErrorCode::kRateLimited, Side::kSelf, Retry::kNever, "all candidates have limits"},
-            {.retry_after = search.usable_at() - now}};
-  }
   const MonoTime usable_at = search.usable_at();
   const bool is_known = usable_at != MonoTime::max() && usable_at > now;
+  const Duration retry_after = is_known ? usable_at - now : Duration::zero();
+  if (search.obstacle() == Obstacle::kLimited || search.obstacle() == Obstacle::kAsking) {
+    return {{ErrorCode::kRateLimited, Side::kSelf, Retry::kNever, "all candidates have limits"},
+            {.retry_after = retry_after}};
+  }
   return {{ErrorCode::kNoHealthyUpstream, Side::kSelf, Retry::kNever,
            search.obstacle() == Obstacle::kResting ? "all candidates rest" : "no candidate"},
-          {.retry_after = is_known ? usable_at - now : Duration::zero()}};
+          {.retry_after = retry_after}};
 }
 
 // Says more than what the next model's search would say. That one model does not serve the endpoint
@@ -44,6 +46,20 @@ bool says_more(const std::optional<Refusal>& refusal) noexcept {
          refusal->error.code != ErrorCode::kUnsupportedEndpoint;
 }
 
+bool may_wait(const Search& search) noexcept {
+  return search.obstacle() == Obstacle::kFull || search.obstacle() == Obstacle::kAsking;
+}
+
+// A seat at a deployment whose limits wait for the ledger. Suspends, at most for redis.wait_max.
+Task<Outcome<Seat>> take_lent(Search& search, http::ResponseSink& client) {
+  return await_ledger<Seat>(search.services(), search.generation(), client,
+                            [&search]() -> std::optional<Outcome<Seat>> {
+                              Seat seat = search.take_seat();
+                              if (search.obstacle() == Obstacle::kAsking) return std::nullopt;
+                              return seat;
+                            });
+}
+
 }  // namespace
 
 Task<Outcome<Seat>> find_seat(Search& search, http::ResponseSink& client) {
@@ -51,17 +67,26 @@ Task<Outcome<Seat>> find_seat(Search& search, http::ResponseSink& client) {
   int waits = 0;
   do {
     Seat seat = search.take_seat();
-    while (!seat.is_taken() && search.obstacle() == Obstacle::kFull && waits++ < kWaitsMax) {
-      Outcome<limit::Place> place = co_await wait_in_line(search, client);
-      if (!place && place.error().error.side == Side::kDownstream) {
-        co_return std::unexpected(place.error());  // The client has left.
-      }
-      if (!place) {
-        last = place.error();
-        break;
-      }
+    while (!seat.is_taken() && may_wait(search) && waits++ < kWaitsMax) {
       last.reset();
-      seat = search.take_seat(std::move(*place));
+      if (search.obstacle() == Obstacle::kFull) {
+        Outcome<limit::Place> place = co_await wait_in_line(search, client);
+        if (place) {
+          seat = search.take_seat(std::move(*place));
+        } else {
+          last = place.error();
+        }
+      } else {
+        Outcome<Seat> lent = co_await take_lent(search, client);
+        if (lent) {
+          seat = std::move(*lent);
+        } else {
+          last = lent.error();
+        }
+      }
+      if (!last) continue;
+      if (last->error.side == Side::kDownstream) co_return std::unexpected(*last);  // It has left.
+      break;
     }
     if (seat.is_taken()) co_return seat;
     search.release_kept();

@@ -108,10 +108,11 @@ struct Admission {
   limit::Demand demand;          // Meaningful only with limits or a journal.
   TimeoutWishes timeouts;
 };
-[[nodiscard]] Outcome<Admission> admit(Services& services, Generation& generation,
-                                       const http::RequestHead& head,
-                                       const Result<std::string_view>& body,
-                                       const Identity& identity, Settlement& settlement);
+// `admission` is a new one, and filled in place: it is large.
+[[nodiscard]] Outcome<void> admit(Services& services, Generation& generation,
+                                  const http::RequestHead& head,
+                                  const Result<std::string_view>& body, const Identity& identity,
+                                  Settlement& settlement, Admission& admission);
 
 // Charges the limits that match; nothing is charged when one of them refuses. Empty when the ledger
 // has to be asked first.

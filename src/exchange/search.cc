@@ -282,6 +282,11 @@ bool Search::charge(UpstreamId upstream, limit::Reservation& charged) noexcept {
       generation_.subjects, upstream, admission_.demand, now, charged);
   settlement_.note_limits(decision);
   if (decision.verdict == limit::Decision::Verdict::kGranted) return true;
+  if (decision.verdict == limit::Decision::Verdict::kAskLedger) {
+    // Shorter than every other wait, if no other deployment serves at once.
+    obstacle_ = Obstacle::kAsking;
+    return false;
+  }
   if (obstacle_ == Obstacle::kNone) obstacle_ = Obstacle::kLimited;
   usable_at_ = std::min(usable_at_, now + decision.retry_after);
   return false;

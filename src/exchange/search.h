@@ -34,6 +34,7 @@ class Search {
     kResting,  // Those that are left rest; see usable_at().
     kFull,     // Those that are left have no place; see describe().
     kLimited,  // Those that are left have reached a limit of their own; see usable_at().
+    kAsking,   // The ledger was asked for what a limit of one of them lacks; its answer is near.
   };
   // Takes a deployment for the next attempt. `served` is a place that was waited for; a
   // deployment's is for that deployment only. Does not suspend.
@@ -109,7 +110,7 @@ class Search {
   [[nodiscard]] bool may_use(UpstreamId upstream, MonoTime now) noexcept;
   // Takes `place` only into the seat.
   [[nodiscard]] Seat take_from(route::RouteSet usable, limit::Place& place) noexcept;
-  // What the deployment's own limits are charged; false when one refuses.
+  // Charges the deployment's own limits; false, and the obstacle says why, when one is in the way.
   [[nodiscard]] bool charge(UpstreamId upstream, limit::Reservation& charged) noexcept;
   [[nodiscard]] route::Choice choice() noexcept;
   void begin_round() noexcept;

@@ -198,6 +198,56 @@ TEST_F(Charging, a_deployment_at_its_limit_is_passed_over_and_then_429) {
   shard.expect_clean_end();
 }
 
+TEST_F(Charging, a_deployments_limit_waits_for_the_ledger_once) {
+  shard.connect_limits();
+  start_with({"limits: {requests_per_minute: 9}"},
+             "models:\n  - {name: m, routes: [{upstream: a}]}\n",
+             "redis: {url: 'redis://10.0.2.1:6379', gateways: 2}\n");
+  servers[0].answer = answer("{}");
+  StageClient& first = ask("m");
+  EXPECT_TRUE(run_for(milliseconds(2)));
+  EXPECT_EQ(first.reader.complete_count(), 0u) << "it was refused before the ledger has answered";
+  EXPECT_TRUE(servers[0].requests.empty());
+  shard.answer_limits(1);
+  EXPECT_EQ(finish(first).status, 200);
+
+  StageClient& second = ask("m");
+  EXPECT_TRUE(run_for(milliseconds(2)));
+  shard.answer_limits(0);
+  EXPECT_EQ(finish(second).status, 429);
+  EXPECT_EQ(servers[0].requests.size(), 1u);
+  shard.expect_clean_end();
+}
+
+TEST_F(Charging, nobody_waits_for_the_ledger_while_another_deployment_has_room) {
+  shard.connect_limits();
+  start_with({"limits: {requests_per_minute: 9}", ""},
+             "models:\n  - {name: m, strategy: failover, routes: [{upstream: a}, {upstream: b}]}\n",
+             "redis: {url: 'redis://10.0.2.1:6379', gateways: 2}\n");
+  for (Server& server : servers) server.answer = answer("{}");
+  EXPECT_EQ(get("m").status, 200);
+  EXPECT_EQ(servers[1].requests.size(), 1u);
+  shard.answer_limits(1);
+  EXPECT_EQ(get("m").status, 200);
+  EXPECT_EQ(servers[0].requests.size(), 1u);
+  shard.expect_clean_end();
+}
+
+TEST_F(Charging, a_client_may_leave_and_the_ledger_may_be_lost_while_a_deployments_limit_asks) {
+  shard.connect_limits();
+  start_with({"limits: {requests_per_minute: 9}"},
+             "models:\n  - {name: m, routes: [{upstream: a}]}\n",
+             "redis: {url: 'redis://10.0.2.1:6379', gateways: 2}\n");
+  servers[0].answer = answer("{}");
+  StageClient& leaving = ask("m");
+  StageClient& staying = ask("m");
+  EXPECT_TRUE(run_for(milliseconds(2)));
+  leaving.close();
+  EXPECT_EQ(finish(staying).status, 503) << "control is late, and nobody waits for ever";
+  EXPECT_TRUE(servers[0].requests.empty());
+  shard.expect_clean_end();
+}
+
 TEST_F(Charging, d122_a_reload_keeps_what_is_counted_and_takes_the_new_limit) {
   start("", keys("limits: {requests_per_minute: 2}"));
   for (int i = 0; i < 2; ++i) EXPECT_EQ(ask_and_answer().status, 200);

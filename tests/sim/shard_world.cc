@@ -176,6 +176,19 @@ void ShardWorld::merge() {
   }
 }
 
+void ShardWorld::answer_limits(int64_t most) {
+  const limit::LimitTime now = limit_banks_->clock().at(world_.clock().now());
+  limit_banks_->visit_marked([&](limit::Bank& bank) {
+    const int64_t asked = bank.take_asked();
+    const int64_t granted = std::min(asked, most);
+    most -= granted;
+    if (granted > 0) (void)bank.add_credit(granted, now + std::chrono::minutes(1));
+    if (granted < asked) bank.close_until(now + std::chrono::minutes(1));
+  });
+  if (limit_banks_->has_asks()) (void)limit_banks_->take_asking();
+  command(upstream::GrantsCame{});
+}
+
 void ShardWorld::command(upstream::ShardCommand command) {
   drain_begun_ |= std::holds_alternative<upstream::BeginDrain>(command);
   if (worker_ == nullptr) return;

@@ -79,6 +79,12 @@ class ShardWorld {
   // Subjects that a limit counts for.
   [[nodiscard]] uint32_t limit_subjects() const noexcept { return limit_banks_->in_use(); }
 
+  // From now on limits that are counted for several gateways lend only what answer_limits() grants.
+  void connect_limits() noexcept { limit_banks_->set_ledger(limit::BankTable::Ledger::kUp, 1); }
+  // Grants what was asked for, `most` in sum; where that is not enough nothing more will come. As
+  // control does with the ledger's answer.
+  void answer_limits(int64_t most);
+
   void adopt(const std::string& config);
   void begin_drain() { command(upstream::BeginDrain{}); }
   void cut_streams() { command(upstream::CutStreams{}); }

@@ -143,8 +143,7 @@ class RateLimiter {
   // The same for requests that are not known yet, by address: of `config.ip_limits`.
   [[nodiscard]] Decision admit_address(const config::Snapshot& config, const AddressBytes& address,
                                        MonoTime now, Reservation& reservation) noexcept;
-  // The same for an attempt at a deployment. Never answers kAskLedger: another deployment is as
-  // good as a wait.
+  // The same for an attempt at a deployment.
   [[nodiscard]] Decision admit_upstream(SubjectTable& subjects, UpstreamId upstream,
                                         const Demand& demand, MonoTime now,
                                         Reservation& reservation) noexcept;
