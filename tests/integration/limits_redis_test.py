@@ -73,6 +73,16 @@ class OneRedis(unittest.TestCase):
             self.assertGreaterEqual(first, 96)
             self.assertLessEqual(first + rest, 100)
 
+    def test_a_deployments_limit_is_kept_together_and_refuses_nobody_early(self):
+        limited = "rate_limits: [{name: fleet, per: upstream, requests_per_minute: 100}]\n"
+        with Redis() as redis, Upstream(usage()) as upstream, fleet(
+                upstream, one(redis), limited) as gateways:
+            for gateway in gateways:
+                self.assertEqual(statuses(gateway, 1), [200])
+            admitted = len(hammer(gateways).admitted)
+            self.assertLessEqual(admitted, 98)
+            self.assertGreaterEqual(admitted, 94)
+
     def test_limits_are_shared_through_a_unix_socket_with_a_password(self):
         limited = keys(("app", "limits: {requests_per_minute: 50}"))
         with Redis(unix=True, password="show-me-in") as redis, Upstream(usage()) as upstream, fleet(
