@@ -69,7 +69,7 @@ def digits(data):
     """Huffman of digits alone (RFC 7541, appendix B)."""
     bits = "".join(f"{byte:08b}" for byte in data)
     out = ""
-    while bits and not bits.startswith("111"):
+    while len(bits) >= 5 and not bits.startswith("111"):
         width = 6 if bits[0:3] == "011" else 5
         code = int(bits[:width], 2)
         out += str(code if width == 5 else code - 0b011001 + 3)
