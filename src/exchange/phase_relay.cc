@@ -303,6 +303,7 @@ Task<void> relay_answer(Search& search, Answer& answer, http::RequestBody& body,
       break;
     }
     watchers.resume_filter.resume();
+    watchers.tap.begin_another(!search.continues_text());
     answer = std::move(*next);
     options.framing = answer.attempt->head().body;
     options.idle_max = answer.timeouts.idle;

@@ -24,6 +24,16 @@ void TokenTap::on_span(std::string_view dechunked_span) noexcept {
   }
 }
 
+void TokenTap::begin_another(bool repeats) noexcept {
+  scanner_ = {};
+  carry_.clear();
+  finder_.begin_another();
+  has_finished_ = is_done_ = has_error_ = false;
+  if (!repeats) return;
+  content_events_once_ = content_events();
+  content_events_ = 0;
+}
+
 size_t TokenTap::walk_events(std::string_view span, size_t begin) noexcept {
   while (begin < span.size()) {
     // A finder that has begun to read must see every byte.
@@ -126,9 +136,9 @@ Usage TokenTap::usage() const noexcept {
     usage.output = found->output;
     usage.cached = found->cached;
     usage.reasoning = found->reasoning;
-  } else if (content_events_ > 0) {
+  } else if (content_events() > 0) {
     usage.source = UsageSource::kCounted;
-    usage.output = content_events_;
+    usage.output = content_events();
   }
   return usage;
 }

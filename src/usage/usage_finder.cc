@@ -40,6 +40,12 @@ void UsageFinder::feed(std::string_view span) noexcept {
   }
 }
 
+void UsageFinder::begin_another() noexcept {
+  object_.clear();
+  seeking_ = Seeking::kKey;
+  key_matched_ = 0;
+}
+
 size_t UsageFinder::seek_key(std::string_view span, size_t at) noexcept {
   for (; key_matched_ > 0 && at < span.size(); ++at) {
     if (span[at] == kKey[key_matched_]) {

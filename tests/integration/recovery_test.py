@@ -46,6 +46,28 @@ class Recovery(unittest.TestCase):
         self.assertEqual(events.count(b"[DONE]"), 1)
         self.assertEqual(metrics['sluice_retries_total{model="m",kind="recovery"}'], 2)
 
+    def test_usage_is_what_the_last_stream_says_wherever_the_one_before_broke(self):
+        usage = ('data: {"choices":[],"usage":{"prompt_tokens":7,"completion_tokens":5,'
+                 '"total_tokens":12}}\n\n')
+        for cut in 0, 20, 40, len(usage) - 4:
+            streams = [usage[:cut], usage + "data: [DONE]\n\n"]
+
+            def script(connection, streams=streams):
+                connection.read_request()
+                connection.begin_stream()
+                for word in WORDS:
+                    connection.chunk(delta(word))
+                end = streams.pop(0)
+                if end:
+                    connection.chunk(end)
+                if not streams:
+                    connection.end_stream()
+            events, is_whole, metrics = self.ask_of(script, "retry")
+            self.assertTrue(is_whole)
+            self.assertEqual(text_of(events), "".join(WORDS))
+            self.assertEqual(metrics['sluice_usage_total{source="reported"}'], 1, cut)
+            self.assertEqual(metrics['sluice_tokens_total{model="m",type="output"}'], 5, cut)
+
     def test_d023_the_partial_answer_is_sent_along_to_be_continued(self):
         bodies = []
 

@@ -1,6 +1,7 @@
 // Reads what an answer used while it passes.
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <string_view>
@@ -34,7 +35,10 @@ class TokenTap final : public http::EventTap {
   void on_span(std::string_view dechunked_span) noexcept override;
   void on_plain_events(uint32_t count) noexcept override { content_events_ += count; }
   void on_end() noexcept override { has_ended_ = true; }
-  [[nodiscard]] bool has_content() const noexcept override { return content_events_ > 0; }
+  // The stream broke off, and the next span is the begin of the one that goes on in its place:
+  // behind what was counted, or, when it `repeats`, from the answer's begin.
+  void begin_another(bool repeats) noexcept;
+  [[nodiscard]] bool has_content() const noexcept override { return content_events() > 0; }
 
   // The events that it no longer needs to look at, for the stream's filter.
   [[nodiscard]] PlainEvents& plain_events() noexcept { return plain_; }
@@ -43,8 +47,10 @@ class TokenTap final : public http::EventTap {
   [[nodiscard]] Usage usage() const noexcept;
 
   // The events with at least one token: text, reasoning, or a part of a tool call. The first span
-  // after which this is not zero brought the first token.
-  [[nodiscard]] uint64_t content_events() const noexcept { return content_events_; }
+  // after which this is not zero brought the first token. What streams repeat counts once.
+  [[nodiscard]] uint64_t content_events() const noexcept {
+    return std::max(content_events_, content_events_once_);
+  }
   // The stream's own words on how it ended: a finish reason or its like, `[DONE]`, an error.
   [[nodiscard]] bool has_finished() const noexcept { return has_finished_; }
   [[nodiscard]] bool is_done() const noexcept { return is_done_; }
@@ -73,6 +79,7 @@ class TokenTap final : public http::EventTap {
   http::EventScanner scanner_;
   PlainEvents plain_;
   uint64_t content_events_ = 0;
+  uint64_t content_events_once_ = 0;  // Of an earlier stream that the present one repeats.
   UsageFinder finder_;
   Carry carry_;
 };

@@ -25,6 +25,9 @@ class UsageFinder {
       : reader_(&reader), object_(room, kObjectBytesMax) {}
 
   void feed(std::string_view span) noexcept;
+  // What was begun will not go on: the next span is the begin of another body. What was found
+  // counts until that one says otherwise.
+  void begin_another() noexcept;
   [[nodiscard]] const std::optional<json::UsageFields>& found() const noexcept { return found_; }
 
   // Whether nothing has begun. Bytes without the key, whose last one cannot be in a key either, may

@@ -47,6 +47,44 @@ class TokenTapTest : public ::testing::Test {
   ArrayRoom object_room_;
 };
 
+TEST_F(TokenTapTest, a_stream_in_place_of_one_that_was_cut_anywhere_is_read) {
+  const std::string body =
+      kRole + delta(R"({"content":"a"})") + delta(R"({"content":"b"})") + kStop + kUsage + kDone;
+  for (size_t cut = 0; cut < body.size(); ++cut) {
+    TokenTap tap = tap_of(body.substr(0, cut), 1 << 20, false);
+    tap.begin_another(true);
+    tap.on_span(body);
+    tap.on_end();
+    ASSERT_EQ(tap.content_events(), 2u) << "what is repeated counts once; cut at " << cut;
+    ASSERT_EQ(tap.usage().source, UsageSource::kReported) << cut;
+    EXPECT_EQ(tap.usage().output, 3u) << cut;
+    EXPECT_FALSE(tap.usage().partial) << cut;
+  }
+}
+
+TEST_F(TokenTapTest, streams_that_go_on_add_up_and_what_is_repeated_does_not) {
+  const std::string two = delta(R"({"content":"a"})") + delta(R"({"content":"b"})");
+  for (const bool repeats : {false, true}) {
+    TokenTap tap = tap_of(two, 1 << 20, false);
+    tap.begin_another(repeats);
+    tap.on_span(delta(R"({"content":"a"})"));
+    EXPECT_EQ(tap.usage().output, repeats ? 2u : 3u) << "the client has got two of them";
+    EXPECT_TRUE(tap.usage().partial);
+    tap.on_span(two + kStop);
+    EXPECT_EQ(tap.usage().output, repeats ? 3u : 5u);
+    EXPECT_FALSE(tap.usage().partial);
+  }
+}
+
+TEST_F(TokenTapTest, an_error_of_a_stream_that_another_replaced_is_forgotten) {
+  TokenTap tap = tap_of(event(R"({"error":{"message":"overloaded"}})"), 1 << 20, false);
+  EXPECT_TRUE(tap.has_error());
+  tap.begin_another(true);
+  tap.on_span(delta(R"({"content":"a"})") + kStop + kDone);
+  EXPECT_FALSE(tap.has_error());
+  EXPECT_FALSE(tap.usage().partial);
+}
+
 TEST_F(TokenTapTest, d135_reads_a_whole_stream_in_any_cuts_and_line_ends) {
   for (const std::string line_end : {"\n", "\r\n", "\r"}) {
     std::string body = ": hello" + line_end + line_end;

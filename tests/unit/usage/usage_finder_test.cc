@@ -48,6 +48,18 @@ TEST_F(UsageFinderTest, d135_finds_a_usage_split_across_reads_at_any_byte) {
   }
 }
 
+TEST_F(UsageFinderTest, another_body_behind_one_that_was_cut_anywhere_is_read) {
+  for (size_t cut = 0; cut <= kAnswer.size(); ++cut) {
+    UsageFinder finder(reader_, room_);
+    finder.feed(std::string_view(kAnswer).substr(0, cut));
+    finder.begin_another();
+    EXPECT_TRUE(finder.is_idle());
+    finder.feed(R"({"usage":{"prompt_tokens":5,"completion_tokens":6}})");
+    ASSERT_TRUE(finder.found().has_value()) << cut;
+    EXPECT_EQ(finder.found()->output, 6u) << cut;
+  }
+}
+
 TEST_F(UsageFinderTest, what_is_no_usage_object_is_not_taken_for_one) {
   for (const char* body :
        {"", "{}", R"({"usage":null})", R"({"usage":[]})", R"({"usage":7})", R"("usage")",
