@@ -76,6 +76,15 @@ void DeploymentBook::follow(const config::Snapshot& snapshot) {
 
 DeploymentBook::Reading DeploymentBook::read(const metrics::UpstreamCells& cells) {
   Reading reading;
+  // The stamps first: what they stamp is then at least as new, and the attempts that led to a
+  // change are among those counted; a newer value under an older stamp changes nothing at those who
+  // know that stamp, and comes again with its own.
+  reading.changes.breaker_at = time_of(cells.breaker_changed_ns.observe());
+  reading.changes.breaker_until = time_of(cells.breaker_until_ns.value());
+  reading.changes.breaker_successes = static_cast<uint32_t>(cells.breaker_successes.value());
+  reading.changes.breaker_state = static_cast<uint8_t>(cells.breaker_state.value());
+  reading.changes.cooldown_at = time_of(cells.cooldown_changed_ns.observe());
+  reading.changes.cooldown_until = time_of(cells.cooldown_until_ns.value());
   reading.in_flight = std::max<int64_t>(0, cells.in_flight.value());
   reading.first_token = Duration(cells.first_token_ns.value());
   reading.whole = Duration(cells.whole_ns.value());
@@ -83,14 +92,6 @@ DeploymentBook::Reading DeploymentBook::read(const metrics::UpstreamCells& cells
   const AttemptCounts counts = count_attempts(cells);
   reading.attempts = counts.all;
   reading.failures = counts.failures;
-  // The stamp first: what it stamps is then at least as new; a newer value under an older stamp
-  // changes nothing at those who know that stamp, and comes again with its own.
-  reading.changes.breaker_at = time_of(cells.breaker_changed_ns.observe());
-  reading.changes.breaker_until = time_of(cells.breaker_until_ns.value());
-  reading.changes.breaker_successes = static_cast<uint32_t>(cells.breaker_successes.value());
-  reading.changes.breaker_state = static_cast<uint8_t>(cells.breaker_state.value());
-  reading.changes.cooldown_at = time_of(cells.cooldown_changed_ns.observe());
-  reading.changes.cooldown_until = time_of(cells.cooldown_until_ns.value());
   return reading;
 }
 
