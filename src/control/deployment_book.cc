@@ -64,6 +64,9 @@ void DeploymentBook::follow(const config::Snapshot& snapshot) {
     row.orders = &orders_[upstream.name];
     for (const auto& cells : row.cells->by_shard)
       row.tokens_before.push_back(cells->tokens.value());
+    const AttemptCounts counts = count_attempts(*row.cells);
+    row.marks.push_back(
+        {.at = MonoTime::min(), .attempts = counts.all, .failures = counts.failures});
     const auto known = std::ranges::find(rows_, row.cells, &Row::cells);
     if (known != rows_.end()) row = std::move(*known);
     row.orders = &orders_[upstream.name];
@@ -96,7 +99,7 @@ DeploymentBook::Reading DeploymentBook::read(const metrics::UpstreamCells& cells
 }
 
 DeploymentBook::Mark DeploymentBook::base_of(std::deque<Mark>& marks, const Mark& sums) {
-  if (marks.empty() || marks.back().at + kRecent / 10 <= sums.at) marks.push_back(sums);
+  if (marks.back().at + kRecent / 10 <= sums.at) marks.push_back(sums);
   while (marks.size() > 1 && marks[1].at + kRecent <= sums.at) marks.pop_front();
   return marks.front();
 }

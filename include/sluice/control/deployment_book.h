@@ -111,7 +111,7 @@ class DeploymentBook {
     const metrics::NamedCells<metrics::UpstreamCells>* cells = nullptr;
     DeploymentOrders* orders = nullptr;
     std::vector<uint64_t> tokens_before;  // By shard: at the beginning of this minute.
-    std::deque<Mark> marks;               // A tenth of kRecent apart; the first is the base.
+    std::deque<Mark> marks;  // Never empty; a tenth of kRecent apart; the first is the base.
     DeploymentView view;
     OthersStats others;                     // Other gateways.
     resilience::CooldownChange heard_rest;  // The last cooldown that they told of.

@@ -150,6 +150,15 @@ TEST_F(DeploymentBookTest, d113_recent_failures_leave_out_what_clients_did) {
   EXPECT_EQ(book_.view(UpstreamId{0}).recent_failures, 2u);
 }
 
+TEST_F(DeploymentBookTest, what_was_attempted_before_the_first_merge_is_recent_too) {
+  cells(0).attempts[metrics::AttemptOutcome::kServerError].add();
+  (void)merge();
+  cells(0).attempts[metrics::AttemptOutcome::kServerError].add();
+  (void)merge();
+  EXPECT_EQ(book_.view(UpstreamId{0}).recent_attempts, 2u);
+  EXPECT_EQ(book_.view(UpstreamId{0}).recent_failures, 2u);
+}
+
 TEST_F(DeploymentBookTest, d034_other_gateways_count_as_one_more_shard) {
   cells(0).in_flight.add();
   cells(0).whole_ns.set(1'000'000);
