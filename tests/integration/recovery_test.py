@@ -4,7 +4,7 @@
 import json
 import unittest
 
-from support import Gateway, Upstream, ask, config, delta
+from support import Gateway, Upstream, ask, config, delta, until
 
 WORDS = ["one ", "two ", "three ", "four ", "five "]
 
@@ -26,6 +26,12 @@ class Recovery(unittest.TestCase):
                 events = b""
                 while chunk := client.read_chunk():
                     events += chunk
+
+                def is_settled():
+                    metrics = gateway.metrics()
+                    return sum(value for name, value in metrics.items()
+                               if name.startswith("sluice_usage_total{")) == 1
+                until(is_settled, "the exchange is settled")
                 return events, chunk == b"", gateway.metrics()
 
     def test_d023_a_broken_stream_goes_on_without_a_word_twice_or_missing(self):
