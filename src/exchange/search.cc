@@ -268,9 +268,9 @@ route::RouteSet Search::find_usable() noexcept {
   return usable;
 }
 
-route::Choice Search::choice() noexcept {
+route::Choice Search::choice(route::RouteSet usable) noexcept {
   return {.now = services_.ring.now(),
-          .random = services_.random.next_u64(),
+          .random = usable.count() > 1 ? services_.random.next_u64() : 0,
           .affinity_key = affinity_key_,
           .is_stream = admission_.envelope.stream};
 }
@@ -296,7 +296,7 @@ Seat Search::take_from(route::RouteSet usable, limit::Place& place) noexcept {
   const config::Model& model = generation_.config.model(model_);
   limit::ShardWaker& waker = services_.waiting_room.waker();
   while (!usable.empty()) {
-    const std::optional<route::Pick> pick = generation_.router.pick(model_, usable, choice());
+    const std::optional<route::Pick> pick = generation_.router.pick(model_, usable, choice(usable));
     if (!pick) break;
     usable.remove(pick->index);
     const UpstreamId upstream = model.routes[pick->index].upstream;

@@ -112,7 +112,7 @@ class Search {
   [[nodiscard]] Seat take_from(route::RouteSet usable, limit::Place& place) noexcept;
   // Charges the deployment's own limits; false, and the obstacle says why, when one is in the way.
   [[nodiscard]] bool charge(UpstreamId upstream, limit::Reservation& charged) noexcept;
-  [[nodiscard]] route::Choice choice() noexcept;
+  [[nodiscard]] route::Choice choice(route::RouteSet usable) noexcept;
   void begin_round() noexcept;
   void turn_to(ModelId model) noexcept;
 
