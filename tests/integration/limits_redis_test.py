@@ -1,5 +1,6 @@
 """Limits that several gateways keep together in Redis: one server, Sentinels, a cluster."""
 
+import concurrent.futures
 import contextlib
 import json
 import signal
@@ -15,6 +16,7 @@ from support import PATIENCE_S, Gateway, Upstream, ask, config
 
 SHARDS = 2
 TOGETHER = rb"limits are counted together in Redis"
+UNANSWERED = b"Redis has not answered"
 
 
 def one(redis):
@@ -242,6 +244,85 @@ class Relay:
 
     def __exit__(self, *_):
         self.upstream.close()
+
+
+class Holding:
+    """A TCP relay to Redis: what is said to the first script is held back until `let_go`."""
+
+    def __init__(self, port):
+        self.was_asked, self.let_go = threading.Event(), threading.Event()
+
+        def script(connection):
+            with socket.create_connection(("127.0.0.1", port)) as behind:
+                threading.Thread(target=self.bring, args=(behind, connection.socket),
+                                 daemon=True).start()
+                with contextlib.suppress(OSError):
+                    while got := connection.socket.recv(65536):
+                        if b"EVALSHA" in got:
+                            self.was_asked.set()
+                        behind.sendall(got)
+        self.upstream = Upstream(script)
+        self.host, self.port = "127.0.0.1", self.upstream.port
+
+    def bring(self, source, sink):
+        with contextlib.suppress(OSError):
+            while got := source.recv(65536):
+                if self.was_asked.is_set():
+                    self.let_go.wait(PATIENCE_S)
+                sink.sendall(got)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.let_go.set()
+        self.upstream.close()
+
+
+class Starts(unittest.TestCase):
+    STARTS_MOST = 3  # The machine may be slower than a start waits.
+
+    def start(self, text, port):
+        """(a gateway, what holds Redis' answers back from it if it serves without them)."""
+        for _ in range(self.STARTS_MOST):
+            holding = Holding(port)
+            with concurrent.futures.ThreadPoolExecutor() as pool:
+                starts = pool.submit(Gateway, text.replace("REDIS", one(holding)), shards=SHARDS)
+                wait_until(lambda: starts.done() or holding.was_asked.is_set(), "it asks Redis")
+                if not starts.done():
+                    holding.let_go.set()
+                gateway = starts.result()
+            if UNANSWERED not in gateway.output:
+                return gateway, holding
+            gateway.close()
+            holding.upstream.close()
+        raise AssertionError("Redis is not found in time")
+
+    def test_who_starts_serves_nobody_before_redis_has_answered(self):
+        limited = keys(("app", "limits: {requests_per_minute: 60}"))
+        with Redis() as redis, Upstream(usage()) as upstream, fleet(
+                upstream, one(redis), limited) as gateways:
+            admitted = len(hammer(gateways, 50).admitted)
+            self.assertGreaterEqual(admitted, 57)
+            text = config(upstream, f"{limited}redis: {{REDIS, gateways: 2, wait_max: 1s}}\n")
+            gateway, holding = self.start(text, redis.port)
+            with gateway, holding:
+                admitted += len(hammer([gateway], 30).admitted)
+                self.assertLessEqual(admitted, 60)
+
+    def test_who_finds_no_redis_says_so_once_and_starts_all_the_same(self):
+        with Redis() as redis, Upstream(usage()) as upstream:
+            redis.kill()
+            with fleet(upstream, one(redis), keys(("app", "limits: {requests_per_minute: 60}")),
+                       is_lost=True) as gateways:
+                for gateway in gateways:
+                    gateway.wait_for(UNANSWERED)
+                    self.assertEqual(len(hammer([gateway], 20).admitted), 30)
+                redis.start()
+                for gateway in gateways:
+                    gateway.wait_for(TOGETHER)
+                    self.assertEqual(gateway.output.count(UNANSWERED), 1)
+                    self.assertNotIn(b"Redis is lost", gateway.output)
 
 
 class Faults(unittest.TestCase):
