@@ -11,12 +11,14 @@ import time
 import unittest
 
 from limits_support import DOLLAR_A_TOKEN, Hammer, keys, post, statuses, usage
-from redis_support import Cluster, Redis, Sentinel, slot_of, wait_until
+from redis_support import Cluster, Redis, Sentinel, is_stopped, slot_of, wait_until
 from support import PATIENCE_S, Gateway, Upstream, ask, config
+from upgrade_test import Upgradable
 
 SHARDS = 2
 TOGETHER = rb"limits are counted together in Redis"
 UNANSWERED = b"Redis has not answered"
+UNCONNECTED = b"Redis does not answer the process that takes over"
 
 
 def one(redis):
@@ -48,6 +50,13 @@ def all_keys(server):
     """Every key with its time to live in ms."""
     with server.connect() as wire:
         return {key: wire.call("PTTL", key) for key in wire.call("KEYS", "*")}
+
+
+def connections(server):
+    """The numbers of those who run scripts there, or asked whether it is there."""
+    with server.connect() as wire:
+        lines = wire.call("CLIENT", "LIST").splitlines()
+    return {line.split()[0] for line in lines if "cmd=client|list" not in line}
 
 
 def are_up(gateways, wanted):
@@ -323,6 +332,26 @@ class Starts(unittest.TestCase):
                     gateway.wait_for(TOGETHER)
                     self.assertEqual(gateway.output.count(UNANSWERED), 1)
                     self.assertNotIn(b"Redis is lost", gateway.output)
+
+    def test_a_successor_is_ready_with_its_connection_made_or_says_that_there_is_none(self):
+        limited = keys(("app", "limits: {requests_per_minute: 60}"))
+        with Redis() as redis, Upstream(usage()) as upstream, Upgradable(
+                config(upstream, f"{limited}redis: {{{one(redis)}, gateways: 2}}\n"),
+                shards=SHARDS) as gateway:
+            gateway.wait_for(TOGETHER)
+            before = wait_until(lambda: connections(redis), "the gateway is connected")
+            admitted = len(hammer([gateway], 20).admitted)
+            gateway.upgrade()
+            # That of the predecessor may have been closed by now.
+            self.assertTrue(connections(redis) - before)
+            admitted += len(hammer([gateway], 20).admitted)
+            self.assertLessEqual(admitted, 60)
+            self.assertGreaterEqual(admitted, 57)
+            self.assertNotIn(UNCONNECTED, gateway.output)
+            wait_until(lambda: is_stopped(gateway.process.pid), "the predecessor has ended")
+            redis.kill()
+            gateway.upgrade()
+            gateway.wait_for(UNCONNECTED)
 
 
 class Faults(unittest.TestCase):
