@@ -75,6 +75,7 @@ std::expected<std::vector<upstream::AdoptSnapshot>, std::string> ControlThread::
   std::vector<upstream::AdoptSnapshot> adoptions;
   run_to_end(parts_.ring, prepare_first(std::move(snapshot), std::move(tls), &adoptions));
   if (auto started = start_limits(); !started) return std::unexpected(std::move(started.error()));
+  if (limits_ != nullptr) run_to_end(parts_.ring, meet_redis());
   return adoptions;
 }
 
@@ -111,8 +112,28 @@ std::expected<void, std::string> ControlThread::start_limits() {
   }
   limits_ = std::make_unique<LimitReconciler>(parts);
   limits_->follow(snapshot());
-  if (!parts_.has_predecessor) begin_limits();
   return {};
+}
+
+// Nobody is served yet. A successor only has its connection made, since its predecessor still
+// speaks for both: what it asks behind the hand-over then takes no longer than ever.
+Task<void> ControlThread::meet_redis() {
+  const shard::Gate::Pass pass = gate_.enter();
+  if (!parts_.has_predecessor) {
+    limits_->start();
+    co_await limits_->meet_ledger();
+    if (stats_ != nullptr) stats_->start();
+  } else if (redis_ != nullptr) {
+    const Deadline patience{parts_.ring.now() + LimitReconciler::kMeetingMost};
+    std::vector<store::RedisCommand> commands(1);
+    commands[0].arguments = {"PING"};
+    const auto answers = co_await redis_->call(std::move(commands), patience);
+    if (answers[0]) co_return;
+    parts_.log.write(LogLevel::kWarn, "limits",
+                     fmt::format("Redis does not answer the process that takes over; on_loss holds "
+                                 "for limits until it does: {}",
+                                 answers[0].error().detail));
+  }
 }
 
 void ControlThread::begin_limits() {

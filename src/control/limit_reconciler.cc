@@ -19,6 +19,7 @@ LimitReconciler::LimitReconciler(Parts parts)
       timer_(parts_.ring.ready(), parts_.ring.timers()),
       over_(parts_.ring.ready()),
       hurried_(parts_.ring.ready()),
+      met_(parts_.ring.ready()),
       answered_all_(parts_.ring.ready()) {}
 
 limit::LimitTime LimitReconciler::now() const noexcept {
@@ -69,6 +70,26 @@ void LimitReconciler::take_note() {
   if (book_->was_restored()) parts_.ledger->set_name(name);
 }
 
+Task<void> LimitReconciler::meet_ledger() {
+  const shard::Gate::Pass pass = gate_.enter();
+  if (!book_) co_return;
+  io::Timer patience(parts_.ring.ready(), parts_.ring.timers());
+  patience.set(Deadline{parts_.ring.now() + kMeetingMost});
+  is_meeting_ = true;
+  while (book_->state() == LedgerBook::State::kLost && !patience.is_ready() && !over_.is_ready()) {
+    met_.reset();
+    co_await io::first_of(&met_, &patience);
+  }
+  is_meeting_ = false;
+  if (book_->state() != LedgerBook::State::kLost || over_.is_ready()) co_return report();
+  told_ = LedgerBook::State::kLost;
+  parts_.log.write(
+      LogLevel::kWarn, "limits",
+      fmt::format("Redis has not answered within {} ms, and the start waits no longer;"
+                  " on_loss holds for limits until it does: {}",
+                  kMeetingMost / milliseconds(1), reason_.empty() ? "nothing has come" : reason_));
+}
+
 Task<void> LimitReconciler::leave() {
   const shard::Gate::Pass pass = gate_.enter();
   is_leaving_ = true;
@@ -91,6 +112,7 @@ Task<void> LimitReconciler::leave() {
 
 Task<void> LimitReconciler::end() {
   over_.trigger();
+  met_.trigger();
   while (gate_.inside() > 0) {
     gate_.emptied().reset();
     co_await io::first_of(&gate_.emptied());
@@ -169,6 +191,7 @@ Task<void> LimitReconciler::ask(const LedgerCall* call) {
     book_->on_loss(lane, now());
   }
   report();
+  met_.trigger();
   if (--asks_in_flight_ == 0) answered_all_.trigger();
   if (!over_.is_ready() && !is_leaving_) {
     if (is_up()) drive();
@@ -218,7 +241,7 @@ void LimitReconciler::report() {
                                  known == names_.end() ? "a former rule" : known->second));
   }
   const LedgerBook::State state = book_->state();
-  if (state == told_) return;
+  if (state == told_ || is_meeting_) return;
   const bool was_up = std::exchange(told_, state) == LedgerBook::State::kUp;
   if (state == LedgerBook::State::kUp) {
     parts_.log.write(LogLevel::kInfo, "limits", "limits are counted together in Redis again");

@@ -18,6 +18,12 @@ FLUSH_S = 0.05
 SLOWNESS_S = 0.75
 UPSTREAM_CODES = (502, 503, 504)
 FAR_KEYS = ("database", "redis")
+# After these a gateway may count as if Redis were lost. A part of a limit that its gateway does not
+# renew moves to others after 10 s only, which is longer than any of them; so a stop or a kill by
+# itself lets nothing more through.
+LOSSES = ("redis_kill", "redis_stop", "partition", "gateway_stop", "cpu_starved", "upgrade_kill")
+# Connecting again, 2 s in which a Redis that forgot everything learns, and the longest request.
+LOSS_TAIL_S = 8
 SHOWN = 8
 
 
@@ -129,7 +135,6 @@ def allowance(run, begin, end):
 
     A gateway that starts while Redis has nothing, or is out of reach, has forgotten what it let
     through, and so has Redis: the limit once more. One of two that is cut off alone: half of it.
-    One that starts counts as cut off until Redis has answered it for the first time: its share.
     """
     def within(each):
         return begin - WINDOW_S <= each.ended and each.began <= end
@@ -140,7 +145,7 @@ def allowance(run, begin, end):
         each.began - WINDOW_S < start.ended < each.ended + WINDOW_S for each in lost))
     alone = len([each for each in filter(within, run.of_kind("partition"))
                  if len(each.gateways) == 1])
-    return forgets * LIMIT + alone * LIMIT // 2 + (LIMIT // GATEWAYS_MOST if starts else 0)
+    return forgets * LIMIT + alone * LIMIT // 2
 
 
 def admitted(run):
@@ -162,25 +167,48 @@ def limit_most(run):
     return max((count for _, count in windows(admitted(run), WINDOW_S)), default=0)
 
 
-def check_narrow(run):
-    """Requests of the key `narrow` that providers served at the same time."""
+def at_a_time(run):
+    """(when, how many of the key `narrow` were surely in flight from then on) of each that came.
+
+    Surely: from the arrival at a provider to its end there, of what the caller got whole. What is
+    not whole at the caller may have been given up by its gateway while the provider went on.
+    """
     steps = []
     for token, times in run.arrivals.items():
-        if run.users[token] != "narrow" or len(times) > 1:
-            continue
-        for at, how in run.ends.get(token, ()):
-            if how == "whole":
-                steps += [(times[0], 1), (at, -1)]
-    now = most = 0
-    for _, step in sorted(steps, key=lambda each: (each[0], each[1])):
+        outcome = run.outcomes.get(token)
+        ends = [at for at, how in run.ends.get(token, ()) if how == "whole"]
+        if run.users[token] == "narrow" and outcome and outcome.kind == "whole" and ends:
+            steps += [(min(times), 1), (min(*ends, outcome.ended), -1)]
+    now, found = 0, []
+    for at, step in sorted(steps):
         now += step
-        most = max(most, now)
-    # A part moves to others 10 s after its gateway fell silent; what it serves goes on meanwhile.
-    silent = [each for each in run.of_kind("partition", "gateway_stop", "cpu_starved", "redis_kill",
-                                           "redis_stop", "gateway_kill", "other_boot",
-                                           "upgrade_kill", "gateway_restart")]
-    bound = NARROW * (2 if silent else 1)
-    return [] if most <= bound else [f"{most} of {bound} at a time"]
+        if step > 0:
+            found.append((at, now))
+    return found
+
+
+def narrow_bound(run, at):
+    """docs/limits.md: each gateway that has lost Redis admits by `share`, beside what others hold
+    of the limit; until the loss is over, and what was admitted then too.
+    """
+    lost = {name for each in run.of_kind(*LOSSES) for name in each.gateways
+            if each.began <= at <= each.ended + LOSS_TAIL_S}
+    return NARROW + len(lost) * (NARROW // GATEWAYS_MOST)
+
+
+def check_narrow(run):
+    wrong = []
+    for at, count in at_a_time(run):
+        bound = narrow_bound(run, at)
+        if count > bound:
+            near = [f"{each.kind} of {each.target} from {each.began:.1f} to {each.ended:.1f}"
+                    for each in run.faults if each.began <= at <= each.ended + LOSS_TAIL_S]
+            wrong.append(f"{count} of {bound} at {at:.3f}; {near}")
+    return wrong
+
+
+def narrow_most(run):
+    return max((count for _, count in at_a_time(run)), default=0)
 
 
 # --- usage and spend

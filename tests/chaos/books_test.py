@@ -124,16 +124,55 @@ class Limits(unittest.TestCase):
         lost = Fault("redis_kill", "redis", 95, 96)
         faults = [kill(97, 98), lost]
         self.assertEqual(books.check_limit(self.run_with(books.LIMIT * 2, faults)), [])
-        share = books.LIMIT // books.GATEWAYS_MOST
-        for more, wrong in ((share, 0), (share + 1, 1)):
-            run = self.run_with(books.LIMIT + more, [kill(97, 98)])
-            self.assertEqual(len(books.check_limit(run)), wrong)
-        self.assertEqual(len(books.check_limit(self.run_with(books.LIMIT + 1, [lost]))), 1)
+        for fault in faults:  # One of them alone forgets nothing.
+            self.assertEqual(len(books.check_limit(self.run_with(books.LIMIT + 1, [fault]))), 1)
+
+    def narrow(self, count, faults=(), **more):
+        return run_of([outcome(f"1.0.{i}-s", user="narrow", **more) for i in range(count)],
+                      faults=faults)
 
     def test_one_too_many_at_a_time(self):
         for count, wrong in ((books.NARROW, 0), (books.NARROW + 1, 1)):
-            each = [outcome(f"1.0.{i}-s", user="narrow") for i in range(count)]
-            self.assertEqual(len(books.check_narrow(run_of(each))), wrong)
+            self.assertEqual(len(books.check_narrow(self.narrow(count))), wrong)
+
+    def test_each_that_lost_redis_has_its_share_at_a_time_while_it_lasts(self):
+        share = books.NARROW // books.GATEWAYS_MOST
+        self.assertGreater(share, 0)
+        ended = 100 - books.LOSS_TAIL_S
+        one = Fault("partition", "plain", 80, ended + 1, gateways=("plain",))
+        both = Fault("redis_stop", "redis", 80, ended + 1)
+        again = Fault("gateway_stop", "plain", 80, ended + 1, gateways=("plain",))
+        for faults, more in (([one], share), ([both], 2 * share), ([one, again], share)):
+            run = self.narrow(books.NARROW + more, faults)
+            self.assertEqual(books.check_narrow(run), [])
+            run = self.narrow(books.NARROW + more + 1, faults)
+            self.assertEqual(len(books.check_narrow(run)), 1)
+
+    def test_what_is_over_or_no_loss_excuses_nothing_at_a_time(self):
+        over = Fault("redis_kill", "redis", 80, 99 - books.LOSS_TAIL_S)
+        later = Fault("redis_kill", "redis", 102, 103)
+        others = [Fault(kind, "plain", 99, 100)
+                  for kind in ("upstream_kill", "upgrade", "gateway_restart")]
+        for fault in (over, later, kill(99, 100), *others):
+            run = self.narrow(books.NARROW + 1, [fault])
+            self.assertEqual(len(books.check_narrow(run)), 1, fault.kind)
+
+    def test_a_request_is_in_flight_over_all_its_attempts(self):
+        run = self.narrow(books.NARROW + 1)
+        first, *others = run.arrivals
+        run.arrivals[first] = [90.0, 110.0]  # Of which the second one ended well.
+        run.ends[first] = [(91.0, "cut"), (112.0, "whole")]
+        run.outcomes[first].ended = 113.0
+        self.assertEqual(len(books.check_narrow(run)), 1)
+        # The first one, given up by then, went on at its provider.
+        run.ends[first] = [(91.0, "whole"), (112.0, "whole")]
+        self.assertEqual(books.check_narrow(run), [])
+        self.assertEqual(books.narrow_most(run), len(others))
+
+    def test_what_its_caller_did_not_get_whole_may_have_been_given_up(self):
+        run = self.narrow(books.NARROW + 1)
+        next(iter(run.outcomes.values())).kind = "gone"
+        self.assertEqual(books.check_narrow(run), [])
 
 
 class Bytes(unittest.TestCase):

@@ -33,7 +33,7 @@ SECRETS = {name: f"sk-{name}-0123456789abcdef" for name in ("app", "limited", "n
                                                            "redis")}
 GATEWAYS_MOST = 4  # That the ledger reckons with.
 LIMIT = 60  # Requests a minute of the key `limited`, at both gateways together.
-NARROW = 3  # Requests at a time of the key `narrow`, at both gateways together.
+NARROW = 4  # Requests at a time of the key `narrow`, at both gateways together.
 TABLE = "api_keys"
 PRICE = (1, 2)  # Dollars a million tokens, of the prompt and of the answer.
 

@@ -31,6 +31,7 @@ from redis_support import wait_until  # noqa: E402
 
 WARM_UP = 0.25  # Of the whole time; not judged.
 RELOAD_EACH_S = 30
+RELOADS_LEAST = 3  # Also of a short run.
 SAMPLES_MOST = 1500
 PAIRS_MOST = 200_000
 # What the fitted line may rise by over the judged time: this, or the share of what it begins with.
@@ -87,11 +88,12 @@ class Soak:
         for caller in self.callers:
             caller.record = self.counts.record
             caller.start()
-        reload_at, over = RELOAD_EACH_S, threading.Event()
+        each = min(RELOAD_EACH_S, self.seconds / (RELOADS_LEAST + 1))
+        reload_at, over = each, threading.Event()
         while (at := time.monotonic() - began) < self.seconds:
             self.sample(at)
             if at >= reload_at:
-                reload_at += RELOAD_EACH_S
+                reload_at += each
                 gateway = self.chance.choice(self.fleet.gateways)
                 if not gateway.reload():
                     raise AssertionError(f"{gateway.name} refuses a reload")

@@ -1,6 +1,7 @@
 """The callers of a run: every protocol, every kind of key, at both gateways."""
 
 from callers import Http1Caller, Http2Caller
+from fleet import NARROW
 
 OPEN = "uuuussble"  # What most ask for, by wording.py.
 SHORT = "uuse"
@@ -16,7 +17,8 @@ def callers(fleet, seed, failing=False, pause_s=0.08):
     plan += [(fleet.edge, "h2", "app", kinds, Http2Caller, 0.1)] * 2
     for gateway, protocol, kind in ((fleet.plain, "http", Http1Caller),
                                     (fleet.edge, "https", Http1Caller)):
-        plan += [(gateway, protocol, "narrow", "sl", kind, 0)] * 2
+        # More of them than the mode's bound lets through at a time whatever happens.
+        plan += [(gateway, protocol, "narrow", "sl", kind, 0)] * NARROW
         plan += [(gateway, protocol, "limited", "u", kind, 0)]
         plan += [(gateway, protocol, user, SHORT, kind, 0)
                  for user in ("database", "redis", "store")]

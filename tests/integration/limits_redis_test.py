@@ -1,5 +1,6 @@
 """Limits that several gateways keep together in Redis: one server, Sentinels, a cluster."""
 
+import concurrent.futures
 import contextlib
 import json
 import signal
@@ -10,11 +11,14 @@ import time
 import unittest
 
 from limits_support import DOLLAR_A_TOKEN, Hammer, keys, post, statuses, usage
-from redis_support import Cluster, Redis, Sentinel, slot_of, wait_until
+from redis_support import Cluster, Redis, Sentinel, is_stopped, slot_of, wait_until
 from support import PATIENCE_S, Gateway, Upstream, ask, config
+from upgrade_test import Upgradable
 
 SHARDS = 2
 TOGETHER = rb"limits are counted together in Redis"
+UNANSWERED = b"Redis has not answered"
+UNCONNECTED = b"Redis does not answer the process that takes over"
 
 
 def one(redis):
@@ -46,6 +50,13 @@ def all_keys(server):
     """Every key with its time to live in ms."""
     with server.connect() as wire:
         return {key: wire.call("PTTL", key) for key in wire.call("KEYS", "*")}
+
+
+def connections(server):
+    """The numbers of those who run scripts there, or asked whether it is there."""
+    with server.connect() as wire:
+        lines = wire.call("CLIENT", "LIST").splitlines()
+    return {line.split()[0] for line in lines if "cmd=client|list" not in line}
 
 
 def are_up(gateways, wanted):
@@ -252,6 +263,105 @@ class Relay:
 
     def __exit__(self, *_):
         self.upstream.close()
+
+
+class Holding:
+    """A TCP relay to Redis: what is said to the first script is held back until `let_go`."""
+
+    def __init__(self, port):
+        self.was_asked, self.let_go = threading.Event(), threading.Event()
+
+        def script(connection):
+            with socket.create_connection(("127.0.0.1", port)) as behind:
+                threading.Thread(target=self.bring, args=(behind, connection.socket),
+                                 daemon=True).start()
+                with contextlib.suppress(OSError):
+                    while got := connection.socket.recv(65536):
+                        if b"EVALSHA" in got:
+                            self.was_asked.set()
+                        behind.sendall(got)
+        self.upstream = Upstream(script)
+        self.host, self.port = "127.0.0.1", self.upstream.port
+
+    def bring(self, source, sink):
+        with contextlib.suppress(OSError):
+            while got := source.recv(65536):
+                if self.was_asked.is_set():
+                    self.let_go.wait(PATIENCE_S)
+                sink.sendall(got)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.let_go.set()
+        self.upstream.close()
+
+
+class Starts(unittest.TestCase):
+    STARTS_MOST = 3  # The machine may be slower than a start waits.
+
+    def start(self, text, port):
+        """(a gateway, what holds Redis' answers back from it if it serves without them)."""
+        for _ in range(self.STARTS_MOST):
+            holding = Holding(port)
+            with concurrent.futures.ThreadPoolExecutor() as pool:
+                starts = pool.submit(Gateway, text.replace("REDIS", one(holding)), shards=SHARDS)
+                wait_until(lambda: starts.done() or holding.was_asked.is_set(), "it asks Redis")
+                if not starts.done():
+                    holding.let_go.set()
+                gateway = starts.result()
+            if UNANSWERED not in gateway.output:
+                return gateway, holding
+            gateway.close()
+            holding.upstream.close()
+        raise AssertionError("Redis is not found in time")
+
+    def test_who_starts_serves_nobody_before_redis_has_answered(self):
+        limited = keys(("app", "limits: {requests_per_minute: 60}"))
+        with Redis() as redis, Upstream(usage()) as upstream, fleet(
+                upstream, one(redis), limited) as gateways:
+            admitted = len(hammer(gateways, 50).admitted)
+            self.assertGreaterEqual(admitted, 57)
+            text = config(upstream, f"{limited}redis: {{REDIS, gateways: 2, wait_max: 1s}}\n")
+            gateway, holding = self.start(text, redis.port)
+            with gateway, holding:
+                admitted += len(hammer([gateway], 30).admitted)
+                self.assertLessEqual(admitted, 60)
+
+    def test_who_finds_no_redis_says_so_once_and_starts_all_the_same(self):
+        with Redis() as redis, Upstream(usage()) as upstream:
+            redis.kill()
+            with fleet(upstream, one(redis), keys(("app", "limits: {requests_per_minute: 60}")),
+                       is_lost=True) as gateways:
+                for gateway in gateways:
+                    gateway.wait_for(UNANSWERED)
+                    self.assertEqual(len(hammer([gateway], 20).admitted), 30)
+                redis.start()
+                for gateway in gateways:
+                    gateway.wait_for(TOGETHER)
+                    self.assertEqual(gateway.output.count(UNANSWERED), 1)
+                    self.assertNotIn(b"Redis is lost", gateway.output)
+
+    def test_a_successor_is_ready_with_its_connection_made_or_says_that_there_is_none(self):
+        limited = keys(("app", "limits: {requests_per_minute: 60}"))
+        with Redis() as redis, Upstream(usage()) as upstream, Upgradable(
+                config(upstream, f"{limited}redis: {{{one(redis)}, gateways: 2}}\n"),
+                shards=SHARDS) as gateway:
+            gateway.wait_for(TOGETHER)
+            before = wait_until(lambda: connections(redis), "the gateway is connected")
+            admitted = len(hammer([gateway], 20).admitted)
+            gateway.upgrade()
+            # That of the predecessor may have been closed by now.
+            self.assertTrue(connections(redis) - before)
+            admitted += len(hammer([gateway], 20).admitted)
+            self.assertLessEqual(admitted, 60)
+            self.assertGreaterEqual(admitted, 57)
+            self.assertNotIn(UNCONNECTED, gateway.output)
+            wait_until(lambda: is_stopped(gateway.process.pid), "the predecessor has ended")
+            redis.kill()
+            gateway.upgrade()
+            gateway.wait_for(UNCONNECTED)
 
 
 class Faults(unittest.TestCase):

@@ -103,8 +103,15 @@ void Gateway::serve() {
 
 Task<void> Gateway::open() {
   const shard::Gate::Pass pass = gate_.enter();
+  // As the program does: a successor waits for its predecessor's note, anybody else for the ledger
+  // before the first shard starts.
+  const bool is_successor = options_.banks_fd >= 0;
+  if (!is_successor) {
+    limits_.start();
+    co_await limits_.meet_ledger();
+  }
   co_await put_in_force(load_config(options_.config, 0));
-  limits_.start();
+  if (is_successor) limits_.start();
   has_opened_ = true;
 }
 

@@ -8,6 +8,8 @@
 
 #include <fmt/format.h>
 
+#include <sluice/control/limit_reconciler.h>
+
 namespace sluice::sim {
 namespace {
 
@@ -50,6 +52,8 @@ struct GatewayFleet::Gateway {
   uint64_t next_request = 0;
   std::array<uint64_t, control::Ledger::kLanes> sent{};  // Counts, so that a late answer is known.
   int64_t lost_at = 0;                                   // When it last was.
+  int64_t listens_at = 0;                                // At the latest.
+  bool is_listening = false;
 
   [[nodiscard]] limit::LimitTime at(MonoTime now) const { return banks->clock().at(now); }
 };
@@ -170,6 +174,8 @@ void GatewayFleet::start(size_t place) {
     gateway->shards.push_back(
         std::make_unique<Gateway::Shard>(*gateway->banks, ShardId{i}, plan_.shards, config_));
   }
+  gateway->listens_at =
+      now_ + control::LimitReconciler::kMeetingMost / std::chrono::microseconds(1);
   const uint64_t incarnation = gateway->incarnation;
   gateways_[place] = std::move(gateway);
   at(now_ + static_cast<int64_t>(random_.below(20'000)),
@@ -207,6 +213,7 @@ void GatewayFleet::upgrade(size_t place) {
   heir->name = old->name;
   heir->identity = old->identity;
   heir->lost_at = old->lost_at;
+  heir->is_listening = true;
   heir->banks = std::move(*banks);
   for (uint32_t i = 0; i < plan_.shards; ++i) {
     heir->shards.push_back(
@@ -265,6 +272,15 @@ GatewayFleet::Gateway* GatewayFleet::find(uint64_t incarnation) {
     }
   }
   return nullptr;
+}
+
+// One that was started serves nobody before the ledger has answered it, but for so long.
+bool GatewayFleet::listens(Gateway& gateway) const {
+  if (!gateway.is_listening && gateway.book->state() == control::LedgerBook::State::kLost &&
+      now_ < gateway.listens_at) {
+    return false;
+  }
+  return gateway.is_listening = true;
 }
 
 bool GatewayFleet::is_lost(const Gateway& gateway) const {
@@ -359,7 +375,7 @@ void GatewayFleet::arrive(size_t place) {
   const int64_t next = random_.below(3) == 0 ? now_ : now_ + static_cast<int64_t>(wait_us * 1.5);
   at(next, [this, place] { arrive(place); });
   Gateway* const gateway = gateways_[place].get();
-  if (gateway == nullptr) return;
+  if (gateway == nullptr || !listens(*gateway)) return;
   Gateway* const heir = heirs_[place].get();
   Gateway& admits = heir != nullptr && random_.below(2) == 0 ? *heir : *gateway;
   admit(admits, static_cast<int64_t>(random_.between(1, plan_.amount_most)),

@@ -91,6 +91,7 @@ class GatewayFleet {
   void check_spaced(int64_t amount);
   void check_concurrent();
   [[nodiscard]] int64_t bound() const;
+  [[nodiscard]] bool listens(Gateway& gateway) const;
   [[nodiscard]] bool is_lost(const Gateway& gateway) const;
   void note_undershoot();
   void fail(const std::string& what);

@@ -86,8 +86,8 @@ class ControlThread final : public Operations, public ConfigWork, public io::Tur
   ~ControlThread() override;
 
   // The first configuration with its TLS files, as each shard is to be given it, by ShardId. Turns
-  // the ring until names are known, at most kResolveTime. Once, before run().
-  // The error is a sentence with cause and remedy.
+  // the ring until names are known, at most kResolveTime, and Redis has answered, at most
+  // LimitReconciler::kMeetingMost. Once, before run(). The error has cause and remedy.
   [[nodiscard]] std::expected<std::vector<upstream::AdoptSnapshot>, std::string> publish_first(
       std::unique_ptr<config::Snapshot> snapshot, TlsFiles files = {});
 
@@ -161,8 +161,7 @@ class ControlThread final : public Operations, public ConfigWork, public io::Tur
   Task<bool> put_to_use(const ReloadRequest& request, LoadedCandidate& candidate,
                         ReloadOutcome& outcome);
   void remember(const ReloadRequest& request, LoadedCandidate& candidate);
-  // For a lane.
-  [[nodiscard]] ConfigVersion copy_of_newest() const;
+  [[nodiscard]] ConfigVersion copy_of_newest() const;  // For a lane.
   // Replaces the configuration's file; the error is a sentence, "" when it was done.
   Task<std::string> write_file(std::string text);
   // Why nothing can be put into force now; "" when it can.
@@ -184,6 +183,7 @@ class ControlThread final : public Operations, public ConfigWork, public io::Tur
   // Of Redis, if it is configured, and of the banks; with Redis also what gateways tell each other
   // of deployments. The error is a sentence.
   [[nodiscard]] std::expected<void, std::string> start_limits();
+  Task<void> meet_redis();
   Task<void> end_limits();
   void pass_on_grants();
   Task<void> end_own_tasks();

@@ -35,6 +35,9 @@ class LimitReconciler {
   // How long a successor waits for what its predecessor has promised to leave, and between looks.
   static constexpr Duration kNotePatience = milliseconds(200);
   static constexpr Duration kNoteLook = milliseconds(1);
+  // How long a start waits for the ledger: for a connection, and what is asked to find it, also
+  // where both are slow.
+  static constexpr Duration kMeetingMost = seconds(1);
 
   struct Parts {
     io::Ring& ring;
@@ -56,6 +59,10 @@ class LimitReconciler {
   // From now on the ledger is what counts; lost until its first answer, unless a predecessor has
   // left what it knew.
   void start();
+  // Once, behind start() and before anybody is served: until the ledger is up, or learns, so that
+  // nobody is admitted beside what others have used; kMeetingMost at the most. Then a line says
+  // that on_loss holds. Suspends.
+  Task<void> meet_ledger();
   // A successor speaks from now on, and its start() may come at once: asks no more, leaves what is
   // known as soon as no answer is on its way, and then only tells the shards to look again.
   // Suspends.
@@ -88,6 +95,7 @@ class LimitReconciler {
   io::Timer timer_;
   io::Event over_;
   io::Event hurried_;
+  io::Event met_;  // Something has come of a question, while meet_ledger() waits.
   LedgerBook::State told_ = LedgerBook::State::kUp;  // In the log; nothing is said of a good start.
   LedgerBook::Shards answered_{};
   std::string reason_;  // Of the last loss.
@@ -100,6 +108,7 @@ class LimitReconciler {
   uint32_t asks_in_flight_ = 0;
   io::Event answered_all_;
   bool has_begun_ = false;  // Without a wait for a note.
+  bool is_meeting_ = false;
   bool is_leaving_ = false;
 };
 

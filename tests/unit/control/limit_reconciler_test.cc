@@ -35,7 +35,7 @@ class SlowLedger final : public Ledger {
                                 .lives = milliseconds(500),
                                 .remaining = 5,
                                 .most = 100});
-    reply.buckets.fill({.is_answered = true, .since = 5});
+    reply.buckets.fill({.is_answered = true, .since = 5, .learning = learning});
     co_return reply;
   }
 
@@ -44,6 +44,7 @@ class SlowLedger final : public Ledger {
 
   std::string called = "first";
   Duration delay = milliseconds(1);
+  microseconds learning{};
   int calls = 0;
 
  private:
@@ -130,6 +131,73 @@ TEST_F(LimitReconcilerTest, one_that_hangs_is_lost_after_wait_max_and_comes_back
   pass(milliseconds(500));
   EXPECT_TRUE(reconciler_.is_up());
   EXPECT_EQ(log_.lines.size(), 2u);
+}
+
+// Until the first answer nobody is to be served.
+class Meeting : public LimitReconcilerTest {
+ protected:
+  Task<void> meet() {
+    co_await reconciler_.meet_ledger();
+    has_met_ = true;
+  }
+  bool has_met_ = false;
+};
+
+TEST_F(Meeting, ends_as_soon_as_the_ledger_is_up) {
+  io::start_detached(meet());
+  EXPECT_FALSE(has_met_);
+  ASSERT_TRUE(world_.run_until(ring_, [&] { return has_met_; }));
+  EXPECT_EQ(banks_->ledger(), limit::BankTable::Ledger::kUp);
+  EXPECT_TRUE(log_.lines.empty());
+}
+
+TEST_F(Meeting, goes_on_over_questions_that_fail_and_says_nothing_of_them) {
+  ledger_.delay = seconds(60);
+  io::start_detached(meet());
+  pass(LimitReconciler::kMeetingMost - milliseconds(300));
+  EXPECT_FALSE(has_met_);
+  EXPECT_GT(ledger_.calls, 2);
+  ledger_.delay = milliseconds(1);
+  ASSERT_TRUE(world_.run_until(ring_, [&] { return has_met_; }));
+  EXPECT_TRUE(reconciler_.is_up());
+  EXPECT_TRUE(log_.lines.empty());
+}
+
+TEST_F(Meeting, does_not_wait_for_a_ledger_that_learns) {
+  ledger_.learning = seconds(2);
+  io::start_detached(meet());
+  pass(milliseconds(10));
+  EXPECT_TRUE(has_met_);
+  EXPECT_FALSE(reconciler_.is_up());
+  ASSERT_EQ(log_.lines.size(), 1u);
+  EXPECT_NE(log_.lines[0].find("learns"), std::string::npos);
+}
+
+TEST_F(Meeting, is_given_up_in_the_end_which_is_said_once) {
+  ledger_.delay = seconds(60);
+  io::start_detached(meet());
+  pass(LimitReconciler::kMeetingMost - milliseconds(1));
+  EXPECT_FALSE(has_met_);
+  pass(seconds(5));
+  EXPECT_TRUE(has_met_);
+  ASSERT_EQ(log_.lines.size(), 1u);
+  EXPECT_NE(log_.lines[0].find("it took too long"), std::string::npos);
+  EXPECT_NE(log_.lines[0].find("on_loss"), std::string::npos);
+  ledger_.delay = milliseconds(1);
+  pass(milliseconds(500));
+  EXPECT_TRUE(reconciler_.is_up());
+  ASSERT_EQ(log_.lines.size(), 2u);
+  EXPECT_NE(log_.lines[1].find("again"), std::string::npos);
+}
+
+TEST_F(Meeting, ends_with_the_reconciler) {
+  ledger_.delay = seconds(60);
+  io::start_detached(meet());
+  pass(milliseconds(10));
+  bool is_over = false;
+  io::start_detached(end(&is_over));
+  ASSERT_TRUE(world_.run_until(ring_, [&] { return is_over; }));
+  EXPECT_TRUE(has_met_);
 }
 
 TEST_F(LimitReconcilerTest, an_idle_gateway_asks_once_a_second) {
