@@ -40,6 +40,13 @@ void UsageFinder::feed(std::string_view span) noexcept {
   }
 }
 
+void UsageFinder::begin_body() noexcept {
+  seeking_ = Seeking::kKey;
+  key_matched_ = 0;
+  object_.clear();
+  found_.reset();
+}
+
 size_t UsageFinder::seek_key(std::string_view span, size_t at) noexcept {
   for (; key_matched_ > 0 && at < span.size(); ++at) {
     if (span[at] == kKey[key_matched_]) {

@@ -11,6 +11,7 @@
 #include <sluice/usage/carry.h>
 #include <sluice/usage/plain_events.h>
 #include <sluice/usage/record.h>
+#include <sluice/usage/resume_mode.h>
 #include <sluice/usage/usage_finder.h>
 
 namespace sluice::usage {
@@ -22,6 +23,10 @@ enum class BodyKind : uint8_t { kJson, kEventStream };
 // Takes the usage from whichever event or place of the body has it, and beside that counts the
 // events with content, so that a stream that is cut is settled by what went out. Events are
 // judged by exact searches in their bytes, nearly all of them in one pass, and not parsed.
+//
+// An answer may come in several streams, each of which broke off but the last. One that says the
+// answer once more (ResumeMode::kRetry) stands for what broke off before it, unless it has come
+// less far; one that continues it (kAppend) adds to that.
 //
 // Borrows memory of `event_room` and `object_room` only while an event or a usage object is cut.
 // Lives in its exchange; the rooms and `reader`, which is the shard's, must outlive it.
@@ -36,15 +41,21 @@ class TokenTap final : public http::EventTap {
   void on_end() noexcept override { has_ended_ = true; }
   [[nodiscard]] bool has_content() const noexcept override { return content_events_ > 0; }
 
+  // The next span is the first of another stream: nothing of it belongs to an event or an object
+  // that the one before was cut in.
+  void resume(ResumeMode mode) noexcept;
+
   // The events that it no longer needs to look at, for the stream's filter.
   [[nodiscard]] PlainEvents& plain_events() noexcept { return plain_; }
 
-  // What is known so far; good at any time, and final once the body ended or broke.
+  // What is known of the answer so far; good at any time, and final once the body ended or broke.
   [[nodiscard]] Usage usage() const noexcept;
+  // The same of the present stream alone.
+  [[nodiscard]] Usage stream_usage() const noexcept;
 
-  // The events with at least one token: text, reasoning, or a part of a tool call. The first span
-  // after which this is not zero brought the first token.
-  [[nodiscard]] uint64_t content_events() const noexcept { return content_events_; }
+  // The answer's events with at least one token: text, reasoning, or a part of a tool call. The
+  // first span after which this is not zero brought the first token.
+  [[nodiscard]] uint64_t content_events() const noexcept;
   // The stream's own words on how it ended: a finish reason or its like, `[DONE]`, an error.
   [[nodiscard]] bool has_finished() const noexcept { return has_finished_; }
   [[nodiscard]] bool is_done() const noexcept { return is_done_; }
@@ -69,7 +80,10 @@ class TokenTap final : public http::EventTap {
   bool has_finished_ = false;
   bool is_done_ = false;
   bool has_error_ = false;
-  bool has_lost_ = false;  // There was no memory to carry an event.
+  bool has_lost_ = false;                 // There was no memory to carry an event.
+  ResumeMode mode_ = ResumeMode::kRetry;  // How this stream follows those before it.
+  Usage earlier_;                         // What is known by those before it.
+  uint64_t earlier_events_ = 0;
   http::EventScanner scanner_;
   PlainEvents plain_;
   uint64_t content_events_ = 0;
