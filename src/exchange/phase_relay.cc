@@ -286,8 +286,12 @@ Task<void> relay_answer(Search& search, Answer& answer, http::RequestBody& body,
     const relay::RelayResult result = co_await relay::relay_body(
         part.lease->stream, std::move(part.first), client, watchers.filter,
         is_tapped ? tap : nullptr, services.blocks, options);
-    part.end(search, answer, result, watchers.tap.usage(), options.is_event_stream);
-    if (is_tapped) settlement.note_usage(watchers.tap.usage());
+    const usage::Usage given = watchers.tap.stream_usage();
+    part.end(search, answer, result, given, options.is_event_stream);
+    if (is_tapped) {
+      settlement.note_usage(watchers.tap.usage());
+      note_tokens(search, answer.route->upstream, given);
+    }
     settlement.note_relay(result);
     if (!result.is_resumable) break;
 
@@ -303,14 +307,13 @@ Task<void> relay_answer(Search& search, Answer& answer, http::RequestBody& body,
       break;
     }
     watchers.resume_filter.resume();
-    watchers.tap.begin_another(!search.continues_text());
+    watchers.tap.resume(resume_mode(config.model(answer.model).recovery));
     answer = std::move(*next);
     options.framing = answer.attempt->head().body;
     options.idle_max = answer.timeouts.idle;
     options.first_token_deadline = options.total_deadline = Deadline::never();
     options.continues = true;
   }
-  if (is_tapped) note_tokens(search, answer.route->upstream, watchers.tap.usage());
 }
 
 }  // namespace sluice::exchange

@@ -1,5 +1,7 @@
 #include <sluice/usage/token_tap.h>
 
+#include <algorithm>
+
 #include "content.h"
 #include "needle.h"
 #include "walked_event.h"
@@ -10,6 +12,38 @@ namespace {
 
 constexpr size_t npos = std::string_view::npos;
 constexpr std::string_view kDeltaKey = "\"delta\"";
+
+std::optional<uint64_t> add(std::optional<uint64_t> a, std::optional<uint64_t> b) noexcept {
+  if (!a || !b) return std::nullopt;
+  return *a + *b;
+}
+
+// Of a stream and the one that went on behind it. The prompt of the second one holds what the first
+// one has said, so only the first one tells the answer's input.
+Usage sum(const Usage& first, const Usage& second) noexcept {
+  if (first.source == UsageSource::kUnknown) return second;
+  Usage both = first;
+  both.partial = second.partial;
+  if (second.source == UsageSource::kUnknown) return both;
+  both.output = add(first.output, second.output);
+  both.reasoning = add(first.reasoning, second.reasoning);
+  const bool are_reported =
+      first.source == UsageSource::kReported && second.source == UsageSource::kReported;
+  if (!are_reported) {
+    both.source = UsageSource::kCounted;
+    both.input = both.cached = both.reasoning = std::nullopt;
+  }
+  return both;
+}
+
+// Of a stream and the one that says the same once more.
+Usage further(const Usage& first, const Usage& second) noexcept {
+  if (second.source == UsageSource::kReported) return second;
+  if (second.output.value_or(0) > first.output.value_or(0)) return second;
+  Usage usage = first;
+  usage.partial = second.partial;
+  return usage;
+}
 
 }  // namespace
 
@@ -22,16 +56,6 @@ void TokenTap::on_span(std::string_view dechunked_span) noexcept {
     if (scanner_.is_between_events() && !carry_.is_open()) at = walk_events(dechunked_span, at);
     if (at < dechunked_span.size()) at = take_event(dechunked_span, at);
   }
-}
-
-void TokenTap::begin_another(bool repeats) noexcept {
-  scanner_ = {};
-  carry_.clear();
-  finder_.begin_another();
-  has_finished_ = is_done_ = has_error_ = false;
-  if (!repeats) return;
-  content_events_once_ = content_events();
-  content_events_ = 0;
 }
 
 size_t TokenTap::walk_events(std::string_view span, size_t begin) noexcept {
@@ -125,7 +149,28 @@ void TokenTap::judge_response(std::string_view type, std::string_view delta) noe
   }
 }
 
+void TokenTap::resume(ResumeMode mode) noexcept {
+  earlier_ = usage();
+  earlier_events_ = content_events();
+  mode_ = mode;
+  content_events_ = 0;
+  has_ended_ = has_finished_ = is_done_ = has_error_ = false;
+  scanner_ = {};
+  carry_.clear();
+  finder_.begin_body();
+}
+
+uint64_t TokenTap::content_events() const noexcept {
+  return mode_ == ResumeMode::kAppend ? earlier_events_ + content_events_
+                                      : std::max(earlier_events_, content_events_);
+}
+
 Usage TokenTap::usage() const noexcept {
+  return mode_ == ResumeMode::kAppend ? sum(earlier_, stream_usage())
+                                      : further(earlier_, stream_usage());
+}
+
+Usage TokenTap::stream_usage() const noexcept {
   Usage usage;
   const bool is_stream = kind_ == BodyKind::kEventStream;
   usage.partial = is_stream ? has_error_ || !(is_done_ || has_finished_) : !has_ended_;
@@ -136,9 +181,9 @@ Usage TokenTap::usage() const noexcept {
     usage.output = found->output;
     usage.cached = found->cached;
     usage.reasoning = found->reasoning;
-  } else if (content_events() > 0) {
+  } else if (content_events_ > 0) {
     usage.source = UsageSource::kCounted;
-    usage.output = content_events();
+    usage.output = content_events_;
   }
   return usage;
 }

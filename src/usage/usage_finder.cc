@@ -40,10 +40,11 @@ void UsageFinder::feed(std::string_view span) noexcept {
   }
 }
 
-void UsageFinder::begin_another() noexcept {
-  object_.clear();
+void UsageFinder::begin_body() noexcept {
   seeking_ = Seeking::kKey;
   key_matched_ = 0;
+  object_.clear();
+  found_.reset();
 }
 
 size_t UsageFinder::seek_key(std::string_view span, size_t at) noexcept {

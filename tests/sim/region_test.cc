@@ -44,11 +44,17 @@ TEST(Regions, hold_what_is_promised_at_every_step) {
   EXPECT_GT(sum.upgrades, 0u);
 }
 
-// Beyond those that are played above: each has found a fault that is mended.
-TEST(Regions, seeds_that_have_found_something_find_nothing) {
+// Found by tools/simulate, and no exact test shows them: 20540, a stream that was cut within its
+// usage and said once more.
+TEST(Regions, hold_where_they_once_did_not) {
   for (const uint64_t seed : {20540u}) {
-    SCOPED_TRACE(seed);
-    Region(RegionPlan::of_seed(seed)).play();
+    const RegionPlan plan = RegionPlan::of_seed(seed);
+    auto region = std::make_unique<Region>(plan);
+    region->play();
+    if (!HasFailure()) continue;
+    ADD_FAILURE() << plan.describe() << "\n" << region->last_events();
+    (void)region.release();  // It stands in the middle of something.
+    return;
   }
 }
 

@@ -10,13 +10,9 @@
 #include <sluice/json/choice_fields.h>
 #include <sluice/json/field_reader.h>
 #include <sluice/usage/carry_room.h>
+#include <sluice/usage/resume_mode.h>
 
 namespace sluice::usage {
-
-enum class ResumeMode : uint8_t {
-  kRetry,   // The same request once more: skip what the client has.
-  kAppend,  // The request with the partial answer: all but a second role goes on.
-};
 
 // For chat and completions streams, over the whole exchange; one stream after the other passes.
 //

@@ -1,7 +1,6 @@
 // Reads what an answer used while it passes.
 #pragma once
 
-#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <string_view>
@@ -12,6 +11,7 @@
 #include <sluice/usage/carry.h>
 #include <sluice/usage/plain_events.h>
 #include <sluice/usage/record.h>
+#include <sluice/usage/resume_mode.h>
 #include <sluice/usage/usage_finder.h>
 
 namespace sluice::usage {
@@ -24,6 +24,10 @@ enum class BodyKind : uint8_t { kJson, kEventStream };
 // events with content, so that a stream that is cut is settled by what went out. Events are
 // judged by exact searches in their bytes, nearly all of them in one pass, and not parsed.
 //
+// An answer may come in several streams, each of which broke off but the last. One that says the
+// answer once more (ResumeMode::kRetry) stands for what broke off before it, unless it has come
+// less far; one that continues it (kAppend) adds to that.
+//
 // Borrows memory of `event_room` and `object_room` only while an event or a usage object is cut.
 // Lives in its exchange; the rooms and `reader`, which is the shard's, must outlive it.
 class TokenTap final : public http::EventTap {
@@ -35,22 +39,23 @@ class TokenTap final : public http::EventTap {
   void on_span(std::string_view dechunked_span) noexcept override;
   void on_plain_events(uint32_t count) noexcept override { content_events_ += count; }
   void on_end() noexcept override { has_ended_ = true; }
-  // The stream broke off, and the next span is the begin of the one that goes on in its place:
-  // behind what was counted, or, when it `repeats`, from the answer's begin.
-  void begin_another(bool repeats) noexcept;
-  [[nodiscard]] bool has_content() const noexcept override { return content_events() > 0; }
+  [[nodiscard]] bool has_content() const noexcept override { return content_events_ > 0; }
+
+  // The next span is the first of another stream: nothing of it belongs to an event or an object
+  // that the one before was cut in.
+  void resume(ResumeMode mode) noexcept;
 
   // The events that it no longer needs to look at, for the stream's filter.
   [[nodiscard]] PlainEvents& plain_events() noexcept { return plain_; }
 
-  // What is known so far; good at any time, and final once the body ended or broke.
+  // What is known of the answer so far; good at any time, and final once the body ended or broke.
   [[nodiscard]] Usage usage() const noexcept;
+  // The same of the present stream alone.
+  [[nodiscard]] Usage stream_usage() const noexcept;
 
-  // The events with at least one token: text, reasoning, or a part of a tool call. The first span
-  // after which this is not zero brought the first token. What streams repeat counts once.
-  [[nodiscard]] uint64_t content_events() const noexcept {
-    return std::max(content_events_, content_events_once_);
-  }
+  // The answer's events with at least one token: text, reasoning, or a part of a tool call. The
+  // first span after which this is not zero brought the first token.
+  [[nodiscard]] uint64_t content_events() const noexcept;
   // The stream's own words on how it ended: a finish reason or its like, `[DONE]`, an error.
   [[nodiscard]] bool has_finished() const noexcept { return has_finished_; }
   [[nodiscard]] bool is_done() const noexcept { return is_done_; }
@@ -75,11 +80,13 @@ class TokenTap final : public http::EventTap {
   bool has_finished_ = false;
   bool is_done_ = false;
   bool has_error_ = false;
-  bool has_lost_ = false;  // There was no memory to carry an event.
+  bool has_lost_ = false;                 // There was no memory to carry an event.
+  ResumeMode mode_ = ResumeMode::kRetry;  // How this stream follows those before it.
+  Usage earlier_;                         // What is known by those before it.
+  uint64_t earlier_events_ = 0;
   http::EventScanner scanner_;
   PlainEvents plain_;
   uint64_t content_events_ = 0;
-  uint64_t content_events_once_ = 0;  // Of an earlier stream that the present one repeats.
   UsageFinder finder_;
   Carry carry_;
 };

@@ -25,9 +25,8 @@ class UsageFinder {
       : reader_(&reader), object_(room, kObjectBytesMax) {}
 
   void feed(std::string_view span) noexcept;
-  // What was begun will not go on: the next span is the begin of another body. What was found
-  // counts until that one says otherwise.
-  void begin_another() noexcept;
+  // What comes next belongs to another body: an object that was cut is not finished by it.
+  void begin_body() noexcept;
   [[nodiscard]] const std::optional<json::UsageFields>& found() const noexcept { return found_; }
 
   // Whether nothing has begun. Bytes without the key, whose last one cannot be in a key either, may

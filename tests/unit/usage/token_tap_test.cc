@@ -47,44 +47,6 @@ class TokenTapTest : public ::testing::Test {
   ArrayRoom object_room_;
 };
 
-TEST_F(TokenTapTest, a_stream_in_place_of_one_that_was_cut_anywhere_is_read) {
-  const std::string body =
-      kRole + delta(R"({"content":"a"})") + delta(R"({"content":"b"})") + kStop + kUsage + kDone;
-  for (size_t cut = 0; cut < body.size(); ++cut) {
-    TokenTap tap = tap_of(body.substr(0, cut), 1 << 20, false);
-    tap.begin_another(true);
-    tap.on_span(body);
-    tap.on_end();
-    ASSERT_EQ(tap.content_events(), 2u) << "what is repeated counts once; cut at " << cut;
-    ASSERT_EQ(tap.usage().source, UsageSource::kReported) << cut;
-    EXPECT_EQ(tap.usage().output, 3u) << cut;
-    EXPECT_FALSE(tap.usage().partial) << cut;
-  }
-}
-
-TEST_F(TokenTapTest, streams_that_go_on_add_up_and_what_is_repeated_does_not) {
-  const std::string two = delta(R"({"content":"a"})") + delta(R"({"content":"b"})");
-  for (const bool repeats : {false, true}) {
-    TokenTap tap = tap_of(two, 1 << 20, false);
-    tap.begin_another(repeats);
-    tap.on_span(delta(R"({"content":"a"})"));
-    EXPECT_EQ(tap.usage().output, repeats ? 2u : 3u) << "the client has got two of them";
-    EXPECT_TRUE(tap.usage().partial);
-    tap.on_span(two + kStop);
-    EXPECT_EQ(tap.usage().output, repeats ? 3u : 5u);
-    EXPECT_FALSE(tap.usage().partial);
-  }
-}
-
-TEST_F(TokenTapTest, an_error_of_a_stream_that_another_replaced_is_forgotten) {
-  TokenTap tap = tap_of(event(R"({"error":{"message":"overloaded"}})"), 1 << 20, false);
-  EXPECT_TRUE(tap.has_error());
-  tap.begin_another(true);
-  tap.on_span(delta(R"({"content":"a"})") + kStop + kDone);
-  EXPECT_FALSE(tap.has_error());
-  EXPECT_FALSE(tap.usage().partial);
-}
-
 TEST_F(TokenTapTest, d135_reads_a_whole_stream_in_any_cuts_and_line_ends) {
   for (const std::string line_end : {"\n", "\r\n", "\r"}) {
     std::string body = ": hello" + line_end + line_end;
@@ -240,6 +202,71 @@ TEST_F(TokenTapTest, reads_json_answers_and_flags_cut_ones) {
   EXPECT_TRUE(cut.partial);
 }
 
+TEST_F(TokenTapTest,
+       d023_a_stream_that_is_said_once_more_is_read_whole_wherever_the_first_was_cut) {
+  const std::string body =
+      kRole + delta(R"({"content":"a"})") + delta(R"({"content":"b"})") + kStop + kUsage + kDone;
+  for (size_t cut = 0; cut < body.size(); ++cut) {
+    for (const size_t span_bytes : {size_t{7}, body.size()}) {
+      TokenTap tap = tap_of(body.substr(0, cut), span_bytes, false);
+      tap.resume(ResumeMode::kRetry);
+      for (size_t at = 0; at < body.size(); at += span_bytes) {
+        const std::string span = body.substr(at, span_bytes);
+        tap.on_span(span);
+      }
+      tap.on_end();
+      const Usage usage = tap.usage();
+      ASSERT_EQ(usage.source, UsageSource::kReported) << cut;
+      ASSERT_EQ(usage.input, 7u) << cut;
+      ASSERT_EQ(usage.output, 3u) << cut;
+      ASSERT_FALSE(usage.partial) << cut;
+      ASSERT_EQ(tap.content_events(), 2u) << cut;
+    }
+  }
+}
+
+TEST_F(TokenTapTest, d023_the_stream_that_came_furthest_tells_what_a_repeated_answer_used) {
+  const std::string three =
+      delta(R"({"content":"a"})") + delta(R"({"content":"b"})") + delta(R"({"content":"c"})");
+  TokenTap tap = tap_of(three, 1 << 20, false);
+  tap.resume(ResumeMode::kRetry);
+  const std::string one = delta(R"({"content":"a"})");
+  tap.on_span(one);
+  EXPECT_EQ(tap.usage().output, 3u);
+  EXPECT_EQ(tap.stream_usage().output, 1u);
+  EXPECT_EQ(tap.content_events(), 3u);
+  tap.resume(ResumeMode::kRetry);
+  const std::string four = three + delta(R"({"content":"d"})") + kStop;
+  tap.on_span(four);
+  EXPECT_EQ(tap.usage().source, UsageSource::kCounted);
+  EXPECT_EQ(tap.usage().output, 4u);
+  EXPECT_FALSE(tap.usage().partial);
+}
+
+TEST_F(TokenTapTest, d023_a_stream_that_is_continued_adds_up) {
+  const std::string begun = kRole + delta(R"({"content":"a"})") + delta(R"({"content":"b"})");
+  const std::string rest = delta(R"({"content":"c"})") + kStop + kUsage + kDone;
+  TokenTap tap = tap_of(begun, 1 << 20, false);
+  tap.resume(ResumeMode::kAppend);
+  tap.on_span(rest);
+  // The first one did not say, and the prompt of the second one is not the client's.
+  EXPECT_EQ(tap.usage().source, UsageSource::kCounted);
+  EXPECT_EQ(tap.usage().output, 5u);
+  EXPECT_FALSE(tap.usage().input.has_value());
+  EXPECT_FALSE(tap.usage().partial);
+  EXPECT_EQ(tap.stream_usage().input, 7u);
+  EXPECT_EQ(tap.content_events(), 3u);
+
+  TokenTap both = tap_of(begun + kUsage, 1 << 20, false);
+  EXPECT_TRUE(both.usage().partial);
+  both.resume(ResumeMode::kAppend);
+  both.on_span(rest);
+  EXPECT_EQ(both.usage().source, UsageSource::kReported);
+  EXPECT_EQ(both.usage().input, 7u);
+  EXPECT_EQ(both.usage().output, 6u);
+  EXPECT_EQ(both.usage().reasoning, 2u);
+}
+
 TEST_F(TokenTapTest, d020_a_long_stream_costs_no_allocation) {
   const std::string body =
       kRole + delta(R"({"content":")" + std::string(3000, 'a') + "\"}") + kUsage;
@@ -255,7 +282,7 @@ TEST_F(TokenTapTest, d020_a_long_stream_costs_no_allocation) {
 }
 
 TEST_F(TokenTapTest, d020_whole_events_and_idle_streams_hold_no_memory) {
-  static_assert(sizeof(TokenTap) <= 704);
+  static_assert(sizeof(TokenTap) <= 800);
   TokenTap tap(reader_, BodyKind::kEventStream, event_room_, object_room_);
   const std::string body = kRole + delta(R"({"content":"a"})") + kUsage + kDone;
   tap.on_span(body);

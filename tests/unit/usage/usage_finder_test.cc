@@ -52,7 +52,7 @@ TEST_F(UsageFinderTest, another_body_behind_one_that_was_cut_anywhere_is_read) {
   for (size_t cut = 0; cut <= kAnswer.size(); ++cut) {
     UsageFinder finder(reader_, room_);
     finder.feed(std::string_view(kAnswer).substr(0, cut));
-    finder.begin_another();
+    finder.begin_body();
     EXPECT_TRUE(finder.is_idle());
     finder.feed(R"({"usage":{"prompt_tokens":5,"completion_tokens":6}})");
     ASSERT_TRUE(finder.found().has_value()) << cut;
