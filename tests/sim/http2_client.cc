@@ -86,11 +86,20 @@ struct Http2Client::Callbacks {
     const std::string& payload = self.plan_.client.requests[stream->index].payload;
     const size_t end = std::min(payload.size(), stream->may_upload);
     const size_t count = std::min(length, end - stream->uploaded);
-    if (count == 0 && stream->uploaded < payload.size()) return NGHTTP2_ERR_DEFERRED;
+    const bool has_rest = stream->never_ends || stream->uploaded < payload.size();
+    if (count == 0 && has_rest) return NGHTTP2_ERR_DEFERRED;
     std::memcpy(out, payload.data() + stream->uploaded, count);
     stream->uploaded += count;
-    if (stream->uploaded == payload.size()) *flags |= NGHTTP2_DATA_FLAG_EOF;
+    const bool is_last = stream->uploaded == payload.size() && !stream->never_ends;
+    if (is_last) *flags |= NGHTTP2_DATA_FLAG_EOF;
     return static_cast<ssize_t>(count);
+  }
+  static ssize_t pad(nghttp2_session*, const nghttp2_frame* frame, size_t length_max, void* user) {
+    const auto& self = *static_cast<Http2Client*>(user);
+    if (frame->hd.type != NGHTTP2_DATA || self.plan_.padding == 0)
+      return static_cast<ssize_t>(frame->hd.length);
+    // The byte that says how much there is counts.
+    return static_cast<ssize_t>(std::min(length_max, frame->hd.length + 1 + self.plan_.padding));
   }
 };
 
@@ -104,6 +113,7 @@ Http2Client::Http2Client(support::SimWorld& world, Http2Plan plan)
   nghttp2_session_callbacks_set_on_frame_recv_callback(callbacks, &Callbacks::take_frame);
   nghttp2_session_callbacks_set_on_data_chunk_recv_callback(callbacks, &Callbacks::take_data);
   nghttp2_session_callbacks_set_on_stream_close_callback(callbacks, &Callbacks::close);
+  nghttp2_session_callbacks_set_select_padding_callback(callbacks, &Callbacks::pad);
   nghttp2_option* options = nullptr;
   SLUICE_ASSERT(nghttp2_option_new(&options) == 0);
   nghttp2_option_set_no_auto_window_update(options, 1);
@@ -129,6 +139,23 @@ void Http2Client::leave() {
     resume_reading();
     close();
   }
+}
+
+size_t Http2Client::ask(Request request, bool ends) {
+  const size_t index = streams_.size();
+  SLUICE_ASSERT(begun_ == index);
+  plan_.client.requests.push_back(std::move(request));
+  streams_.emplace_back();
+  streams_.back().index = index;
+  streams_.back().never_ends = !ends;
+  ++begun_;
+  send_request(index);
+  return index;
+}
+
+void Http2Client::open_window(size_t index, int32_t bytes) {
+  nghttp2_session_set_local_window_size(session_, NGHTTP2_FLAG_NONE, streams_[index].id, bytes);
+  flush();
 }
 
 void Http2Client::on_connected() {
@@ -197,7 +224,7 @@ void Http2Client::send_request(size_t index) {
     if (colon == std::string::npos) break;
     const std::string name = line.substr(0, colon);
     const bool is_of_one = name == "host" || name == "transfer-encoding" || name == "expect" ||
-                           name == "content-length";
+                           (name == "content-length" && !plan_.says_length);
     if (!is_of_one) fields.emplace_back(name, line.substr(colon + 2));
   }
   std::vector<nghttp2_nv> pairs;
@@ -206,16 +233,18 @@ void Http2Client::send_request(size_t index) {
                      reinterpret_cast<uint8_t*>(value.data()), name.size(), value.size(),
                      NGHTTP2_NV_FLAG_NONE});
   }
+  const bool has_body = !request.payload.empty() || stream.never_ends;
   const nghttp2_data_provider body{.source = {}, .read_callback = &Callbacks::read_body};
   stream.may_upload = plan_.upload_bytes == 0 ? request.payload.size() : plan_.upload_bytes;
   const int32_t id = nghttp2_submit_request(session_, nullptr, pairs.data(), pairs.size(),
-                                            request.payload.empty() ? nullptr : &body, nullptr);
+                                            has_body ? &body : nullptr, nullptr);
   if (id < 0) {
     stream.is_over = true;
     ++over_;
     return;
   }
   by_id_[id] = index;
+  stream.id = id;
   stream.was_sent = true;
   if (when_sent) when_sent(index);
   if (stream.may_upload < request.payload.size()) upload_more(id);
@@ -283,6 +312,7 @@ void Http2Client::flush() {
 }
 
 void Http2Client::finish_if_done() {
+  if (plan_.stays && !is_refused_) return;
   if (over_ < begun_ || (begun_ < streams_.size() && !is_refused_)) return;
   nghttp2_session_terminate_session(session_, NGHTTP2_NO_ERROR);
   flush();

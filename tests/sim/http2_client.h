@@ -22,7 +22,10 @@ struct Http2Plan {
   Duration upload_pause{};    // Between two of them.
   // By request: resets the stream so long after it was begun.
   std::vector<std::optional<Duration>> resets;
-  Duration pings_every{};  // Zero never pings.
+  Duration pings_every{};    // Zero never pings.
+  bool stays = false;        // Also with nothing left to ask: the test asks more.
+  bool says_length = false;  // content-length goes along, as HTTP/2 allows.
+  size_t padding = 0;        // Behind each piece of a body; at most 255.
 };
 
 class Http2Client final : public support::SimPeer, public Caller {
@@ -36,6 +39,17 @@ class Http2Client final : public support::SimPeer, public Caller {
   [[nodiscard]] const std::string& fault() const override { return fault_; }
   void leave() override;
 
+  // Asks at once, beside the plan; its index. Without `ends` the body never does.
+  size_t ask(Request request, bool ends = true);
+  // Lets `bytes` of that answer come.
+  void open_window(size_t index, int32_t bytes);
+  [[nodiscard]] const std::string& body(size_t index) const { return streams_[index].answer.body; }
+  [[nodiscard]] bool has_head(size_t index) const { return streams_[index].has_answer; }
+  [[nodiscard]] bool is_whole(size_t index) const { return streams_[index].has_ended; }
+  [[nodiscard]] size_t uploaded(size_t index) const { return streams_[index].uploaded; }
+  // The stream was closed, by both ends or by a reset.
+  [[nodiscard]] bool is_closed(size_t index) const { return streams_[index].is_over; }
+
  private:
   struct Stream {
     size_t index = 0;
@@ -43,7 +57,9 @@ class Http2Client final : public support::SimPeer, public Caller {
     bool has_answer = false;
     bool was_sent = false;
     bool is_over = false;
-    bool has_ended = false;  // By END_STREAM.
+    bool has_ended = false;   // By END_STREAM.
+    bool never_ends = false;  // Its body.
+    int32_t id = 0;
     size_t uploaded = 0;
     size_t may_upload = 0;
   };
