@@ -83,17 +83,18 @@ std::optional<Outcome<void>> to_outcome(const limit::Decision& decision,
   }
 }
 
-// Calls `charge` after each answer of the ledger until it has an outcome. What it refers to lives
-// in the frame of the exchange.
+// Calls `charge` after each answer of the ledger until it decides. What it refers to lives in the
+// frame of the exchange.
 template <class Charge>
-Task<Outcome<void>> await_ledger(Services& services, Generation& generation,
+Task<Outcome<void>> await_ledger(Services& services, Generation& generation, Settlement& settlement,
                                  http::ResponseSink& client, Charge charge) {
   io::Timer timer(services.ring.ready(), services.ring.timers());
   const Duration wait_max =
       generation.config.redis ? generation.config.redis->wait_max : Duration{};
   timer.set(Deadline::after(services.ring.now(), wait_max + kControlLateMax));
-  std::optional<Outcome<void>> charged;
-  while (!charged && !timer.is_ready()) {
+  limit::Decision decision{.verdict = Verdict::kAskLedger};
+  bool was_answered = false;
+  while (decision.verdict == Verdict::kAskLedger && !timer.is_ready()) {
     GrantRoom::Waiting waiting(services.ring.ready());
     services.grants.join(waiting);
     if (services.control_ring != nullptr) services.control_ring->wake();
@@ -103,10 +104,15 @@ Task<Outcome<void>> await_ledger(Services& services, Generation& generation,
                                          "ended while limits were asked"},
                                         {}});
     }
-    charged = charge();
+    was_answered = was_answered || waiting.answered.is_ready();
+    decision = charge();
   }
-  if (!charged) co_return std::unexpected(to_refusal({.verdict = Verdict::kAskLedger}));
-  co_return *charged;
+  if (decision.verdict == Verdict::kAskLedger) {
+    if (!was_answered) co_return std::unexpected(to_refusal(decision));
+    // It answered and there was no room: a shard that is late finds each answer too old to go by.
+    decision.verdict = Verdict::kRefused;
+  }
+  co_return *to_outcome(decision, settlement);
 }
 
 }  // namespace
@@ -122,9 +128,11 @@ std::optional<Outcome<void>> charge_address_at_once(Services& services, Generati
 Task<Outcome<void>> charge_address_by_ledger(Services& services, Generation& generation,
                                              Ipv6Bytes address, Settlement& settlement,
                                              http::ResponseSink& client) {
-  return await_ledger(services, generation, client, [&services, &generation, &settlement, address] {
-    return charge_address_at_once(services, generation, address, settlement);
-  });
+  return await_ledger(
+      services, generation, settlement, client, [&services, &generation, &settlement, address] {
+        return services.limiter.admit_address(generation.config, address, services.ring.now(),
+                                              settlement.address_reservation());
+      });
 }
 
 bool has_limits(const Generation& generation, const Identity& identity) noexcept {
@@ -159,10 +167,11 @@ std::optional<Outcome<void>> charge_at_once(Services& services, Generation& gene
 Task<Outcome<void>> charge_by_ledger(Services& services, Generation& generation,
                                      const Admission& admission, Settlement& settlement,
                                      http::ResponseSink& client) {
-  return await_ledger(services, generation, client,
-                      [&services, &generation, &admission, &settlement] {
-                        return charge_at_once(services, generation, admission, settlement);
-                      });
+  return await_ledger(
+      services, generation, settlement, client, [&services, &generation, &admission, &settlement] {
+        return services.limiter.admit(generation.subjects, party_of(admission), admission.demand,
+                                      services.ring.now(), settlement.reservation());
+      });
 }
 
 }  // namespace sluice::exchange

@@ -76,6 +76,9 @@ class ShardWorld {
   // Of the present configuration, or of one that the shard has not adopted yet.
   void answer(auth::LookupAnswered answered, uint64_t generations_ahead = 0);
 
+  // The ledger as control sets it, and an answer to those who wait for it.
+  void set_ledger(limit::BankTable::Ledger ledger) { limit_banks_->set_ledger(ledger, 2); }
+  void answer_grants() { command(upstream::GrantsCame{}); }
   // Subjects that a limit counts for.
   [[nodiscard]] uint32_t limit_subjects() const noexcept { return limit_banks_->in_use(); }
 
