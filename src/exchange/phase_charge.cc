@@ -65,8 +65,11 @@ limit::Party party_of(const Admission& admission) noexcept {
   return party;
 }
 
-std::optional<Outcome<void>> to_outcome(const limit::Decision& decision,
+std::optional<Outcome<void>> to_outcome(limit::Decision decision, Patience patience,
                                         Settlement& settlement) noexcept {
+  if (decision.verdict == Verdict::kAskLedger && patience == Patience::kSpent) {
+    decision.verdict = Verdict::kRefused;
+  }
   settlement.note_limits(decision);
   switch (decision.verdict) {
     case Verdict::kGranted: return Outcome<void>{};
@@ -75,23 +78,39 @@ std::optional<Outcome<void>> to_outcome(const limit::Decision& decision,
   }
 }
 
+std::optional<Outcome<void>> charge_address(Services& services, Generation& generation,
+                                            const Ipv6Bytes& address, Settlement& settlement,
+                                            Patience patience) noexcept {
+  return to_outcome(services.limiter.admit_address(generation.config, address, services.ring.now(),
+                                                   settlement.address_reservation()),
+                    patience, settlement);
+}
+
+std::optional<Outcome<void>> charge(Services& services, Generation& generation,
+                                    const Admission& admission, Settlement& settlement,
+                                    Patience patience) noexcept {
+  return to_outcome(
+      services.limiter.admit(generation.subjects, party_of(admission), admission.demand,
+                             services.ring.now(), settlement.reservation()),
+      patience, settlement);
+}
+
 }  // namespace
 
 std::optional<Outcome<void>> charge_address_at_once(Services& services, Generation& generation,
                                                     const Ipv6Bytes& address,
                                                     Settlement& settlement) noexcept {
-  return to_outcome(services.limiter.admit_address(generation.config, address, services.ring.now(),
-                                                   settlement.address_reservation()),
-                    settlement);
+  return charge_address(services, generation, address, settlement, Patience::kLeft);
 }
 
 Task<Outcome<void>> charge_address_by_ledger(Services& services, Generation& generation,
                                              Ipv6Bytes address, Settlement& settlement,
                                              http::ResponseSink& client) {
-  return await_ledger<void>(
-      services, generation, client, [&services, &generation, &settlement, address] {
-        return charge_address_at_once(services, generation, address, settlement);
-      });
+  return await_ledger<void>(services, generation, client,
+                            [&services, &generation, &settlement, address](Patience patience) {
+                              return charge_address(services, generation, address, settlement,
+                                                    patience);
+                            });
 }
 
 bool has_limits(const Generation& generation, const Identity& identity) noexcept {
@@ -117,18 +136,15 @@ limit::Demand demand_of(const Generation& generation, const Admission& admission
 std::optional<Outcome<void>> charge_at_once(Services& services, Generation& generation,
                                             const Admission& admission,
                                             Settlement& settlement) noexcept {
-  return to_outcome(
-      services.limiter.admit(generation.subjects, party_of(admission), admission.demand,
-                             services.ring.now(), settlement.reservation()),
-      settlement);
+  return charge(services, generation, admission, settlement, Patience::kLeft);
 }
 
 Task<Outcome<void>> charge_by_ledger(Services& services, Generation& generation,
                                      const Admission& admission, Settlement& settlement,
                                      http::ResponseSink& client) {
   return await_ledger<void>(services, generation, client,
-                            [&services, &generation, &admission, &settlement] {
-                              return charge_at_once(services, generation, admission, settlement);
+                            [&services, &generation, &admission, &settlement](Patience patience) {
+                              return charge(services, generation, admission, settlement, patience);
                             });
 }
 

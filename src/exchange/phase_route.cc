@@ -53,10 +53,11 @@ bool may_wait(const Search& search) noexcept {
 // A seat at a deployment whose limits wait for the ledger. Suspends, at most for redis.wait_max.
 Task<Outcome<Seat>> take_lent(Search& search, http::ResponseSink& client) {
   return await_ledger<Seat>(search.services(), search.generation(), client,
-                            [&search]() -> std::optional<Outcome<Seat>> {
+                            [&search](Patience patience) -> std::optional<Outcome<Seat>> {
                               Seat seat = search.take_seat();
-                              if (search.obstacle() == Obstacle::kAsking) return std::nullopt;
-                              return seat;
+                              if (search.obstacle() != Obstacle::kAsking) return seat;
+                              if (patience == Patience::kLeft) return std::nullopt;
+                              return std::unexpected(refuse(search));
                             });
 }
 

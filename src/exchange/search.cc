@@ -285,9 +285,9 @@ bool Search::charge(UpstreamId upstream, limit::Reservation& charged) noexcept {
   if (decision.verdict == limit::Decision::Verdict::kAskLedger) {
     // Shorter than every other wait, if no other deployment serves at once.
     obstacle_ = Obstacle::kAsking;
-    return false;
+  } else if (obstacle_ == Obstacle::kNone) {
+    obstacle_ = Obstacle::kLimited;
   }
-  if (obstacle_ == Obstacle::kNone) obstacle_ = Obstacle::kLimited;
   usable_at_ = std::min(usable_at_, now + decision.retry_after);
   return false;
 }

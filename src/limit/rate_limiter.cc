@@ -115,13 +115,18 @@ class RateLimiter::Charging {
       bank.ask(amount);
       limiter_.banks_.mark(bank);
       limiter_.banks_.ask(limiter_.shard_);
-      return refuse({.verdict = Verdict::kAskLedger, .rule = &rule});
+      return refuse(full(Verdict::kAskLedger, bank, rule, terms, amount));
     }
     (void)bank.note_refusal(now_);
-    return refuse({.verdict = Verdict::kRefused,
-                   .rule = &rule,
-                   .retry_after = bank.time_until(amount, now_),
-                   .view = {terms.most, bank.room(now_), bank.time_until_whole(now_)}});
+    return refuse(full(Verdict::kRefused, bank, rule, terms, amount));
+  }
+
+  [[nodiscard]] Decision full(Verdict verdict, Bank& bank, const config::LimitRule& rule,
+                              const BankTerms& terms, int64_t amount) const noexcept {
+    return {.verdict = verdict,
+            .rule = &rule,
+            .retry_after = bank.time_until(amount, now_),
+            .view = {terms.most, bank.room(now_), bank.time_until_whole(now_)}};
   }
 
   RateLimiter& limiter_;

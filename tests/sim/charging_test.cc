@@ -32,6 +32,30 @@ class Charging : public ServedStage {
   }
 };
 
+TEST_F(Charging, a_request_that_the_ledger_answers_too_late_every_time_is_refused_by_its_limit) {
+  start("", keys("limits: {concurrency: 4}"));
+  shard.connect_limits();
+  StageClient& asked = ask("m", key("app"));
+  for (int i = 0; i < 20 && asked.reader.complete_count() == 0; ++i) {
+    EXPECT_TRUE(run_for(milliseconds(30)));
+    shard.answer_grants();
+  }
+  const Answer refused = finish(asked);
+  EXPECT_EQ(refused.status, 429);
+  EXPECT_NE(refused.body.find("\"code\":\"concurrency_limit\""), std::string::npos);
+  EXPECT_FALSE(refused.header("retry-after").empty());
+  shard.expect_clean_end();
+}
+
+TEST_F(Charging, without_any_answer_of_the_ledger_the_server_is_what_is_overloaded) {
+  start("", keys("limits: {concurrency: 4}"));
+  shard.connect_limits();
+  const Answer refused = ask_and_answer();
+  EXPECT_EQ(refused.status, 503);
+  EXPECT_NE(refused.body.find("\"code\":\"server_overloaded\""), std::string::npos);
+  shard.expect_clean_end();
+}
+
 // Names of fields are the same in any case (RFC 9110 5.1).
 TEST_F(Charging, the_upstreams_word_on_limits_gives_way_to_ours_in_any_case) {
   start("", keys("limits: {requests_per_minute: 3}"));
@@ -216,6 +240,20 @@ TEST_F(Charging, a_deployments_limit_waits_for_the_ledger_once) {
   shard.answer_limits(0);
   EXPECT_EQ(finish(second).status, 429);
   EXPECT_EQ(servers[0].requests.size(), 1u);
+  shard.expect_clean_end();
+}
+
+TEST_F(Charging, a_deployments_limit_refuses_what_the_ledger_answers_too_late_every_time) {
+  shard.connect_limits();
+  start_with({"limits: {concurrency: 4}"}, "models:\n  - {name: m, routes: [{upstream: a}]}\n",
+             "redis: {url: 'redis://10.0.2.1:6379', gateways: 2}\n");
+  StageClient& asked = ask("m");
+  for (int i = 0; i < 20 && asked.reader.complete_count() == 0; ++i) {
+    EXPECT_TRUE(run_for(milliseconds(30)));
+    shard.answer_grants();
+  }
+  EXPECT_EQ(finish(asked).status, 429);
+  EXPECT_TRUE(servers[0].requests.empty());
   shard.expect_clean_end();
 }
 

@@ -84,6 +84,8 @@ class ShardWorld {
   // Grants what was asked for, `most` in sum; where that is not enough nothing more will come. As
   // control does with the ledger's answer.
   void answer_limits(int64_t most);
+  // Of others; nothing for those who have asked here.
+  void answer_grants() { command(upstream::GrantsCame{}); }
 
   void adopt(const std::string& config);
   void begin_drain() { command(upstream::BeginDrain{}); }
