@@ -78,9 +78,7 @@ class Chaos:
             if kinds and self.chance.random() < PAIRS:
                 beside = threading.Thread(target=self.inject_quietly, args=(kinds.pop(), kind))
                 beside.start()
-            self.inject(kind)
-            if beside:
-                beside.join()
+            self.inject(kind, beside)
             number += 1
             if number % 10 == 0:
                 asked = sum(len(each.outcomes) for each in self.callers)
@@ -100,8 +98,10 @@ class Chaos:
             words.add("gateway")
         return words
 
-    def inject(self, kind):
+    def inject(self, kind, beside=None):
         getattr(self.faults, kind)()
+        if beside:
+            beside.join()  # Before it a gateway may be down on purpose.
         for gateway in self.fleet.gateways:
             if not gateway.is_running():
                 self.deaths.append(f"{gateway.name} died at a {kind}: {gateway.log()[-1500:]}")
