@@ -155,7 +155,9 @@ void Settlement::note_limits(const limit::Decision& decision) noexcept {
     }
     record_.limit.assign(rule.name);
   };
-  if (decision.dry != nullptr) count(*decision.dry, metrics::LimitMode::kDry);
+  // Who asks the ledger is judged once more.
+  const bool is_final = decision.verdict != limit::Decision::Verdict::kAskLedger;
+  if (decision.dry != nullptr && is_final) count(*decision.dry, metrics::LimitMode::kDry);
   if (decision.is_first_dry && decision.dry->is_soft) {
     services_.log.write(LogLevel::kWarn, "limits",
                         fmt::format("the soft budget `{}` is spent; key `{}`, tenant `{}`",

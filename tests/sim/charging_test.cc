@@ -200,6 +200,25 @@ TEST_F(Charging, a_dry_limit_only_tells) {
   shard.expect_clean_end();
 }
 
+TEST_F(Charging, a_dry_limit_counts_once_who_waits_for_the_ledger) {
+  shard.connect_limits();
+  start("", keys("limits: {requests_per_minute: 1, enforce: false}"),
+        "redis: {url: 'redis://10.0.2.1:6379', gateways: 2}\n"
+        "rate_limits: [{name: all, per: gateway, requests_per_minute: 9}]\n");
+  servers[0].answer = answer("{}");
+  StageClient& asked = ask("m", key("app"));
+  for (int i = 0; i < 3; ++i) {
+    EXPECT_TRUE(run_for(milliseconds(2)));
+    shard.answer_grants();
+  }
+  shard.answer_limits(1);
+  EXPECT_EQ(finish(asked).status, 200);
+  EXPECT_EQ(
+      shard.limit_cells("keys/app/requests_per_minute").refused[metrics::LimitMode::kDry].value(),
+      1u);
+  shard.expect_clean_end();
+}
+
 TEST_F(Charging, a_deployment_at_its_limit_is_passed_over_and_then_429) {
   start_with(
       {"limits: {requests_per_minute: 1}", "limits: {requests_per_minute: 2}"},

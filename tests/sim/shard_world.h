@@ -63,6 +63,9 @@ class ShardWorld {
   [[nodiscard]] metrics::ShardCells& cells() noexcept { return registry_.shard(ShardId{0}); }
   [[nodiscard]] metrics::UpstreamCells& upstream_cells(std::string_view name);
   [[nodiscard]] metrics::ModelCells& model_cells(std::string_view name);
+  [[nodiscard]] metrics::LimitCells& limit_cells(std::string_view name) {
+    return *registry_.limits().find(name).by_shard[0];
+  }
   // What an operator or a check decides; told with the next merge.
   [[nodiscard]] control::DeploymentOrders& orders(std::string_view name);
   // Where clients connect to.
