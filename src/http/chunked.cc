@@ -159,8 +159,9 @@ std::string_view ChunkedDecoder::read_trailers(std::string_view bytes, size_t& a
 
 ChunkClosing ChunkedDecoder::closing() const noexcept {
   const auto close_head = [&](std::string_view before) -> ChunkClosing {
-    // An extension behind a size of zero cannot be taken back.
-    if (left_ == 0) return {};
+    // An extension behind a size of zero cannot be taken back, and one that is longer than what we
+    // would take ourselves may end the connection of others, too.
+    if (left_ == 0 || extension_bytes_ + before.size() - 1 > kExtensionBytesMax) return {};
     return {true, before, left_, kChunkEnd};
   };
   switch (stage_) {

@@ -224,6 +224,30 @@ TEST(ChunkedDecoder, closing_completes_an_open_chunk_after_any_cut) {
   }
 }
 
+TEST(ChunkedDecoder, closing_makes_no_extension_longer_than_what_is_read) {
+  for (const std::string begin : {"2 ", "2;", "2;\"", "2;\"\\"}) {
+    int possible = 0;
+    for (size_t length = 250; length < 260; ++length) {
+      const char filling = begin == "2 " ? ' ' : begin.ends_with('\\') ? '\\' : 'x';
+      const std::string input = begin + std::string(length, filling);
+      ChunkedDecoder decoder(Side::kUpstream);
+      size_t at = 0;
+      const bool is_read = decoder.next(input, at).has_value();
+      const ChunkClosing closing = decoder.closing();
+      if (!closing.possible) continue;
+      ++possible;
+      const std::string sent = input.substr(0, is_read ? at : at - 1) +
+                               std::string(closing.before) + "  " + std::string(closing.after) +
+                               "3\r\nown\r\n0\r\n\r\n";
+      const Decoded decoded = decode(sent, {});
+      EXPECT_EQ(decoded.error, "") << begin << length;
+      EXPECT_TRUE(decoded.finished) << begin << length;
+    }
+    EXPECT_GT(possible, 0) << begin;
+    EXPECT_LT(possible, 10) << begin;
+  }
+}
+
 TEST(ChunkedEncoder, what_it_writes_is_read_back) {
   std::mt19937_64 random(3);
   std::string body;
