@@ -10,7 +10,7 @@ import tempfile
 import threading
 import unittest
 
-from http2_test import GOAWAY, Frames
+from http2_support import Client as Http2Client
 from service_test import Supervisor
 from support import (DONE, PATIENCE_S, Client, Upstream, ask, config, delta, echo, post_admin,
                      until)
@@ -70,21 +70,21 @@ class TlsUpgradeTest(unittest.TestCase):
             self.assertTrue(stream.is_closed())
         self.assertEqual(self.gateway.wait(), 0)
 
+    def connect_http2(self):
+        return Http2Client(self.gateway.port, self.gateway.authority.trusting())
+
     def test_http2_is_told_to_go_and_its_streams_end(self):
-        with Frames(self.gateway) as client:
-            stream = client.ask(model="m", stream=True)
-            body = b""
-            while b"first" not in body:
-                body += client.read()[3]
+        with self.connect_http2() as client:
+            stream = client.ask(stream=True)
+            answer = client.streams[stream]
+            self.assertTrue(client.read_until(lambda: b"first" in answer.body))
             self.gateway.upgrade()
-            while client.read()[0] != GOAWAY:  # A ping asks whether it was seen.
-                pass
+            self.assertTrue(client.read_until(lambda: client.goaway))
             self.go_on.set()
-            body, end = client.read_answer(stream)
-            self.assertEqual(end, "end")
-            self.assertIn(b"[DONE]", body)
-        with Frames(self.gateway) as client:
-            self.assertEqual(client.read_answer(client.ask(model="m"))[1], "end")
+            self.assertEqual(client.finish(stream).end, "end")
+            self.assertIn(b"[DONE]", answer.body)
+        with self.connect_http2() as client:
+            self.assertEqual(client.finish(client.ask()).end, "end")
         self.assertEqual(self.gateway.wait(), 0)
 
 
