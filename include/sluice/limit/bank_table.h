@@ -141,9 +141,10 @@ class BankTable {
   // A key's record lies in one of two sets that its hash names.
   static constexpr size_t kWays = 16;
   // Attempts to claim a record while others claim one for the same key, and what follows when one
-  // of them was stopped just then: once in the life of a subject, if ever.
+  // of them was stopped just then: once in the life of a subject, if ever. The yields take some
+  // milliseconds where nothing else wants the processor, as long as that one may have to wait.
   static constexpr int kClaimTries = 64;
-  static constexpr int kClaimYields = 1000;
+  static constexpr int kClaimYields = 20'000;
   static constexpr int kLooksMost = 1000;
   // The high bits of an id while its claim is not yet certain: whose it is.
   static constexpr uint32_t kClaimShift = 61;
