@@ -167,7 +167,7 @@ ChunkClosing ChunkedDecoder::closing() const noexcept {
   switch (stage_) {
     case Stage::kSizeStart: return {true, {}, 0, {}};
     case Stage::kSize:
-      if (left_ != 0 || size_digits_ == kSizeDigitsMax) return close_head("\r\n");
+      if (left_ != 0 || size_digits_ >= kSizeDigitsMax) return close_head("\r\n");
       // "0" is not yet the last chunk: one more digit makes it a chunk of one byte.
       return {true, "1\r\n", 1, kChunkEnd};
     case Stage::kExtensionGap: return close_head(";x\r\n");

@@ -105,6 +105,16 @@ bool is_json(std::string_view event) {
   return data.lines == 1 && json::parse_value(data.first).has_value();
 }
 
+// Half of a pair, which a stream may part: each event then says U+FFFD, and both together a
+// character. Alone it is good JSON that the strict reader of the control path refuses.
+bool has_surrogate(std::string_view raw) {
+  for (size_t at = raw.find("\\u"); at != std::string_view::npos; at = raw.find("\\u", at + 2)) {
+    if (at + 4 > raw.size() || (raw[at + 2] | 0x20) != 'd') continue;
+    if (raw[at + 3] >= '8') return true;
+  }
+  return false;
+}
+
 class Client {
  public:
   Client(ResumeMode mode, http::EventFilter* inner)
@@ -182,7 +192,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* bytes, size_t size) {
     client.pass(event, said);
   }
   if (!client.filter().can_resume()) return 0;
-  if (mode == ResumeMode::kAppend) {
+  if (mode == ResumeMode::kAppend && !has_surrogate(client.filter().partial())) {
     const auto text = json::parse_value('"' + std::string(client.filter().partial()) + '"');
     const auto content = client.texts().find({0, 0});
     const std::string wanted = content == client.texts().end() ? "" : content->second;
