@@ -8,9 +8,9 @@
 #include <utility>
 #include <vector>
 
-namespace {
+#include "probe_case.h"
 
-constexpr uint32_t kCaseBytesMax = 16u << 20;
+namespace {
 
 std::string hex(const std::string& text) {
   constexpr char kDigits[] = "0123456789abcdef";
@@ -129,17 +129,6 @@ void read_stream(http_parser_type type, bool answers_head, const std::string& by
   }
   std::printf("{\"messages\":[%s],\"tail\":\"%s\",\"why\":\"%s\",\"status\":0}\n",
               reading.messages.c_str(), tail, http_errno_name(HTTP_PARSER_ERRNO(&parser)));
-}
-
-bool read_case(char& kind, std::string& bytes) {
-  unsigned char head[5];
-  if (std::fread(head, 1, sizeof head, stdin) != sizeof head) return false;
-  kind = static_cast<char>(head[0]);
-  uint32_t size = 0;
-  std::memcpy(&size, head + 1, sizeof size);
-  if (size > kCaseBytesMax) return false;
-  bytes.resize(size);
-  return std::fread(bytes.data(), 1, size, stdin) == size;
 }
 
 }  // namespace

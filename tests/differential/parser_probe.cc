@@ -14,11 +14,12 @@
 #include <optional>
 #include <string>
 
+#include "probe_case.h"
+
 namespace {
 
 using namespace sluice;
 
-constexpr uint32_t kCaseBytesMax = 16u << 20;
 constexpr uint32_t kDepthMax = 128;
 
 std::string hex(std::string_view text) {
@@ -180,17 +181,6 @@ void read_envelope(std::string_view bytes) {
       number_or_null(envelope->max_tokens), number_or_null(envelope->max_completion_tokens),
       number_or_null(envelope->max_output_tokens), number_or_null(envelope->n), hex(envelope->user),
       hex(envelope->prompt_cache_key));
-}
-
-bool read_case(char& kind, std::string& bytes) {
-  unsigned char head[5];
-  if (std::fread(head, 1, sizeof head, stdin) != sizeof head) return false;
-  kind = static_cast<char>(head[0]);
-  uint32_t size = 0;
-  std::memcpy(&size, head + 1, sizeof size);
-  if (size > kCaseBytesMax) return false;
-  bytes.resize(size);
-  return std::fread(bytes.data(), 1, size, stdin) == size;
 }
 
 }  // namespace

@@ -10,9 +10,9 @@
 
 #include <algorithm>
 #include <cstring>
-#include <deque>
 #include <memory>
 
+#include "../unit/relay/no_kernel.h"
 #include "../unit/usage/array_room.h"
 #include "fuzz_pieces.h"
 
@@ -22,6 +22,7 @@ using namespace sluice;
 using fuzz::expect;
 using http::BodyKind;
 using relay::Handover;
+using relay::NoKernel;
 using Output = Handover::Output;
 
 constexpr size_t kTextMax = 6'000;
@@ -31,24 +32,6 @@ constexpr size_t kPaddingBytes = 2'500;
 constexpr size_t kPaddingsMax = 16;
 constexpr size_t kLargeEvent = 8 * 1024;  // How it is filtered may depend on the cuts.
 constexpr std::string_view kBroken = "data: {\"error\":{\"message\":\"x\"}}\n\n";
-
-// Hands out receive buffers without a kernel behind them.
-class NoKernel final : public io::Kernel {
- public:
-  void submit(const io::Submission&) override {}
-  size_t wait(std::optional<Duration>, std::span<io::KernelCompletion>) override { return 0; }
-  void provide_buffer(uint16_t id, char*, uint32_t) override { free_.push_back(id); }
-  void commit_buffers() override {}
-  io::KernelFigures figures() const override { return {}; }
-  uint16_t next() {
-    const uint16_t id = free_.front();
-    free_.pop_front();
-    return id;
-  }
-
- private:
-  std::deque<uint16_t> free_;
-};
 
 struct Shard {
   NoKernel kernel;

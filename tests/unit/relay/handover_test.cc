@@ -6,29 +6,13 @@
 #include <string>
 #include <vector>
 
+#include "no_kernel.h"
+
 namespace sluice::relay {
 namespace {
 
 using Output = Handover::Output;
 using http::BodyKind;
-
-// Hands out receive buffers without a kernel behind them.
-class NoKernel final : public io::Kernel {
- public:
-  void submit(const io::Submission&) override {}
-  size_t wait(std::optional<Duration>, std::span<io::KernelCompletion>) override { return 0; }
-  void provide_buffer(uint16_t id, char*, uint32_t) override { free_.push_back(id); }
-  void commit_buffers() override {}
-  io::KernelFigures figures() const override { return {}; }
-  uint16_t next() {
-    const uint16_t id = free_.front();
-    free_.erase(free_.begin());
-    return id;
-  }
-
- private:
-  std::vector<uint16_t> free_;
-};
 
 // Drops events that hold the word "drop".
 class DropFilter final : public http::EventFilter {
