@@ -10,6 +10,9 @@ namespace {
 
 using resilience::Admits;
 
+// When to come back to a deployment whose probe is under way: nobody knows when it ends.
+constexpr Duration kProbeTakes = seconds(1);
+
 // Of IPv6 what belongs to one site, as for limits: the rest changes by itself.
 uint64_t site_key(const Ipv6Bytes& client) noexcept {
   constexpr Ipv6Bytes kMapped{0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xFF, 0xFF};
@@ -222,7 +225,8 @@ bool Search::may_use(UpstreamId upstream, MonoTime now) noexcept {
   const PlaceBank* const probes = generation_.probe_places(upstream);
   const bool has_probe_place = probes == nullptr || !probes->is_full();
   if (admits == Admits::kYes || (admits == Admits::kProbe && has_probe_place)) return true;
-  usable_at_ = std::min(usable_at_, deployment.health.usable_at(now));
+  usable_at_ = std::min(
+      usable_at_, admits == Admits::kProbe ? now + kProbeTakes : deployment.health.usable_at(now));
   return false;
 }
 
@@ -307,7 +311,10 @@ Seat Search::take_from(route::RouteSet usable, limit::Place& place) noexcept {
     const bool is_probe = deployment.health.admits(services_.ring.now()) == Admits::kProbe;
     PlaceBank* const probes = generation_.probe_places(upstream);
     if (is_probe && probes != nullptr) {
-      if (!probes->try_take()) continue;
+      if (!probes->try_take()) {
+        usable_at_ = std::min(usable_at_, services_.ring.now() + kProbeTakes);
+        continue;
+      }
       probe = limit::Place(*probes, waker);
     }
     PlaceBank* const places = generation_.deployment_places(upstream);

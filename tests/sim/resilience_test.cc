@@ -65,6 +65,28 @@ TEST_F(Resilience,
   shard.expect_clean_end();
 }
 
+TEST_F(Resilience, d111_a_probe_that_fails_is_503_while_the_other_deployments_probe_is_under_way) {
+  start("breaker: {consecutive: 2, open_for: 1s, probes: 1}", kTwoRoutes);
+  for (Server& server : servers) server.resets = true;
+  for (int i = 0; i < 4; ++i) (void)get();
+  ASSERT_EQ(breaker_state("a"), kOpen);
+  ASSERT_EQ(breaker_state("b"), kOpen);
+  ASSERT_TRUE(run_for(seconds(2)));
+  servers[0].resets = false;
+  StageClient& held = ask();
+  ASSERT_TRUE(run_for(milliseconds(5)));
+  ASSERT_EQ(servers[0].held.size(), 1u);
+  const size_t before = servers[1].requests.size();
+  const Answer refused = get();
+  EXPECT_EQ(servers[1].requests.size(), before + 1);
+  EXPECT_EQ(refused.status, 503);
+  EXPECT_EQ(refused.header("retry-after"), "1");
+  EXPECT_NE(refused.body.find("no_healthy_upstream"), std::string::npos);
+  servers[0].finish_all(answer("{}"));
+  EXPECT_EQ(finish(held).status, 200);
+  shard.expect_clean_end();
+}
+
 TEST_F(Resilience, d029_every_name_of_a_model_gets_the_same_decision) {
   start("",
         "models:\n  - {name: m, aliases: [x/m, second], routes: [{upstream: a}]}\n"

@@ -21,7 +21,8 @@ struct Server {
     while (!held.empty()) finish_one(bytes);
   }
 
-  std::string answer;  // Sent at once; while it is empty requests are held.
+  std::string answer;   // Sent at once; while it is empty requests are held.
+  bool resets = false;  // Every request, instead.
   std::vector<std::string> requests;
   std::deque<ServerPeer*> held;
   size_t held_most = 0;
@@ -40,6 +41,7 @@ class ServerPeer final : public support::SimPeer {
     const size_t length = std::stoul(pending_.substr(field + 16));
     if (pending_.size() < head_end + 4 + length) return;
     server_.requests.push_back(std::exchange(pending_, {}));
+    if (server_.resets) return reset();
     if (!server_.answer.empty()) return send(server_.answer);
     server_.held.push_back(this);
     server_.held_most = std::max(server_.held_most, server_.held.size());
