@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import tempfile
 import threading
+import time
 
 from support import PATIENCE_S
 
@@ -18,12 +19,12 @@ class Chromium:
     """One browser that opens `address`; ended by its pid."""
 
     def __init__(self, address, *options):
-        self.folder = tempfile.TemporaryDirectory()
+        self.folder = tempfile.mkdtemp()
         self.process = subprocess.Popen(
             [CHROMIUM, "--headless=new", "--no-sandbox", "--disable-gpu", "--no-first-run",
-             "--disable-dev-shm-usage", f"--user-data-dir={self.folder.name}", *options, address],
+             "--disable-dev-shm-usage", f"--user-data-dir={self.folder}", *options, address],
             stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-            env={**os.environ, "HOME": self.folder.name})
+            env={**os.environ, "HOME": self.folder})
 
     def __enter__(self):
         return self
@@ -31,7 +32,10 @@ class Chromium:
     def __exit__(self, *_):
         self.process.terminate()
         self.process.wait(timeout=PATIENCE_S)
-        self.folder.cleanup()
+        # Its helpers end a moment after it, and write there until then.
+        end = time.monotonic() + PATIENCE_S
+        while os.path.exists(self.folder):
+            shutil.rmtree(self.folder, ignore_errors=time.monotonic() < end)
 
 
 class PageServer:
