@@ -9,8 +9,7 @@ import unittest
 import http2_support as h2
 from browser_support import CHROMIUM, Chromium, PageServer
 from http2_support import DATA, END_STREAM, GOAWAY, HEADERS, PING, Client
-from reload_test import until
-from support import PATIENCE_S, Upstream, ask, config, delta
+from support import PATIENCE_S, Upstream, ask, config, delta, until
 from tls_support import Authority, TlsGateway
 
 
@@ -202,13 +201,7 @@ class Floods(Http2Case):
                     pass
                 self.assertEqual(self.goodbye(client), "ENHANCE_YOUR_CALM")
             name = f'sluice_http2_connections_ended_total{{reason="{reason}"}}'
-            self.wait_until(lambda name=name: self.gateway.metrics()[name] == 1)
-
-    def wait_until(self, is_true):
-        for _ in range(1000):
-            if is_true():
-                return
-        self.fail("did not come true")
+            until(lambda name=name: self.gateway.metrics()[name] == 1, name)
 
 
 class Slow(Http2Case):

@@ -5,7 +5,7 @@ import json
 import threading
 import time
 
-from support import PATIENCE_S, ask
+from support import PATIENCE_S, ask, until
 
 # A dollar a token of an answer, so that a budget of 5 is five answers of one token.
 DOLLAR_A_TOKEN = ", price: {input: 0, output: 1000000}"
@@ -42,6 +42,17 @@ def statuses(gateway, count, key="app", **fields):
         with gateway.connect() as client:
             found.append(post(client, key, **fields).status)
     return found
+
+
+def until_asked(gateway, count):
+    """Waits until the upstream `up` has that many requests."""
+    until(lambda: gateway.metrics()['sluice_upstream_in_flight{upstream="up"}'] == count,
+          f"{count} requests in flight")
+
+
+def until_settled(gateway):
+    """Waits until the answers that clients have got are charged: a moment after they have them."""
+    until(lambda: gateway.metrics()["sluice_requests_in_flight"] == 0, "all is settled")
 
 
 def error_of(answer):
