@@ -8,7 +8,7 @@ import sys
 import time
 
 from . import figures, generators, readings, tls
-from .peers import MODEL, SLUICE_OFF, Peer, Peers, empty_logs, headers_for, missing_program
+from .peers import MODEL, SLUICE_OFF, Peer, Peers, headers_for, missing_program
 from .processes import PEER_CORE
 
 TLS_KINDS = ("unary", "burst", "large")
@@ -241,7 +241,6 @@ class Comparison:
         """(round, name, peer) in turn; each round begins with another peer."""
         for number, name in in_turn(result.work.name, list(peers), self.options.rounds):
             yield number, name, peers[name]
-            empty_logs(self.lab.folder)
 
     def measure_wrk(self, result, peers):
         work = result.work

@@ -5,7 +5,7 @@ import dataclasses
 from . import added, comparison, generators
 from .added import DIRECT, FLOOR, Run
 from .comparison import AGAIN
-from .peers import KEY, MODEL, SLUICE_ALL_ON, Peer, Peers, empty_logs, missing_program
+from .peers import KEY, MODEL, SLUICE_ALL_ON, Peer, Peers, missing_program
 from .processes import LOAD_CORE
 
 PEERS = (DIRECT, FLOOR, "sluice", "nginx", "haproxy")
@@ -195,7 +195,6 @@ class Latency:
                                                self.options.rounds):
             figures = self.load(peers[name], arguments)
             result.runs[name].append(Run.of(number, figures, [*kinds, "send_lag"]))
-            empty_logs(self.lab.folder)
 
     def load(self, peer, arguments):
         return generators.run_load(self.lab, self.program, peer.url,

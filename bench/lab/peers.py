@@ -1,6 +1,5 @@
 """The programs that are compared, each set up as its own documentation advises for streams."""
 
-import contextlib
 import dataclasses
 import os
 import shutil
@@ -126,6 +125,7 @@ class Peers:
         path = self.lab.folder / f"{name}-{port}.conf"
         path.write_text(text.format(port=port, upstream=upstream, folder=self.lab.folder, key=KEY,
                                     model=MODEL, **more))
+        self.lab.keep_short(self.lab.folder / f"access-{port}.log")
         process = self.lab.start(command(path), PEER_CORE, port)
         return Peer(name, port, [process.pid], "https" if self.tls else "http")
 
@@ -182,13 +182,6 @@ def headers_for(peer, upstream):
         headers["x-portkey-provider"] = "openai"
         headers["x-portkey-custom-host"] = f"http://127.0.0.1:{upstream}/v1"
     return headers
-
-
-def empty_logs(folder):
-    """An access log grows by gigabytes in a comparison; it is appended to, so it may be cut."""
-    for path in Path(folder).glob("access-*.log"):
-        with contextlib.suppress(OSError):
-            os.truncate(path, 0)
 
 
 def build_release(root):

@@ -7,6 +7,7 @@ import shutil
 import socket
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -31,18 +32,54 @@ def free_port():
         return probe.getsockname()[1]
 
 
+class ShortLogs(threading.Thread):
+    """Cuts files that programs append to, so that they grow into the same pages again.
+
+    An access log grows by gigabytes in a comparison; and where the host of a virtual machine takes
+    free pages back, the first touch of each costs several times what writing it does: the price of
+    this machine's memory, not of the log.
+    """
+    PAUSE_S = 0.05
+    BYTES_MAX = 4 << 20
+
+    def __init__(self, core):
+        super().__init__(daemon=True)
+        self.core, self.paths, self.is_over = core, [], threading.Event()
+
+    def run(self):
+        os.sched_setaffinity(0, {self.core})  # Of this thread.
+        while not self.is_over.wait(self.PAUSE_S):
+            for path in list(self.paths):
+                with contextlib.suppress(OSError):
+                    if path.stat().st_size > self.BYTES_MAX:
+                        os.truncate(path, 0)
+
+    def end(self):
+        self.is_over.set()
+        self.join()
+
+
 class Lab:
     """A folder in memory and the processes that run in it; ends them when it is left."""
 
     def __init__(self, folder, nice=0, is_realtime=False):
         self.folder, self.nice, self.is_realtime = Path(folder), nice, is_realtime
         self.stack = contextlib.ExitStack()
+        self.short_logs = None
 
     def __enter__(self):
         return self
 
     def __exit__(self, *_):
         self.stack.close()
+
+    def keep_short(self, path):
+        """A log that nobody reads."""
+        if self.short_logs is None:
+            self.short_logs = ShortLogs(LOAD_CORE)
+            self.short_logs.start()
+            self.stack.callback(self.short_logs.end)
+        self.short_logs.paths.append(Path(path))
 
     def prepare(self, core):
         """A function that a process runs just before its program starts."""

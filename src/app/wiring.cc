@@ -22,9 +22,11 @@ namespace {
 // The control thread's own traffic is small; both are powers of two.
 constexpr io::BufferLimits kControlBuffers{.hot = 64, .most = 512};
 
-// What a shard can record before control drains it. A half-full ring wakes control, so this covers
-// 20 ms of 100,000 requests per second; the log of a burst above that is cut and counted.
+// What a shard can record before control drains it: 40 ms of 100,000 requests per second; the log
+// of a burst above that is cut and counted. Control is woken for fewer, whose memory is still
+// cached.
 constexpr uint32_t kRecordsMax = 4'096;
+constexpr uint32_t kRecordsDue = 256;
 constexpr uint32_t kLinesMax = 256;
 // Two records an exchange; half of them wake control.
 constexpr uint32_t kSpendMax = 8'192;
@@ -33,7 +35,7 @@ constexpr uint32_t kSpendMax = 8'192;
 
 // The sink decides by the level in force, so that a reload that changes it needs no message.
 Gateway::Seat::Seat(Clock& clock, metrics::ShardCells& cells)
-    : records(kRecordsMax, cells.access_log_dropped),
+    : records(kRecordsMax, cells.access_log_dropped, kRecordsDue),
       lines(kLinesMax, cells.log_dropped),
       log(clock, lines, LogLevel::kDebug) {}
 

@@ -5,6 +5,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <string_view>
 #include <type_traits>
 
@@ -31,6 +32,20 @@ class BoundedText {
   }
   [[nodiscard]] std::string_view view() const noexcept { return {text_.data(), length_}; }
   [[nodiscard]] bool empty() const noexcept { return length_ == 0; }
+
+  // Its length and the bytes that mean something, to and from memory of kPackedMost bytes; both
+  // return where they ended.
+  static constexpr size_t kPackedMost = sizeof(Length) + kMax;
+  std::byte* pack(std::byte* to) const noexcept {
+    std::memcpy(to, &length_, sizeof(Length));
+    if (length_ > 0) std::memcpy(to + sizeof(Length), text_.data(), length_);
+    return to + sizeof(Length) + length_;
+  }
+  const std::byte* unpack(const std::byte* from) noexcept {
+    std::memcpy(&length_, from, sizeof(Length));
+    if (length_ > 0) std::memcpy(text_.data(), from + sizeof(Length), length_);
+    return from + sizeof(Length) + length_;
+  }
 
  private:
   Length length_ = 0;
