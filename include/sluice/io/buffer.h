@@ -95,7 +95,8 @@ class BufferPool {
 
  private:
   friend class Buffer;
-  static constexpr uint32_t kSlabBuffers = 64;  // 1 MiB a slab.
+  static constexpr uint32_t kSlabBuffers = 128;
+  static constexpr size_t kSlabBytes = size_t{kSlabBuffers} * kBufferBytes;  // 2 MiB: a huge page.
 
   [[nodiscard]] char* address(uint16_t id) const noexcept {
     return slabs_[id / kSlabBuffers] + size_t{id % kSlabBuffers} * kBufferBytes;

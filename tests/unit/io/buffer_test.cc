@@ -105,13 +105,13 @@ TEST(BufferPool, narrowing_keeps_the_memory_held) {
 
 TEST(BufferPool, grows_by_slabs_up_to_the_ceiling_and_no_further) {
   ProvidingKernel kernel;
-  BufferPool pool(kernel, {.hot = 64, .most = 256});
+  BufferPool pool(kernel, {.hot = 128, .most = 512});
   uint32_t grown = 0;
   while (pool.grow()) ++grown;
   pool.commit();
   EXPECT_EQ(grown, 3u);
-  EXPECT_EQ(pool.total(), 256u);
-  EXPECT_EQ(kernel.committed, 256u);
+  EXPECT_EQ(pool.total(), 512u);
+  EXPECT_EQ(kernel.committed, 512u);
   EXPECT_FALSE(pool.grow());
 }
 
