@@ -48,7 +48,7 @@ class BasicRing {
     uint32_t size = 1;
     while (size < capacity) size <<= 1;
     mask_ = size - 1;
-    due_ = due > 0 ? due : size / 2;
+    due_ = due > 0 ? due : (size + 1) / 2;
     slots_ = std::make_unique_for_overwrite<Slot[]>(size);
   }
   BasicRing(const BasicRing&) = delete;
