@@ -7,13 +7,12 @@ import socket
 import struct
 import subprocess
 import threading
-import time
 import unittest
 
 import http2_rules
 import http2_support as h2
 from http2_support import CALM, MADE_TO_RESET, TOO_MANY, Client
-from support import PATIENCE_S, Gateway, Upstream, config, delta
+from support import PATIENCE_S, Gateway, Upstream, config, delta, until
 from tls_support import Authority, TlsGateway
 
 STREAMS = 100
@@ -76,13 +75,6 @@ class Served(unittest.TestCase):
             self.assertEqual(client.finish(client.ask()).status, 200)
         self.assertIsNone(self.gateway.process.poll())
 
-    def wait_until(self, is_true, what):
-        end = time.monotonic() + PATIENCE_S
-        while not is_true():
-            if time.monotonic() > end:
-                self.fail(f"never: {what}")
-            threading.Event().wait(0.01)
-
     def ended_for(self, reason):
         return self.gateway.metrics()[f'sluice_http2_connections_ended_total{{reason="{reason}"}}']
 
@@ -91,8 +83,8 @@ class Served(unittest.TestCase):
             self.assertTrue(semaphore.acquire(timeout=PATIENCE_S))
 
     def all_are_released(self):
-        self.wait_until(lambda: self.gateway.metrics()["sluice_http2_connections_open"] == 0,
-                        "connections are released")
+        until(lambda: self.gateway.metrics()["sluice_http2_connections_open"] == 0,
+              "connections are released")
         self.assertEqual(self.gateway.metrics()["sluice_requests_in_flight"], 0)
 
 

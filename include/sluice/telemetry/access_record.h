@@ -67,7 +67,10 @@ struct AccessRecord : AccessFacts {
   // To and from a slot of a ring. Only what is used is written, a third of the whole as a rule: the
   // ring goes round in memory that is not in the processor's nearest caches.
   static constexpr size_t kPackedMost =
-      sizeof(AccessFacts) + 8 * sizeof(uint16_t) + 128 + 40 + 32 + 80 + 40 + 40 + 80 + 256;
+      sizeof(AccessFacts) + decltype(request_id)::kPackedMost + decltype(key)::kPackedMost +
+      decltype(tenant)::kPackedMost + decltype(model)::kPackedMost +
+      decltype(upstream)::kPackedMost + decltype(served_model)::kPackedMost +
+      decltype(limit)::kPackedMost + decltype(script_fields)::kPackedMost;
   void pack(std::byte* slot) const noexcept {
     const AccessFacts& facts = *this;
     std::memcpy(slot, &facts, sizeof(AccessFacts));
