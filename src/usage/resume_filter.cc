@@ -139,6 +139,7 @@ void ResumeFilter::resume() noexcept {
   SLUICE_ASSERT(can_resume());
   is_resumed_ = true;
   standing_ = Standing::kGoesOn;
+  asides_again_ = 0;
   if (ledger_ == nullptr) return;
   for (Ledger::Choice& choice : ledger_->choices) {
     if (mode_ == ResumeMode::kRetry) choice.again = {};
@@ -191,12 +192,19 @@ bool ResumeFilter::keeps_whole(std::string_view event, http::EventPieces& instea
   if (!fields || !fields->has_choices || (fields->count > 0 && !make_ledger())) {
     return give_up_following() && asks_inner(event);
   }
-  if (fields->count == 0) return asks_inner(event);
+  if (fields->count == 0) return !repeats_aside() && asks_inner(event);
   Cuts cuts;
   if (!follow(*fields, data.first, cuts)) return false;
   if (!asks_inner(event)) return false;
   if (cuts.is_empty()) return true;
   cuts.put_rest(event, static_cast<size_t>(data.first.data() - event.data()), instead);
+  return false;
+}
+
+bool ResumeFilter::repeats_aside() noexcept {
+  if (!is_caught_up()) return true;
+  if (++asides_again_ <= asides_) return true;
+  asides_ = asides_again_;
   return false;
 }
 
@@ -229,6 +237,7 @@ bool ResumeFilter::follow(const json::ChoicesEvent& event, std::string_view text
       has_news = true;
       choice.sent[kind].add_raw(rest);
       choice.again[kind] = choice.sent[kind];
+      asides_ = asides_again_ = 0;
       const bool is_the_text = fields.index == 0 && kind == 0;
       const bool is_fitting = rest.size() <= text_bytes_max_ - ledger_->text_bytes;
       if (mode_ == ResumeMode::kAppend && is_the_text && is_fitting) {

@@ -74,6 +74,8 @@ class ResumeFilter final : public http::EventFilter {
   [[nodiscard]] bool follow(const json::ChoicesEvent& event, std::string_view text,
                             Cuts& cuts) noexcept;
   [[nodiscard]] bool is_caught_up() const noexcept;
+  // Of an event without choices, as of usage or of a prompt's filters: whether the client has it.
+  [[nodiscard]] bool repeats_aside() noexcept;
 
   json::FieldReader* reader_;
   http::EventFilter* inner_;
@@ -82,6 +84,9 @@ class ResumeFilter final : public http::EventFilter {
   ResumeMode mode_;
   Standing standing_ = Standing::kGoesOn;
   uint32_t text_bytes_max_;
+  // Events without choices since the last text: that went out, and of the present stream.
+  uint32_t asides_ = 0;
+  uint32_t asides_again_ = 0;
   bool is_resumed_ = false;
   bool is_followed_ = true;  // All that went out is in the ledger.
   bool is_done_ = false;

@@ -140,6 +140,26 @@ TEST_F(ResumeFilterTest, d023_a_stream_with_another_text_ends_before_it_is_seen)
   }
 }
 
+// Events without choices have no text to be known by: their place among the texts tells them.
+TEST_F(ResumeFilterTest, d023_an_event_without_choices_goes_out_once) {
+  const std::string filters = event(R"({"choices":[],"prompt_filter_results":[]})");
+  const std::string usage = event(R"({"choices":[],"usage":{"prompt_tokens":1}})");
+  const std::vector<std::string> whole = {filters, role(), text("Hel"), filters, text("lo"), usage};
+  std::string all;
+  for (const std::string& each : whole) all += each;
+  for (size_t cut = 0; cut <= whole.size(); ++cut) {
+    SCOPED_TRACE(cut);
+    ResumeFilter filter = make(ResumeMode::kRetry);
+    std::string got = pass_all(filter, {whole.begin(), whole.begin() + static_cast<int>(cut)});
+    for (int again = 0; again < 2; ++again) {
+      filter.resume();
+      got += pass_all(filter, whole);
+    }
+    EXPECT_EQ(got, all);
+    EXPECT_EQ(pass(filter, kDone), kDone);
+  }
+}
+
 TEST_F(ResumeFilterTest, d023_one_text_may_be_spelled_in_several_ways) {
   ResumeFilter filter = make(ResumeMode::kRetry);
   pass_all(filter, {text("\xC3\xA9\\n\\ud83d\\ude00")});
