@@ -81,6 +81,19 @@ class Lab:
             self.stack.callback(self.short_logs.end)
         self.short_logs.paths.append(Path(path))
 
+    def keep_awake(self):
+        """Keeps the cores from idling, with work that gives way to all other.
+
+        What wakes a core that sleeps is a virtual machine's host, and it may take milliseconds.
+        """
+        for core in {PEER_CORE, LOAD_CORE}:
+            def give_way(core=core):
+                os.sched_setaffinity(0, {core})
+                os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
+            busy = subprocess.Popen([sys.executable, "-c", "while True: pass"],
+                                    stdin=subprocess.DEVNULL, preexec_fn=give_way)
+            self.stack.callback(end, busy)
+
     def prepare(self, core):
         """A function that a process runs just before its program starts."""
         def bind():
