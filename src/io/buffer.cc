@@ -50,8 +50,9 @@ bool BufferPool::grow() noexcept {
   char* const memory = map_aligned(kSlabBytes);
   if (memory == nullptr) return false;
   // A ring that goes round in many buffers touches a page of each, for the processor to translate.
-  // One huge page took 3 % off a request; where there is none, it works as well.
-  if (most_ >= kSlabBuffers) madvise(memory, kSlabBytes, MADV_HUGEPAGE);
+  // One huge page took 3 % off a request; where there is none, it works as well. Not for what a
+  // crowded moment asks for: that would be resident whole from then on, and is hardly touched.
+  if (slabs_.empty() && most_ >= kSlabBuffers) madvise(memory, kSlabBytes, MADV_HUGEPAGE);
   const auto first = static_cast<uint16_t>(total());
   slabs_.push_back(memory);
   forbid_access(memory, kSlabBytes);

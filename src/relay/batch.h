@@ -62,10 +62,13 @@ class Batch {
 
  private:
   static constexpr size_t kSlicesReserved = 8;
+  // Neighbours are joined, so that few are needed; an open stream holds two batches.
+  static constexpr size_t kSlicesMax = 16;
+  static_assert(kSlicesMax <= http::ResponseSink::kSlicesMax);
   static constexpr size_t kCopyBlockBytes = 16 * 1024;
 
   io::BlockPool* blocks_;
-  RawArray<std::string_view, http::ResponseSink::kSlicesMax> slices_;
+  RawArray<std::string_view, kSlicesMax> slices_;
   std::array<io::Buffer, 8> buffers_;
   std::array<io::Block, 4> owned_;
   std::array<std::array<char, http::kChunkHeadBytesMax>, 4> heads_;

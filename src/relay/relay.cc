@@ -397,7 +397,8 @@ Task<RelayResult> relay_whole(net::Stream& upstream, io::Buffer body,
 
 Task<RelayResult> relay_parts(net::Stream& upstream, io::Buffer first,
                               http::ResponseSink& downstream, http::EventFilter* filter,
-                              http::EventTap* tap, io::BlockPool& blocks, RelayOptions options) {
+                              http::EventTap* tap, io::BlockPool& blocks,
+                              const RelayOptions& options) {
   Relay relay(upstream, std::move(first), downstream, filter, tap, blocks, options);
   for (;;) {
     relay.advance();
