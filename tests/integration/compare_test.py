@@ -9,13 +9,12 @@ import tempfile
 import unittest
 from pathlib import Path
 
-COMPARE, BUILD = sys.argv[1:3]
+COMPARE, BUILD = sys.argv[1:3]  # Behind them, the classes of tests to run; none is all.
 PEERS = ("floor", "nginx", "haproxy", "sluice-off", "sluice")
 ON_PATH = "/usr/sbin:/usr/local/sbin"
 
 
-@unittest.skipUnless(shutil.which("wrk"), "wrk is not installed")
-class CompareSmoke(unittest.TestCase):
+class Comparison(unittest.TestCase):
     def compare(self, *arguments, section="works"):
         with tempfile.TemporaryDirectory() as folder:
             done = subprocess.run(
@@ -33,15 +32,9 @@ class CompareSmoke(unittest.TestCase):
                 self.assertGreater(row["count"], 0, (name, peer))
                 self.assertEqual(row["errors"], 0, (name, peer))
 
-    def test_techniques_serve_beside_the_floor(self):
-        techniques = Path(COMPARE).with_name("techniques")
-        done = subprocess.run(
-            [sys.executable, "-B", techniques, "--build", BUILD, "--rounds", "1", "--seconds",
-             "0.2", "--only", "burst_32"], capture_output=True, text=True)
-        self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
-        self.assertIn("nothing again", done.stdout)
-        self.assertNotIn("nothing completed", done.stdout)
 
+@unittest.skipUnless(shutil.which("wrk"), "wrk is not installed")
+class EveryPeer(Comparison):
     def test_requests_and_bursts_pass_every_peer(self):
         works = ("unary_32", "burst_32", "large")
         said, figures = self.compare("--only", ",".join(works))
@@ -50,11 +43,6 @@ class CompareSmoke(unittest.TestCase):
         for peer in ("nginx", "haproxy"):
             if not (shutil.which(peer) or shutil.which(peer, path=ON_PATH)):
                 self.assertIn(f"{peer}: skipped", said)
-
-    def test_paced_streams_are_counted_by_event(self):
-        _, figures = self.compare("--only", "paced", "--peers", "sluice,floor", "--no-again")
-        self.expect_served(figures, ["paced"], ["sluice", "floor"])
-        self.assertIn("p50", figures["paced"]["peers"]["sluice"]["rows"][0]["delay_us"])
 
     @unittest.skipUnless(shutil.which("h2load"), "h2load is not installed")
     def test_requests_pass_every_peer_that_speaks_http2(self):
@@ -65,6 +53,23 @@ class CompareSmoke(unittest.TestCase):
         for work in figures.values():
             for peer in work["peers"].values():
                 self.assertGreater(peer["rows"][0]["delay_us"]["p50"], 0)
+
+
+@unittest.skipUnless(shutil.which("wrk"), "wrk is not installed")
+class OwnPrograms(Comparison):
+    def test_techniques_serve_beside_the_floor(self):
+        techniques = Path(COMPARE).with_name("techniques")
+        done = subprocess.run(
+            [sys.executable, "-B", techniques, "--build", BUILD, "--rounds", "1", "--seconds",
+             "0.2", "--only", "burst_32"], capture_output=True, text=True)
+        self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+        self.assertIn("nothing again", done.stdout)
+        self.assertNotIn("nothing completed", done.stdout)
+
+    def test_paced_streams_are_counted_by_event(self):
+        _, figures = self.compare("--only", "paced", "--peers", "sluice,floor", "--no-again")
+        self.expect_served(figures, ["paced"], ["sluice", "floor"])
+        self.assertIn("p50", figures["paced"]["peers"]["sluice"]["rows"][0]["delay_us"])
 
     def test_shards_and_two_programs_are_compared(self):
         _, figures = self.compare("--only", "shards")
@@ -85,4 +90,4 @@ class CompareSmoke(unittest.TestCase):
 
 
 if __name__ == "__main__":
-    unittest.main(argv=sys.argv[:1])
+    unittest.main(argv=[sys.argv[0], *sys.argv[3:]])
