@@ -11,7 +11,7 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../
 import books  # noqa: E402
 import wording  # noqa: E402
 from callers import Events, Outcome, Wrong, check_error, check_unary  # noqa: E402
-from faults import Fault  # noqa: E402
+from faults import UPTIME_LEAST_S, Fault, boot_offsets_s  # noqa: E402
 
 
 def outcome(token="1.0.1-u", kind="whole", status=200, began=100.0, ended=101.0, **more):
@@ -210,6 +210,16 @@ class Bytes(unittest.TestCase):
     def test_no_two_tokens_share_a_piece(self):
         seen = collections.Counter(piece for i in range(200) for piece in wording.pieces(f"{i}-s"))
         self.assertEqual(max(seen.values()), 1)
+
+
+class Boots(unittest.TestCase):
+    def test_no_clock_of_another_boot_is_negative(self):
+        for uptime_s in (5, UPTIME_LEAST_S, 1_000.7, 16_559.8, 40_000, 1e7):
+            with self.subTest(uptime_s=uptime_s):
+                earlier, later = boot_offsets_s(uptime_s)
+                self.assertGreaterEqual(uptime_s + earlier, min(uptime_s, UPTIME_LEAST_S))
+                self.assertLessEqual(earlier, 0)
+                self.assertGreater(later, 0)
 
 
 if __name__ == "__main__":

@@ -23,7 +23,9 @@ from redis_support import wait_until
 FILL_BLOCK = 1 << 20
 STARVED_SHARE = 0.04  # Of one core.
 SHIFTS_S = (-93_600, -3_600, -2, 2, 3_600, 93_600)
-BOOT_OFFSETS_S = (-20_000, 1_000_000)
+BOOT_EARLIER_S = 20_000
+BOOT_LATER_S = 1_000_000
+UPTIME_LEAST_S = 60  # The kernel refuses clocks that would be negative (time_namespaces(7)).
 BOTH = ("edge", "plain")
 
 
@@ -42,6 +44,11 @@ class Fault:
         return (trouble in self.excuses and outcome.gateway in self.gateways
                 and outcome.began <= (self.ended or 1e18) + self.bound_s
                 and outcome.ended >= self.began)
+
+
+def boot_offsets_s(uptime_s):
+    """How far the clocks of another boot may be from those of this one, which is so old."""
+    return -int(min(BOOT_EARLIER_S, max(uptime_s - UPTIME_LEAST_S, 0))), BOOT_LATER_S
 
 
 class Faults:
@@ -82,7 +89,8 @@ class Faults:
 
     def other_boot(self):
         """Killed, and started with clocks that count from another boot."""
-        self.gateway_kill(boot_offset_s=self.chance.choice(BOOT_OFFSETS_S))
+        offsets = boot_offsets_s(time.clock_gettime(time.CLOCK_MONOTONIC))
+        self.gateway_kill(boot_offset_s=self.chance.choice(offsets))
         self.seen[-1].kind = "other_boot"
 
     def gateway_stop(self):
