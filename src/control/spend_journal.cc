@@ -121,6 +121,7 @@ bool SpendJournal::collect(MonoTime now) {
   if (heir_ != nullptr) send_held(now);
   if (journal_->is_full() && !freezes_) begin_segment();
   journal_->advance(now);
+  if (parts_.usage != nullptr) parts_.usage->follow_journal(journal_->written());
   note(now);
   return count > 0;
 }
@@ -142,8 +143,8 @@ void SpendJournal::take(const usage::SpendRecord& record, MonoTime now) {
 
 void SpendJournal::put(const usage::SpendRecord& record, MonoTime now) {
   if (is_holding_) return hold_back(record);
-  apply(record);
   write(record, now);
+  apply(record);
 }
 
 void SpendJournal::write(const usage::SpendRecord& record, MonoTime now) {
@@ -180,7 +181,7 @@ void SpendJournal::tell_usage(const usage::SpendRecord& end) {
   if (is_replaying_) {
     is_usage_good_ = is_usage_good_ && parts_.usage->replay(end);
   } else {
-    parts_.usage->push(end);
+    parts_.usage->push(end, journal_->appended());
   }
 }
 
@@ -192,8 +193,8 @@ void SpendJournal::close_dangling(MonoTime now) {
     ++count;
     const usage::SpendRecord end = end_of(opened);
     micro_dollars += end.cost_micro_dollars.value_or(0);
-    book_end(end);
     write(end, now);
+    book_end(end);
   }
   if (count == 0) return;
   parts_.log.write(

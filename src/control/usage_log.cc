@@ -3,7 +3,7 @@
 #include <time.h>
 
 #include <algorithm>
-#include <iterator>
+#include <limits>
 #include <utility>
 
 #include <fmt/format.h>
@@ -250,32 +250,39 @@ void UsageLog::follow(const config::UsageLogSettings& settings) {
 
 // --- records ------------------------------------------------------------------------------------
 
-void UsageLog::push(const usage::SpendRecord& record) {
+void UsageLog::push(const usage::SpendRecord& record, uint64_t behind) {
   if (waiting_.size() + batch_.size() >= kWaitingMost) {
     ++lost_;
     state_->parts.cells.usage_records[metrics::UsageFate::kLost].add();
     return;
   }
   if (waiting_.empty()) waiting_since_ = state_->parts.clock.now();
-  waiting_.push_back(encoded(record));
+  waiting_.push_back({encoded(record), behind});
 }
 
 void UsageLog::advance(MonoTime now) {
   now_ = now;
   note_backlog();
   if (is_writing_) return;
-  const bool is_waiting =
-      waiting_.size() >= kBatchMost || (!waiting_.empty() && now - waiting_since_ >= kBatchAge);
+  const bool is_waiting = !waiting_.empty() && waiting_.front().behind <= journal_written_ &&
+                          (waiting_.size() >= kBatchMost || now - waiting_since_ >= kBatchAge);
   const bool is_due = is_failing_ ? now >= write_after_ : is_waiting || now >= trim_after_;
   if (is_due) start_write(now);
 }
 
+size_t UsageLog::writable() const noexcept {
+  const size_t most = std::min(waiting_.size(), kBatchMost);
+  size_t count = 0;
+  while (count < most && waiting_[count].behind <= journal_written_) ++count;
+  return count;
+}
+
 void UsageLog::start_write(MonoTime now) {
   if (batch_.empty()) {
-    const auto count = static_cast<std::ptrdiff_t>(std::min(waiting_.size(), kBatchMost));
-    batch_.assign(std::make_move_iterator(waiting_.begin()),
-                  std::make_move_iterator(waiting_.begin() + count));
-    waiting_.erase(waiting_.begin(), waiting_.begin() + count);
+    for (size_t left = writable(); left > 0; --left) {
+      batch_.push_back(std::move(waiting_.front().encoded));
+      waiting_.pop_front();
+    }
     waiting_since_ = waiting_.empty() ? MonoTime::max() : now;
   }
   State& state = *state_;
@@ -427,6 +434,7 @@ bool UsageLog::finish() {
   Clock& clock = state_->parts.clock;
   const Deadline patience{clock.now() + kFinishTime};
   trim_after_ = MonoTime::max();
+  follow_journal(std::numeric_limits<uint64_t>::max());
   bool has_tried = false;
   for (;;) {
     now_ = clock.now();

@@ -68,6 +68,7 @@ bool Journal::append(std::string_view payload, MonoTime now) {
   }
   if (waiting_.empty()) waiting_since_ = now;
   append_frame(waiting_, payload);
+  ++appended_;
   return true;
 }
 
@@ -100,6 +101,7 @@ void Journal::start_write(MonoTime now, std::string summary) {
   if (batch_.empty()) {
     batch_ = std::exchange(waiting_, {});
     batch_written_ = 0;
+    batch_end_ = appended_;
     batch_since_ = std::exchange(waiting_since_, MonoTime::max());
   }
   summary_ = std::move(summary);
@@ -127,6 +129,7 @@ void Journal::on_written(const WriteOutcome& outcome) {
   const bool had_summary = !std::exchange(summary_, {}).empty();
   if (outcome.is_done) {
     batch_.clear();
+    written_ = batch_end_;
     batch_since_ = MonoTime::max();
     note_success(kWriting);
   } else {

@@ -122,7 +122,7 @@ class SpendJournal {
   uint32_t drain_rings(MonoTime now);
   void take(const usage::SpendRecord& record, MonoTime now);
   void write(const usage::SpendRecord& record, MonoTime now);
-  // Moves the book, and tells the usage log of ends.
+  // Moves the book, and tells the usage log of ends, once they were given to the journal.
   void apply(const usage::SpendRecord& record);
   void book_end(const usage::SpendRecord& end);
   void tell_usage(const usage::SpendRecord& end);

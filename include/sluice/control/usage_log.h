@@ -21,9 +21,10 @@ namespace sluice::control {
 
 class UsageTarget;
 
-// The journal pushes what has ended; batches of it go to the file on a lane. What is not in the
-// file yet is kept here, up to kWaitingMost, and in the journal, which carries it over when it
-// begins a segment and shows it again at the next start: by its id it is in the file once.
+// The journal pushes what has ended; batches of it go to the file on a lane, each record behind the
+// journal's own, so that none is here that a kill keeps from the journal. What is not in the file
+// yet is kept here, up to kWaitingMost, and in the journal, which carries it over when it begins a
+// segment and shows it again at the next start: by its id it is in the file once.
 //
 // A file that fails stops nothing: records wait, and beyond the bound are lost and counted.
 // Control thread only. Await end() before it dies, or leave it is_hanging().
@@ -67,13 +68,16 @@ class UsageLog final : public UsageAnswers {
   bool replay(const usage::SpendRecord& record);
   bool end_replay();
   [[nodiscard]] const std::string& problem() const noexcept;
-  // `record` is of kind kSettled, with its run. Never waits.
-  void push(const usage::SpendRecord& record);
+  // `record` is of kind kSettled, with its run; it goes to the file once so many payloads of the
+  // journal are written. Never waits.
+  void push(const usage::SpendRecord& record, uint64_t behind);
+  // How many the journal has written.
+  void follow_journal(uint64_t written) noexcept { journal_written_ = written; }
   // Encoded records that are not in the file yet, oldest first.
   template <class Visit>
   void show_waiting(Visit visit) const {
     for (const std::string& record : batch_) visit(std::string_view(record));
-    for (const std::string& record : waiting_) visit(std::string_view(record));
+    for (const Waiting& record : waiting_) visit(std::string_view(record.encoded));
   }
 
   // --- the control thread's side ----------------------------------------------------------------
@@ -99,9 +103,15 @@ class UsageLog final : public UsageAnswers {
  private:
   struct State;
   struct Outcome;
+  struct Waiting {
+    std::string encoded;
+    uint64_t behind = 0;
+  };
   explicit UsageLog(std::unique_ptr<State> state) noexcept;
 
   [[nodiscard]] std::expected<void, std::string> open_reporters();
+  // Of those that wait, how many the journal has written, up to kBatchMost.
+  [[nodiscard]] size_t writable() const noexcept;
   void start_write(MonoTime now);
   void on_written(const Outcome& outcome);
   void note_failure(const std::string& problem);
@@ -111,7 +121,8 @@ class UsageLog final : public UsageAnswers {
   [[nodiscard]] std::string refusal() const;
 
   std::unique_ptr<State> state_;
-  std::deque<std::string> waiting_;
+  std::deque<Waiting> waiting_;
+  uint64_t journal_written_ = 0;
   std::vector<std::string> batch_;  // What the lane writes; read by it while is_writing_.
   MonoTime now_ = MonoTime::min();  // Of the last call that brought the time.
   MonoTime waiting_since_ = MonoTime::max();

@@ -88,6 +88,12 @@ class Journal {
   // Whether a call to the disk runs.
   [[nodiscard]] bool is_busy() const noexcept { return is_writing_ || is_syncing_; }
   [[nodiscard]] bool is_all_written() const noexcept { return waiting_.empty() && batch_.empty(); }
+  // Payloads that append() has taken, and the first of them that need not be waited for: they are
+  // in the file, or the disk refuses them.
+  [[nodiscard]] uint64_t appended() const noexcept { return appended_; }
+  [[nodiscard]] uint64_t written() const noexcept {
+    return (failing_ & kWriting) != 0 ? appended_ : written_;
+  }
   // Age of the oldest payload that is not in the file; zero when all are.
   [[nodiscard]] Duration lag(MonoTime now) const noexcept;
   // Failures since the last call.
@@ -114,6 +120,9 @@ class Journal {
   std::string waiting_;  // Frames that no batch has taken.
   std::string batch_;    // What the lane writes; read by it while is_writing_.
   size_t batch_written_ = 0;
+  uint64_t appended_ = 0;
+  uint64_t batch_end_ = 0;  // Of `appended_`, when the batch was taken.
+  uint64_t written_ = 0;
   std::string summary_;  // Of a rotation that runs.
   bool is_writing_ = false;
   bool is_syncing_ = false;

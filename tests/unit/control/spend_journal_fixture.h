@@ -71,7 +71,9 @@ class SpendJournalTest : public ::testing::Test {
     std::ranges::sort(costs);
     return costs;
   }
+  // At the next tick, and what it gave to the usage log's lane.
   void write_usage() {
+    journal_->collect(clock_.now());
     clock_.advance(UsageLog::kRetryGap);
     usage_->advance(clock_.now());
     while (usage_->is_busy()) {

@@ -158,6 +158,34 @@ TEST_F(SpendJournalTest,
   EXPECT_EQ(costs(), (std::vector<uint64_t>{7, 8, 9, 1'000}));
 }
 
+TEST_F(SpendJournalTest, the_usage_log_has_nothing_that_a_kill_keeps_from_the_journal) {
+  has_usage_ = true;
+  start();
+  opened(1, 100);
+  settled(1, 7);
+  tick();
+  opened(2, 100);
+  settled(2, 8);
+  journal_->collect(clock_.now());  // So soon after a write that it waits.
+  EXPECT_FALSE(journal_->is_busy());
+  write_usage();
+  EXPECT_EQ(costs(), (std::vector<uint64_t>{7}));
+  start();
+  EXPECT_EQ(costs(), (std::vector<uint64_t>{7}));
+  EXPECT_EQ(total().requests, 1u);
+  EXPECT_EQ(total().micro_dollars, 7u);
+}
+
+TEST_F(SpendJournalTest, a_disk_that_refuses_the_journal_does_not_hold_up_the_usage_log) {
+  has_usage_ = true;
+  start();
+  disk_.room = 10;
+  settled(1, 7);
+  for (int i = 0; i < 3; ++i) tick();
+  write_usage();
+  EXPECT_EQ(costs(), (std::vector<uint64_t>{7}));
+}
+
 TEST_F(SpendJournalTest, what_the_usage_log_has_not_got_stays_when_older_segments_go) {
   has_usage_ = true;
   start(400);

@@ -101,7 +101,7 @@ class UsageLogTest : public testing::Test, public io::TurnHook {
     for (uint64_t number = from; number < to; ++number) {
       usage::SpendRecord record = usage_record(number);
       record.at = clock_.wall();
-      log_->push(record);
+      log_->push(record, 0);
     }
   }
   Task<void> sums_task(UsageQuestion question, std::expected<UsageSums, std::string>* out) {
