@@ -15,21 +15,10 @@
 #include <cstring>
 #include <string_view>
 
-#if defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-#define SLUICE_HAS_SANITIZER 1
-#endif
-#elif defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define SLUICE_HAS_SANITIZER 1
-#endif
+#include "sanitizer.h"
+
 namespace sluice::app {
 namespace {
-
-#ifdef SLUICE_HAS_SANITIZER
-constexpr bool kHasSanitizer = true;  // Which has a report of its own.
-#else
-constexpr bool kHasSanitizer = false;
-#endif
 
 constexpr int kFramesMax = 64;
 constexpr size_t kModulesMax = 64;
@@ -185,7 +174,7 @@ int note_module(dl_phdr_info* found, size_t /*size*/, void* /*unused*/) noexcept
 }  // namespace
 
 void report_crashes(const char* version) noexcept {
-  if (kHasSanitizer) return;
+  if (kHasSanitizer) return;  // It has a report of its own.
   program_version = version;
   ::dl_iterate_phdr(note_module, nullptr);
   // The first call loads the unwinder, which a catcher must not.

@@ -17,16 +17,10 @@
 
 #include <fmt/format.h>
 
+#include "sanitizer.h"
+
 namespace sluice::app {
 namespace {
-
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-constexpr bool kHasSanitizer = true;
-#elif defined(__has_feature)
-constexpr bool kHasSanitizer = __has_feature(address_sanitizer) || __has_feature(thread_sanitizer);
-#else
-constexpr bool kHasSanitizer = false;
-#endif
 
 using namespace std::string_view_literals;
 

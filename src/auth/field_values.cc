@@ -12,8 +12,6 @@
 namespace sluice::auth {
 namespace {
 
-constexpr int64_t kMicro = 1'000'000;
-constexpr double kUnixSecondsMost = 253'402'300'799;  // The end of the year 9999.
 constexpr size_t kNumberBytesMax = 64;
 
 std::string_view trimmed(std::string_view text) noexcept {
@@ -100,7 +98,7 @@ FieldResult<std::string> read_text(const json::Value& value, size_t bytes_max) {
 FieldResult<WallTime> read_time(const json::Value& value) {
   if (const FieldResult<double> number = read_number(value)) {
     if (*number >= 0 && *number <= kUnixSecondsMost) {
-      return WallTime{static_cast<int64_t>(*number * kMicro)};
+      return WallTime{static_cast<int64_t>(*number * kMicrosOfSecond)};
     }
     return std::unexpected("must be in seconds since 1970 when it is a number");
   }

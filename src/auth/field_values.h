@@ -11,6 +11,9 @@
 
 namespace sluice::auth {
 
+inline constexpr int64_t kMicrosOfSecond = 1'000'000;
+inline constexpr double kUnixSecondsMost = 253'402'300'799;  // The end of the year 9999.
+
 // The error continues "<field> " and quotes nothing.
 template <class T>
 using FieldResult = std::expected<T, std::string>;

@@ -4,13 +4,13 @@
 #include <array>
 #include <cmath>
 
+#include "field_values.h"
+
 namespace sluice::auth {
 namespace {
 
 using json::Value;
 
-constexpr double kUnixSecondsMost = 253'402'300'799;  // The end of the year 9999.
-constexpr double kMicro = 1e6;
 constexpr int kClaimDepthMax = 8;
 constexpr size_t kAudiencesMost = 64;  // Of one token.
 constexpr size_t kSubjectBytesMax = 1024;
@@ -48,7 +48,7 @@ std::optional<WallTime> time_of(const Value& value) noexcept {
   double seconds_since = 0;
   if (!value.as_number(seconds_since) || !std::isfinite(seconds_since)) return std::nullopt;
   if (seconds_since < 0 || seconds_since > kUnixSecondsMost) return std::nullopt;
-  return WallTime{static_cast<int64_t>(seconds_since * kMicro)};
+  return WallTime{static_cast<int64_t>(seconds_since * kMicrosOfSecond)};
 }
 
 bool is_one_of(const std::vector<std::string>& names, const Value& value) noexcept {

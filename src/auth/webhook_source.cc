@@ -16,7 +16,6 @@
 namespace sluice::auth {
 namespace {
 
-constexpr int64_t kMicro = 1'000'000;
 constexpr uint16_t kNotFoundStatus = 404;
 
 bool is_ascii(std::string_view text) noexcept {
@@ -32,7 +31,7 @@ std::string write_question(const KeyQuestion& question, config::SecretForm form,
   } else {
     writer.key("sha256").string(hex_of(question.digest));
   }
-  writer.key("timestamp").integer(now.unix_us / kMicro).end_object();
+  writer.key("timestamp").integer(now.unix_us / kMicrosOfSecond).end_object();
   return body;
 }
 

@@ -1,4 +1,5 @@
 #include "clocks.h"
+#include "bounds.h"
 
 #include <array>
 
@@ -6,10 +7,6 @@
 
 namespace sluice::config {
 namespace {
-
-constexpr int64_t kSecond = 1000;  // Bounds of durations are in milliseconds.
-constexpr int64_t kHour = 3600 * kSecond;
-constexpr int64_t kTimeoutMin = 10;
 
 constexpr std::array kClockFields = {
     Field<ClockDraft>{"connect", read_duration<&ClockDraft::connect, kTimeoutMin, kHour>},

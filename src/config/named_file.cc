@@ -1,4 +1,5 @@
 #include "named_file.h"
+#include "bounds.h"
 
 #include <utility>
 
@@ -6,8 +7,6 @@
 
 namespace sluice::config {
 namespace {
-
-constexpr size_t kPathBytesMax = 4095;
 
 std::string beside(const std::string& file, std::string path) {
   const size_t slash = file.rfind('/');

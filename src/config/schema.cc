@@ -8,6 +8,7 @@
 #include <re2/re2.h>
 
 #include "address.h"
+#include "bounds.h"
 #include "fields.h"
 #include "header_rules.h"
 #include "prices.h"
@@ -25,13 +26,6 @@ namespace {
 constexpr size_t kForwardHeadersMax = 64;
 constexpr size_t kTrustedProxiesMax = 256;
 constexpr uint64_t kSubjectsMax = 1u << 24;
-constexpr size_t kPathBytesMax = 4095;
-constexpr uint64_t kKiB = 1024;
-constexpr uint64_t kMiB = 1024 * kKiB;
-constexpr uint64_t kGiB = 1024 * kMiB;
-constexpr int64_t kSecond = 1000;  // Bounds of durations are in milliseconds.
-constexpr int64_t kHour = 3600 * kSecond;
-constexpr int64_t kTimeoutMin = 10;
 
 constexpr std::array<std::string_view, 5> kDefaultForwardHeaders = {
     "idempotency-key", "traceparent", "tracestate", "baggage", "openai-beta"};

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "address.h"
+#include "bounds.h"
 #include "fields.h"
 #include "header_rules.h"
 
@@ -12,7 +13,6 @@ namespace sluice::config {
 namespace {
 
 constexpr size_t kSocketPathBytesMax = 107;  // sockaddr_un has 108 with the final NUL.
-constexpr size_t kPathBytesMax = 4095;
 constexpr size_t kTokenBytesMin = 32;
 constexpr size_t kTokenBytesMax = 512;
 constexpr uint32_t kModeOfOthers = 0007;

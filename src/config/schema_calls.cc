@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 
 #include "address.h"
+#include "bounds.h"
 #include "dial_rules.h"
 #include "header_rules.h"
 #include "url.h"
@@ -13,13 +14,11 @@
 namespace sluice::config {
 namespace {
 
-constexpr size_t kPathBytesMax = 4095;
 constexpr size_t kHeadersMax = 32;
 constexpr size_t kHeaderValueBytesMax = 4096;
 constexpr size_t kSqlNameBytesMax = 63;
 constexpr size_t kSqlWordBytesMax = 256;
 constexpr uint16_t kMysqlPort = 3306;
-constexpr int64_t kSecond = 1000;  // Bounds of durations are in milliseconds.
 
 void read_driver(Walk& walk, const Node& node, SqlSettings& sql) {
   static constexpr std::array<std::string_view, 2> kWords = {"postgres", "mysql"};

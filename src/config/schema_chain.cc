@@ -1,4 +1,5 @@
 #include "schema_chain.h"
+#include "bounds.h"
 
 #include <algorithm>
 #include <array>
@@ -23,8 +24,6 @@ constexpr size_t kPatternBytesMax = 512;
 constexpr size_t kAudienceBytesMax = 512;
 constexpr size_t kClaimBytesMax = 256;
 constexpr size_t kScriptBytesMax = 256 * 1024;
-constexpr int64_t kSecond = 1000;  // Bounds of durations are in milliseconds.
-constexpr int64_t kHour = 3600 * kSecond;
 
 // In the order of SourceKind.
 constexpr std::array<std::string_view, 7> kKinds = {"file",    "sqlite", "redis", "database",
@@ -274,7 +273,7 @@ void read_sources(Walk& walk, const Node& node, Snapshot& snapshot) {
   });
 }
 
-void read_mode(Walk& walk, const Node& node, Snapshot& snapshot) {
+void read_auth_mode(Walk& walk, const Node& node, Snapshot& snapshot) {
   static constexpr std::array<std::string_view, 2> kWords = {"first_match", "all"};
   if (const auto index = walk.choice(node, kWords)) {
     snapshot.auth.mode = static_cast<AuthMode>(*index);
@@ -290,7 +289,7 @@ constexpr auto of_auth =
     [](Walk& walk, const Node& node, Snapshot& snapshot) { Read(walk, node, snapshot.auth); };
 
 constexpr std::array kChainFields = {
-    Field<Snapshot>{"mode", read_mode},
+    Field<Snapshot>{"mode", read_auth_mode},
     Field<Snapshot>{"wait_max", of_auth<read_duration<&AuthSettings::wait_max, 10, 60 * kSecond>>},
     Field<Snapshot>{"cache_entries",
                     of_auth<read_number<&AuthSettings::cache_entries, 1024, 16'777'216>>},

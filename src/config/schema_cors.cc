@@ -7,6 +7,7 @@
 #include <fmt/format.h>
 
 #include "address.h"
+#include "bounds.h"
 #include "fields.h"
 #include "header_rules.h"
 
@@ -16,7 +17,6 @@ namespace {
 constexpr size_t kOriginsMax = 1000;
 constexpr size_t kOriginBytesMax = 300;
 constexpr size_t kNamesMax = 64;
-constexpr int64_t kDay = 86'400'000;  // Bounds of durations are in milliseconds.
 
 bool is_lower_alnum(char c) noexcept { return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9'); }
 

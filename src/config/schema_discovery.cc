@@ -7,6 +7,7 @@
 #include <fmt/format.h>
 
 #include "address.h"
+#include "bounds.h"
 #include "dial_rules.h"
 #include "fields.h"
 #include "url.h"
@@ -14,11 +15,9 @@
 namespace sluice::config {
 namespace {
 
-constexpr size_t kPathBytesMax = 4095;
 constexpr uint32_t kMemberWeightMax = 1000;
 constexpr uint16_t kHttpPort = 80;
 constexpr uint16_t kHttpsPort = 443;
-constexpr int64_t kHour = 3'600'000;  // Bounds of durations are in milliseconds.
 
 void read_file_source(Walk& walk, const Node& node, Discovery& discovery) {
   auto path = walk.path(node, kPathBytesMax);

@@ -1,4 +1,5 @@
 #include "schema_failures.h"
+#include "bounds.h"
 
 #include <algorithm>
 #include <array>
@@ -11,8 +12,6 @@
 namespace sluice::config {
 namespace {
 
-constexpr int64_t kSecond = 1000;  // Bounds of durations are in milliseconds.
-constexpr int64_t kHour = 3600 * kSecond;
 constexpr uint32_t kWhole = 1000;  // Bounds of shares are in thousandths.
 constexpr uint16_t kStatusMin = 300;
 constexpr uint16_t kStatusMax = 599;

@@ -4,6 +4,7 @@
 
 #include <fmt/format.h>
 
+#include "bounds.h"
 #include "clocks.h"
 #include "fallbacks.h"
 #include "fields.h"
@@ -17,7 +18,6 @@ namespace {
 
 constexpr size_t kModelNameBytesMax = 256;
 constexpr int64_t kPingMin = 100;  // Bounds of durations are in milliseconds.
-constexpr int64_t kHour = 3'600'000;
 constexpr size_t kAliasesMax = 64;
 constexpr uint64_t kOutputTokensMax = 100'000'000;
 

@@ -7,6 +7,7 @@
 #include <fmt/format.h>
 
 #include "address.h"
+#include "bounds.h"
 #include "fields.h"
 #include "redis_url.h"
 #include "url.h"
@@ -15,10 +16,8 @@ namespace sluice::config {
 namespace {
 
 constexpr size_t kAddressesMax = 64;
-constexpr size_t kPathBytesMax = 4095;
 constexpr uint16_t kRedisPort = 6379;
 constexpr uint16_t kSentinelPort = 26379;
-constexpr int64_t kSecond = 1000;  // Bounds of durations are in milliseconds.
 
 struct RedisDraft : RedisSettings {
   bool is_unix = false;

@@ -1,4 +1,5 @@
 #include "schema_routing.h"
+#include "bounds.h"
 
 #include <algorithm>
 #include <array>
@@ -10,10 +11,6 @@
 namespace sluice::config {
 namespace {
 
-constexpr int64_t kSecond = 1000;  // Bounds of durations are in milliseconds.
-constexpr int64_t kMinute = 60 * kSecond;
-constexpr int64_t kHour = 60 * kMinute;
-constexpr uint64_t kKiB = 1024;
 constexpr uint32_t kWhole = 1000;  // Bounds of shares are in thousandths.
 constexpr uint32_t kPercent = 10;
 constexpr double kLoadFactorMax = 100;

@@ -1,4 +1,5 @@
 #include "schema_scripts.h"
+#include "bounds.h"
 
 #include <array>
 #include <utility>
@@ -10,9 +11,6 @@ namespace sluice::config {
 namespace {
 
 constexpr size_t kScriptBytesMax = 256 * 1024;
-constexpr uint64_t kKiB = 1024;
-constexpr uint64_t kMiB = 1024 * kKiB;
-constexpr int64_t kSecond = 1000;  // Bounds of durations are in milliseconds.
 
 void read_hook_file(Walk& walk, const Node& node, HookSettings& hook) {
   auto named = read_named_file(walk, node, kScriptBytesMax);

@@ -5,6 +5,7 @@
 #include <absl/strings/escaping.h>
 #include <fmt/format.h>
 
+#include "bounds.h"
 #include "fields.h"
 #include "schema.h"
 #include "url.h"
@@ -14,10 +15,6 @@ namespace {
 
 constexpr size_t kCertificatesMax = 256;
 constexpr size_t kPinsMax = 16;
-constexpr size_t kPathBytesMax = 4095;
-constexpr int64_t kHour = 3'600'000;  // Bounds of durations are in milliseconds.
-constexpr int64_t kTimeoutMin = 10;
-constexpr int64_t kSecond = 1000;
 constexpr std::string_view kFile = "file://";
 
 // A path or file:///path; the file is read later, so that its faults have places in it.

@@ -4,6 +4,7 @@
 
 #include <fmt/format.h>
 
+#include "bounds.h"
 #include "clocks.h"
 #include "dial_rules.h"
 #include "endpoint_names.h"
@@ -19,9 +20,6 @@ namespace sluice::config {
 namespace {
 
 constexpr size_t kTagsMax = 32;
-constexpr int64_t kSecond = 1000;
-constexpr int64_t kHour = 3600 * kSecond;
-constexpr int64_t kTimeoutMin = 10;
 
 // An upstream with what of its item becomes other things, or is checked once all has been read.
 struct UpstreamDraft : Upstream {

@@ -1,4 +1,5 @@
 #include "schema_usage_log.h"
+#include "bounds.h"
 
 #include <array>
 #include <utility>
@@ -11,11 +12,7 @@
 namespace sluice::config {
 namespace {
 
-constexpr size_t kPathBytesMax = 4095;
 constexpr size_t kReportersMax = 8;
-constexpr uint64_t kMiB = 1024 * 1024;
-constexpr int64_t kSecond = 1000;  // Bounds of durations are in milliseconds.
-constexpr int64_t kHour = 3600 * kSecond;
 
 // In the order of ReporterSettings::Kind.
 constexpr std::array<std::string_view, 2> kKinds = {"webhook", "database"};

@@ -1,5 +1,6 @@
 #include <sluice/io/timer.h>
 
+#include "ledger_wait.h"
 #include "phase_scripts.h"
 #include "phases.h"
 
@@ -7,10 +8,6 @@ namespace sluice::exchange {
 namespace {
 
 using auth::Identified;
-
-// Control gives up the sources after auth.wait_max. Only if control itself is late does a request
-// see the end of this.
-constexpr Duration kControlLateMax = milliseconds(250);
 
 Outcome<Identity> refuse(const Error& error) noexcept {
   return std::unexpected(Refusal{error, {}});
@@ -147,6 +144,7 @@ Task<Outcome<Identity>> Identification::decide_by_sources(http::ResponseSink& cl
   }
   const MonoTime began_at = services_.ring.now();
   io::Timer timer(services_.ring.ready(), services_.ring.timers());
+  // Control gives up the sources after auth.wait_max; only if it is late itself is this seen.
   timer.set(Deadline::after(began_at, generation_.config.auth.wait_max + kControlLateMax));
   KeyRoom::Waiting waiting(services_.ring.ready());
   services_.keys.join(claim_.digest, waiting);

@@ -6,6 +6,8 @@
 #include <array>
 #include <cstring>
 
+#include <sluice/http/headers.h>
+
 namespace sluice::http {
 namespace {
 
@@ -40,15 +42,6 @@ bool is_port(std::string_view text) noexcept {
   constexpr size_t kPortDigitsMax = 5;
   return !text.empty() && text.size() <= kPortDigitsMax &&
          std::all_of(text.begin(), text.end(), [](char c) { return c >= '0' && c <= '9'; });
-}
-
-constexpr std::string_view kMarks = "!#$%&'*+-.^_`|~";  // Of a token, besides letters and digits.
-
-bool is_token(std::string_view text) noexcept {
-  return !text.empty() && std::all_of(text.begin(), text.end(), [](char c) {
-    return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
-           kMarks.find(c) != std::string_view::npos;
-  });
 }
 
 bool is_for(std::string_view name) noexcept {

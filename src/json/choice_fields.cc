@@ -12,12 +12,10 @@ namespace sluice::json {
 
 namespace {
 
-constexpr uint32_t kDepthMax = 128;
-
 class ChoicesWalk {
  public:
   ChoicesWalk(std::string_view text, const Structurals& structurals) noexcept
-      : text_(text), cursor_(text, structurals, kDepthMax) {}
+      : text_(text), cursor_(text, structurals, kBodyDepthMax) {}
 
   // False where the event is not to be understood.
   [[nodiscard]] bool run(ChoicesEvent& event) noexcept {

@@ -12,7 +12,7 @@ namespace sluice::json {
 
 namespace {
 
-constexpr char kLetters[] = {'"', '\\', '/', 'b', 'f', 'n', 'r', 't'};
+constexpr char kEscapable[] = {'"', '\\', '/', 'b', 'f', 'n', 'r', 't'};
 
 // A byte is one of the letters exactly when the two tables, asked for its low and its high four
 // bits, share a bit. Each bit stands for one value of the high four.
@@ -23,7 +23,7 @@ struct NibbleTables {
 
 constexpr NibbleTables make_tables() noexcept {
   NibbleTables tables;
-  for (const char letter : kLetters) {
+  for (const char letter : kEscapable) {
     const unsigned bit = 1u << (static_cast<unsigned>(letter) >> 4);
     tables.low[static_cast<unsigned>(letter) & 15] |= static_cast<uint8_t>(bit);
     tables.high[static_cast<unsigned>(letter) >> 4] = static_cast<uint8_t>(bit);

@@ -12,7 +12,6 @@ namespace sluice::json {
 namespace {
 
 constexpr size_t kPadding = 64;
-constexpr uint32_t kDepthMax = 128;
 
 bool take_count(TokenCursor& cursor, std::optional<uint64_t>& out) noexcept {
   std::string_view token;
@@ -112,7 +111,7 @@ std::optional<std::string_view> FieldReader::index(std::string_view text) noexce
 std::optional<UsageFields> FieldReader::read_usage(std::string_view text) noexcept {
   const auto copy = index(text);
   if (!copy) return std::nullopt;
-  TokenCursor cursor(*copy, *structurals_, kDepthMax);
+  TokenCursor cursor(*copy, *structurals_, kBodyDepthMax);
   UsageFields usage;
   if (!take_usage(cursor, usage) || !cursor.at_end()) return std::nullopt;
   return usage;
@@ -121,7 +120,7 @@ std::optional<UsageFields> FieldReader::read_usage(std::string_view text) noexce
 std::optional<EventFields> FieldReader::read_event(std::string_view text) noexcept {
   const auto copy = index(text);
   if (!copy) return std::nullopt;
-  TokenCursor cursor(*copy, *structurals_, kDepthMax);
+  TokenCursor cursor(*copy, *structurals_, kBodyDepthMax);
   EventFields event;
   if (!take_event(cursor, event) || !cursor.at_end()) return std::nullopt;
   return event;

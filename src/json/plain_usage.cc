@@ -7,7 +7,7 @@
 namespace sluice::json {
 namespace {
 
-constexpr int kDepthMax = 4;
+constexpr int kPlainDepthMax = 4;
 constexpr int kDigitsMax = 18;  // As many always fit into 64 bits.
 
 bool is_digit(char c) noexcept { return c >= '0' && c <= '9'; }
@@ -50,7 +50,7 @@ class Walk {
   // Calls `member` with each key of the object that begins here; it takes the value.
   template <class Member>
   bool for_each_member(Member&& member) noexcept {
-    if (depth_ == kDepthMax || !take('{')) return false;
+    if (depth_ == kPlainDepthMax || !take('{')) return false;
     if (take('}')) return true;
     ++depth_;
     do {

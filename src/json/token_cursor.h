@@ -11,6 +11,8 @@
 
 namespace sluice::json {
 
+inline constexpr uint32_t kBodyDepthMax = 128;  // Of requests and answers.
+
 // Checks the whole grammar as it goes; nothing is skipped unseen. Whoever reaches at_end() after
 // the top-level value without a fault has read a valid JSON text, provided that index() and
 // find_bad_escape() passed it too. Every function that returns false, or kFault, has met a syntax

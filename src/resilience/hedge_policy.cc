@@ -7,18 +7,18 @@
 namespace sluice::resilience {
 namespace {
 
-constexpr uint64_t kMillion = 1'000'000;
+constexpr uint64_t kCreditUnit = 1'000'000;
 
 }  // namespace
 
 void HedgePolicy::set_settings(const config::HedgeSettings& settings) noexcept {
   settings_ = settings;
-  budget_millionth_ = static_cast<uint64_t>(std::llround(settings.budget * kMillion));
+  budget_millionth_ = static_cast<uint64_t>(std::llround(settings.budget * kCreditUnit));
   if (samples() >= kSamplesMin) refresh_quantile();
 }
 
 void HedgePolicy::note_request() noexcept {
-  credit_millionth_ = std::min(credit_millionth_ + budget_millionth_, kCreditMax * kMillion);
+  credit_millionth_ = std::min(credit_millionth_ + budget_millionth_, kCreditMax * kCreditUnit);
 }
 
 void HedgePolicy::note_first_token(Duration time, MonoTime now) noexcept {
@@ -37,8 +37,8 @@ std::optional<Duration> HedgePolicy::delay() const noexcept {
 }
 
 bool HedgePolicy::try_take() noexcept {
-  if (credit_millionth_ < kMillion) return false;
-  credit_millionth_ -= kMillion;
+  if (credit_millionth_ < kCreditUnit) return false;
+  credit_millionth_ -= kCreditUnit;
   return true;
 }
 

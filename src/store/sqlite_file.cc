@@ -46,7 +46,7 @@ std::string remedy_of(int error, const std::string& path) {
   }
 }
 
-std::string refusal(std::string_view action, const std::string& path, int error) {
+std::string file_refusal(std::string_view action, const std::string& path, int error) {
   return fmt::format("cannot {} {}: {}; {}", action, path, text_of(error), remedy_of(error, path));
 }
 
@@ -68,7 +68,7 @@ std::expected<SqliteLock, std::string> SqliteLock::take(const std::string& path)
   const std::string name = path + ".lock";
   SqliteLock lock(lock_file(name, 0600));
   if (lock.fd_ < 0 && lock.fd_ != -EWOULDBLOCK) {
-    return std::unexpected(refusal("open and lock", name, -lock.fd_));
+    return std::unexpected(file_refusal("open and lock", name, -lock.fd_));
   }
   if (lock.fd_ < 0) {
     const int64_t pid = pid_in(name);
@@ -114,7 +114,7 @@ std::expected<void, std::string> make_private_file(const std::string& path) {
     return {};
   }
   if (errno == EEXIST) return {};
-  return std::unexpected(refusal("make", path, errno));
+  return std::unexpected(file_refusal("make", path, errno));
 }
 
 std::string access_fault(const std::string& path) {
@@ -123,11 +123,12 @@ std::string access_fault(const std::string& path) {
     if (S_ISDIR(status.st_mode)) {
       return fmt::format("{} is a directory; name a file in it", path);
     }
-    if (::access(path.c_str(), R_OK | W_OK) != 0) return refusal("write", path, errno);
+    if (::access(path.c_str(), R_OK | W_OK) != 0) return file_refusal("write", path, errno);
   }
   // SQLite makes files beside its own.
   const std::string directory = directory_of(path);
-  if (::access(directory.c_str(), W_OK | X_OK) != 0) return refusal("write beside", path, errno);
+  if (::access(directory.c_str(), W_OK | X_OK) != 0)
+    return file_refusal("write beside", path, errno);
   return {};
 }
 

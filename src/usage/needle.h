@@ -6,6 +6,8 @@
 
 namespace sluice::usage {
 
+inline constexpr size_t npos = std::string_view::npos;
+
 // Offset of the first `needle`, of at least three bytes, at or behind `from`; npos when there is
 // none. Never reads outside `text`.
 [[nodiscard]] size_t find_needle(std::string_view text, std::string_view needle,

@@ -8,11 +8,7 @@
 #include "walked_event.h"
 
 namespace sluice::usage {
-namespace {
-
-constexpr size_t npos = std::string_view::npos;
-
-}  // namespace
+namespace {}  // namespace
 
 void PlainEvents::learn(std::string_view span) noexcept {
   if (const WalkedEvent event(span, 0); event.end() != npos) learn(event);

@@ -11,8 +11,6 @@
 namespace sluice::usage {
 namespace {
 
-constexpr size_t npos = std::string_view::npos;
-
 bool ends_text(char c) noexcept { return c == '"' || static_cast<uint8_t>(c) < 0x20; }
 
 size_t find_text_end_bytewise(std::string_view text, size_t at) noexcept {

@@ -6,6 +6,8 @@
 
 #include <sluice/usage/plain_events.h>
 
+#include "needle.h"
+
 namespace sluice::usage {
 
 // Where the event that begins at `begin` in `span` ends, if it is `learned` with other text; npos

@@ -10,7 +10,6 @@ namespace sluice::usage {
 
 namespace {
 
-constexpr size_t npos = std::string_view::npos;
 constexpr std::string_view kDeltaKey = "\"delta\"";
 
 std::optional<uint64_t> add(std::optional<uint64_t> a, std::optional<uint64_t> b) noexcept {
