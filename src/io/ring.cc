@@ -96,6 +96,7 @@ void Ring::turn_until(MonoTime latest) {
 
 void Ring::run() {
   stopping_ = false;
+  now_ = clock_.now();  // What is ready before the first wait must not reckon from the last run.
   while (!stopping_) turn();
 }
 

@@ -48,7 +48,7 @@ class Ring {
   // A turn that sleeps until `latest` at most: to the precision of the kernel's clock, where timers
   // have that of their wheel. For load generators, which must send at the intended microsecond.
   void turn_until(MonoTime latest);
-  // Turns until stop().
+  // Turns until stop(). The time is that of the call at first, however long the ring stood still.
   void run();
   void stop() noexcept { stopping_ = true; }
 

@@ -452,6 +452,33 @@ TEST_F(OpTest, a_wake_signal_just_before_the_end_does_not_hold_the_ring_up) {
   EXPECT_EQ(other->files().open_count(), 0u);
 }
 
+// Waits for what may take 20 ms.
+Task<void> await_for_20_ms(Ring* ring, Event* begun, Event* told, bool* is_in_time) {
+  co_await first_of(begun);
+  Timer patience(ring->ready(), ring->timers());
+  patience.set(Deadline::after(ring->now(), milliseconds(20)));
+  co_await first_of(told, &patience);
+  *is_in_time = told->is_ready();
+  ring->stop();
+}
+
+TEST_F(OpTest, who_runs_first_in_a_ring_that_stood_still_has_all_its_time) {
+  const int fd = dial();
+  op->recv(fd);
+  Event begun(ring.ready());
+  Event told(ring.ready());
+  bool is_in_time = false;
+  start_detached(await_for_20_ms(&ring, &begun, &told, &is_in_time));
+  ring.turn(false);
+  begun.trigger();
+  world.clock().advance(seconds(1));
+  peer->send("something else", milliseconds(1));
+  world.after(milliseconds(10), [&told] { told.trigger(); });
+  ring.run();
+  EXPECT_TRUE(is_in_time);
+  ring.close(fd);
+}
+
 TEST_F(OpTest, a_turn_until_a_time_ends_at_it_and_not_at_a_tick) {
   constexpr Duration kCallMost = microseconds(20);  // Of a system call in the simulation.
   Timer timer(ring.ready(), ring.timers());
