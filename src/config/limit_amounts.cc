@@ -10,7 +10,7 @@
 namespace sluice::config {
 namespace {
 
-constexpr std::array kWords = [] {
+constexpr std::array kAmountWords = [] {
   std::array<std::string_view, kAmounts.size()> words;
   for (size_t i = 0; i < words.size(); ++i) words[i] = kAmounts[i].word;
   return words;
@@ -46,18 +46,18 @@ std::expected<uint64_t, std::string> most_of(const Amount& amount, double most) 
 
 }  // namespace
 
-std::span<const std::string_view> limit_words() noexcept { return kWords; }
+std::span<const std::string_view> limit_words() noexcept { return kAmountWords; }
 
 std::expected<void, std::string> add_limit(std::vector<LimitRule>& rules, LimitScope scope,
                                            std::string_view owner, std::string_view word,
                                            double most) {
   const auto amount = std::ranges::find(kAmounts, word, &Amount::word);
   if (amount == kAmounts.end()) {
-    const std::string_view near = nearest(word, kWords);
+    const std::string_view near = nearest(word, kAmountWords);
     return std::unexpected(
-        near.empty()
-            ? fmt::format("`{:.64}` is no limit; those are: {}", word, fmt::join(kWords, ", "))
-            : fmt::format("`{:.64}` is no limit; did you mean `{}`?", word, near));
+        near.empty() ? fmt::format("`{:.64}` is no limit; those are: {}", word,
+                                   fmt::join(kAmountWords, ", "))
+                     : fmt::format("`{:.64}` is no limit; did you mean `{}`?", word, near));
   }
   if (std::ranges::any_of(rules, [&](const LimitRule& rule) { return makes(*amount, rule); })) {
     return std::unexpected(fmt::format("{} is there already; give it once", word));
