@@ -11,8 +11,6 @@ namespace {
 
 constexpr Duration kTellStep = seconds(1);
 
-double seconds_of(Duration duration) { return static_cast<double>(duration.count()) / 1e9; }
-
 }  // namespace
 
 Assault::Assault(io::Ring& on, const Attack& what, const AssaultSettings& settings, int stop_fd)

@@ -7,8 +7,6 @@
 namespace sluice::edge {
 namespace {
 
-double seconds_of(Duration duration) { return static_cast<double>(duration.count()) / 1e9; }
-
 double quantile(std::vector<Duration>& values, double share) {
   if (values.empty()) return 0;
   const size_t at =

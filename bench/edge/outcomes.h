@@ -11,6 +11,10 @@
 
 namespace sluice::edge {
 
+[[nodiscard]] inline double seconds_of(Duration duration) {
+  return static_cast<double>(duration.count()) / 1e9;
+}
+
 // What one connection came to.
 struct Ending {
   std::string_view how;  // "closed", "reset", "left", "open at the end", or why it never opened.

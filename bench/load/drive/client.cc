@@ -6,11 +6,10 @@
 #include <algorithm>
 #include <cerrno>
 
+#include "drive/bounds.h"
+
 namespace sluice::load {
 namespace {
-
-constexpr size_t kOverread = 64;
-constexpr uint32_t kHeadBytesMax = 32 * 1024;
 
 std::string_view connect_fault(int32_t result) noexcept {
   switch (-result) {

@@ -5,11 +5,10 @@
 #include <algorithm>
 #include <array>
 
+#include "drive/bounds.h"
+
 namespace sluice::load {
 namespace {
-
-constexpr size_t kOverread = 64;
-constexpr size_t kHeadBytesMax = 32 * 1024;
 
 Unexpected broken(std::string_view detail) noexcept {
   return fail(ErrorCode::kUpstreamProtocol, Side::kUpstream, detail);
