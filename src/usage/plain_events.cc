@@ -8,7 +8,6 @@
 #include "walked_event.h"
 
 namespace sluice::usage {
-namespace {}  // namespace
 
 void PlainEvents::learn(std::string_view span) noexcept {
   if (const WalkedEvent event(span, 0); event.end() != npos) learn(event);
