@@ -13,7 +13,7 @@ using config::SourceKind;
 using config::SourceLoss;
 
 constexpr WallTime kWall{1'000'000};
-constexpr MonoTime kNow{seconds(100)};
+constexpr MonoTime kBegin{seconds(100)};
 const crypto::Digest kDigest = crypto::sha256("sk-1");
 
 KeyAnswer found(std::string id) {
@@ -46,12 +46,12 @@ class ChainWalk : public testing::Test {
     snapshot_.keys.push_back(key);
     snapshot_.keys_by_digest[kDigest] = KeyId{0};
   }
-  void say(uint32_t source, KeyAnswer answer, MonoTime when = kNow) {
+  void say(uint32_t source, KeyAnswer answer, MonoTime when = kBegin) {
     LookupAnswered answered{.digest = kDigest};
     answered.said.push_back({source, std::move(answer)});
     cache_.put(std::move(answered), when);
   }
-  Result<Identified> walk(MonoTime now = kNow, Decider* decider = nullptr) {
+  Result<Identified> walk(MonoTime now = kBegin, Decider* decider = nullptr) {
     const Chain chain(KeyTable(snapshot_), snapshot_.auth);
     return chain.identify(kDigest, kWall, now, directory_, cache_, decider);
   }
@@ -97,14 +97,14 @@ TEST_F(ChainWalk, d128_a_source_that_fails_denies_and_is_never_passed_over) {
   say(0, failed());
   EXPECT_EQ(told(walk()), "auth_unavailable");
   // It is asked again soon, not with every request.
-  EXPECT_EQ(told(walk(kNow + AnswerCache::kFailedHold)), "ask 2");
+  EXPECT_EQ(told(walk(kBegin + AnswerCache::kFailedHold)), "ask 2");
 }
 
 TEST_F(ChainWalk, an_old_answer_stands_in_while_its_source_is_down_where_that_is_allowed) {
   use({SourceKind::kRedis}, {}, SourceLoss::kAllowCached);
   const config::SourceSettings& redis = snapshot_.auth.sources[0];
   say(0, found("redis:a"));
-  const MonoTime old = kNow + redis.ttl;
+  const MonoTime old = kBegin + redis.ttl;
   EXPECT_EQ(walk()->from, metrics::KeyAnswer::kCache);
   EXPECT_EQ(told(walk(old)), "ask 1");
   say(0, failed(), old);
@@ -118,9 +118,9 @@ TEST_F(ChainWalk, an_old_answer_stands_in_while_its_source_is_down_where_that_is
   EXPECT_TRUE(refreshed->is_refresh_due);
   EXPECT_EQ(refreshed->sources_end, 1u);
   // Not for ever.
-  EXPECT_EQ(told(walk(kNow + redis.stale_max)), "ask 1");
-  say(0, failed(), kNow + redis.stale_max);
-  EXPECT_EQ(told(walk(kNow + redis.stale_max)), "auth_unavailable");
+  EXPECT_EQ(told(walk(kBegin + redis.stale_max)), "ask 1");
+  say(0, failed(), kBegin + redis.stale_max);
+  EXPECT_EQ(told(walk(kBegin + redis.stale_max)), "auth_unavailable");
 }
 
 TEST_F(ChainWalk, a_key_that_was_never_seen_is_denied_while_its_source_is_down) {
@@ -147,7 +147,7 @@ TEST_F(ChainWalk, d129_in_mode_all_every_source_must_know_the_key) {
   say(2, unknown());
   EXPECT_EQ(told(walk()), "invalid_api_key");
   say(2, failed());
-  EXPECT_EQ(told(walk(kNow + seconds(3600))), "ask 3");
+  EXPECT_EQ(told(walk(kBegin + seconds(3600))), "ask 3");
 }
 
 TEST_F(ChainWalk, d129_in_mode_all_a_source_that_fails_denies) {
@@ -161,12 +161,12 @@ TEST_F(ChainWalk, negative_answers_hold_for_their_own_time) {
   use({SourceKind::kRedis});
   const config::SourceSettings& redis = snapshot_.auth.sources[0];
   say(0, unknown());
-  EXPECT_EQ(told(walk(kNow + redis.negative_ttl - milliseconds(1))), "invalid_api_key");
-  EXPECT_EQ(told(walk(kNow + redis.negative_ttl)), "ask 1");
+  EXPECT_EQ(told(walk(kBegin + redis.negative_ttl - milliseconds(1))), "invalid_api_key");
+  EXPECT_EQ(told(walk(kBegin + redis.negative_ttl)), "ask 1");
   KeyAnswer brief = found("redis:a");
   brief.ttl = seconds(2);
   say(0, std::move(brief));
-  EXPECT_EQ(told(walk(kNow + seconds(2))), "ask 1");
+  EXPECT_EQ(told(walk(kBegin + seconds(2))), "ask 1");
 }
 
 struct FakeDecider final : Decider {
@@ -186,30 +186,30 @@ TEST_F(ChainWalk, a_script_allows_passes_or_refuses) {
   use({SourceKind::kLua, SourceKind::kRedis});
   say(1, found("redis:a"));
   FakeDecider decider;
-  const Result<Identified> passed = walk(kNow, &decider);
+  const Result<Identified> passed = walk(kBegin, &decider);
   EXPECT_EQ(told(passed), "redis:a");
-  EXPECT_EQ(passed->holds_until, kNow);  // The next request may be one that the script refuses.
+  EXPECT_EQ(passed->holds_until, kBegin);  // The next request may be one that the script refuses.
   decider.verdict = Verdict::kDeny;
-  EXPECT_EQ(told(walk(kNow, &decider)), "refused_by_policy");
+  EXPECT_EQ(told(walk(kBegin, &decider)), "refused_by_policy");
   decider.verdict = Verdict::kAllow;
   KeyRecord record;
   record.id = "lua:x";
   decider.own = std::make_unique<AnsweredKey>(std::move(record));
-  const Result<Identified> allowed = walk(kNow, &decider);
+  const Result<Identified> allowed = walk(kBegin, &decider);
   ASSERT_EQ(told(allowed), "lua:x");
-  EXPECT_EQ(allowed->holds_until, kNow);  // Run again for the next request.
+  EXPECT_EQ(allowed->holds_until, kBegin);  // Run again for the next request.
 }
 
 TEST_F(ChainWalk, in_mode_all_a_script_sees_what_was_found_and_must_allow_it) {
   use({SourceKind::kRedis, SourceKind::kLua}, config::AuthMode::kAll);
   say(0, found("redis:a"));
   FakeDecider decider;
-  EXPECT_EQ(told(walk(kNow, &decider)), "invalid_api_key");
+  EXPECT_EQ(told(walk(kBegin, &decider)), "invalid_api_key");
   EXPECT_EQ(decider.saw, "redis:a");
   decider.verdict = Verdict::kAllow;
-  const Result<Identified> allowed = walk(kNow, &decider);
+  const Result<Identified> allowed = walk(kBegin, &decider);
   EXPECT_EQ(told(allowed), "redis:a");
-  EXPECT_EQ(allowed->holds_until, kNow);
+  EXPECT_EQ(allowed->holds_until, kBegin);
 }
 
 // Goal: made-up keys push out each other, not answers about real ones.
@@ -221,7 +221,7 @@ TEST_F(ChainWalk, d139_a_flood_of_unknown_keys_stays_bounded) {
   for (int i = 0; i < 10'000; ++i) {
     LookupAnswered answered{.digest = crypto::sha256("made up " + std::to_string(i))};
     answered.said.push_back({0, unknown()});
-    cache_.put(std::move(answered), kNow);
+    cache_.put(std::move(answered), kBegin);
   }
   EXPECT_LE(cache_.size(), 64u);
   EXPECT_EQ(told(walk()), "redis:a");

@@ -119,7 +119,7 @@ class DatabaseSourceTest : public testing::Test {
   io::Ring ring_{*kernel_, syscalls_, clock_, {.hot = 64, .most = 64}};
   io::OffloadReturns returns_{ring_};
   ReturnsHook hook_{returns_};
-  KeptLines log_;
+  support::KeptLines log_;
   Table table_;
   config::SourceSettings settings_;
   std::unique_ptr<DatabaseSource> source_;

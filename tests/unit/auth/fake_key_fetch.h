@@ -9,6 +9,8 @@
 
 #include "key_fetch.h"
 
+#include "kept_lines.h"
+
 namespace sluice::auth {
 
 class FakeKeyFetch final : public KeyFetch {
@@ -42,15 +44,6 @@ class FakeKeyFetch final : public KeyFetch {
  private:
   io::Event released_;
   bool is_ended_ = false;
-};
-
-class KeptLines final : public Logger {
- public:
-  [[nodiscard]] bool is_enabled(LogLevel) const noexcept override { return true; }
-  void write(LogLevel, std::string_view, std::string_view message) override {
-    lines.emplace_back(message);
-  }
-  std::vector<std::string> lines;
 };
 
 }  // namespace sluice::auth

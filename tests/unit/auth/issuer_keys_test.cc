@@ -56,7 +56,7 @@ class IssuerKeysTest : public testing::Test {
   TokenKey key_{TokenKeyKind::kP256};
   config::SourceSettings settings_;
   FakeKeyFetch fetch_{ring_};
-  KeptLines log_;
+  support::KeptLines log_;
   IssuerKeys keys_{ring_, log_, fetch_, settings_};
   int refreshed_ = 0;
   bool has_ended_ = false;

@@ -14,7 +14,7 @@ using support::TokenKey;
 using support::TokenKeyKind;
 using Kind = KeyAnswer::Kind;
 
-constexpr auto kKeysUrl = "https://issuer.example/keys";
+constexpr auto kKeySetUrl = "https://issuer.example/keys";
 
 class JwtSourceTest : public testing::Test {
  protected:
@@ -22,7 +22,7 @@ class JwtSourceTest : public testing::Test {
     settings_.kind = config::SourceKind::kJwt;
     settings_.name = "oidc";
     settings_.issuer = "https://issuer.example";
-    settings_.jwks_url = kKeysUrl;
+    settings_.jwks_url = kKeySetUrl;
     settings_.audiences = {"gateway"};
     publish();
   }
@@ -33,7 +33,7 @@ class JwtSourceTest : public testing::Test {
   }
 
   void publish() {
-    documents_[kKeysUrl] = {
+    documents_[kKeySetUrl] = {
         R"({"keys":[)" + rsa_.jwk("r") + "," + p256_.jwk("p") + "," + edwards_.jwk("e") + "]}",
         std::nullopt};
   }
@@ -73,7 +73,7 @@ class JwtSourceTest : public testing::Test {
   static inline TokenKey edwards_{TokenKeyKind::kEd25519};
   config::SourceSettings settings_;
   std::map<std::string, FetchedDocument> documents_;
-  KeptLines log_;
+  support::KeptLines log_;
   FakeKeyFetch* fetch_ = nullptr;
   std::unique_ptr<JwtSource> source_;
 };
@@ -167,7 +167,7 @@ TEST_F(JwtSourceTest, an_unknown_key_makes_it_look_once) {
   EXPECT_EQ(ask(token).kind, Kind::kNotFound);
   EXPECT_EQ(fetch_->asked.size(), 1u);  // Too soon after the first fetch.
   wait(seconds(10));
-  fetch_->documents[kKeysUrl].body = R"({"keys":[)" + next.jwk("next") + "]}";
+  fetch_->documents[kKeySetUrl].body = R"({"keys":[)" + next.jwk("next") + "]}";
   EXPECT_EQ(ask(token).kind, Kind::kFound);
   EXPECT_EQ(fetch_->asked.size(), 2u);
   // The former key is gone with the set.

@@ -47,6 +47,13 @@ inline std::string with_upstream(std::string_view fields) {
          std::string(fields) + "models:\n  - {name: m, routes: [{upstream: up}]}\n";
 }
 
+// One upstream and a model of it; then more of the file.
+inline std::string with_one_model(std::string_view more) {
+  return "listen: 127.0.0.1:0\ndevelopment: true\nupstreams: [{name: up, url: 'http://a'}]\n"
+         "models: [{name: m, routes: [{upstream: up}]}]\n" +
+         std::string(more);
+}
+
 // `items` of the list of models, over two upstreams `up` and `other`; then more of the file.
 inline std::string with_models(std::string_view items, std::string_view more = "") {
   return "listen: 127.0.0.1:0\ndevelopment: true\n"

@@ -6,7 +6,7 @@
 namespace sluice::config {
 namespace {
 
-std::string with(std::string_view more) {
+std::string with_key(std::string_view more) {
   return "listen: 127.0.0.1:0\nupstreams: [{name: up, url: 'http://a'}]\n"
          "models: [{name: m, routes: [{upstream: up}]}]\n"
          "keys: [{name: app, secret: 0123456789abcdef}]\n" +
@@ -14,8 +14,8 @@ std::string with(std::string_view more) {
 }
 
 std::string source(std::string_view fields) {
-  return with("store: {path: /s.db}\nauth: {sources: [{type: file}, {" + std::string(fields) +
-              "}]}\n");
+  return with_key("store: {path: /s.db}\nauth: {sources: [{type: file}, {" + std::string(fields) +
+                  "}]}\n");
 }
 
 FakeEnvironment environment() {
@@ -40,17 +40,17 @@ SourceSettings bare(SourceKind kind, std::string name) {
 }
 
 TEST(SchemaChain, without_a_section_the_file_is_asked_and_then_the_store) {
-  auto snapshot = loaded(with(""));
+  auto snapshot = loaded(with_key(""));
   EXPECT_EQ(snapshot->auth.sources, std::vector{bare(SourceKind::kFile, "file")});
-  snapshot = loaded(with("auth: {wait_max: 1s}\nstore: {path: /s.db}\n"));
+  snapshot = loaded(with_key("auth: {wait_max: 1s}\nstore: {path: /s.db}\n"));
   EXPECT_EQ(snapshot->auth.sources,
             (std::vector{bare(SourceKind::kFile, "file"), bare(SourceKind::kSqlite, "sqlite")}));
   EXPECT_EQ(snapshot->store, StoreSettings{"/s.db"});
 }
 
 TEST(SchemaChain, fields_of_the_chain_arrive_as_written) {
-  const auto snapshot = loaded(
-      with("auth: {mode: all, wait_max: 500ms, cache_entries: 2048, lookups_per_address: 7}\n"));
+  const auto snapshot = loaded(with_key(
+      "auth: {mode: all, wait_max: 500ms, cache_entries: 2048, lookups_per_address: 7}\n"));
   EXPECT_EQ(snapshot->auth.mode, AuthMode::kAll);
   EXPECT_EQ(snapshot->auth.wait_max, milliseconds(500));
   EXPECT_EQ(snapshot->auth.cache_entries, 2048u);
@@ -252,14 +252,14 @@ TEST(SchemaChain, bad_chains_are_refused_in_these_words) {
        "auth.lookups_per_address must be 1 or more; write a whole number such as 1"},
   };
   for (const Bad& bad : kBad) {
-    EXPECT_EQ(errors_of(with("auth: " + std::string(bad.fields) + "\n")),
+    EXPECT_EQ(errors_of(with_key("auth: " + std::string(bad.fields) + "\n")),
               "x.yaml:5: " + std::string(bad.sentence) + "\n")
         << bad.fields;
   }
 }
 
 TEST(SchemaChain, keys_that_nobody_asks_for_are_refused) {
-  EXPECT_EQ(errors_of(with("store: {path: /s.db}\nauth: {sources: [{type: sqlite}]}\n")),
+  EXPECT_EQ(errors_of(with_key("store: {path: /s.db}\nauth: {sources: [{type: sqlite}]}\n")),
             "x.yaml:4: keys has no effect: auth.sources has no `file`; add `- type: file` to "
             "auth.sources, or remove them\n");
 }

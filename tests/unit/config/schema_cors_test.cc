@@ -6,25 +6,23 @@
 namespace sluice::config {
 namespace {
 
-std::string with(std::string_view cors, std::string_view more = "") {
-  return "listen: 127.0.0.1:8080\ndevelopment: true\nupstreams: [{name: up, url: 'http://a'}]\n"
-         "models: [{name: m, routes: [{upstream: up}]}]\ncors: {" +
-         std::string(cors) + "}\n" + std::string(more);
+std::string with_cors(std::string_view cors, std::string_view more = "") {
+  return with_one_model("cors: {" + std::string(cors) + "}\n" + std::string(more));
 }
 
 std::string allowing(std::string_view origin) {
-  return with("enabled: true, data_origins: {allow: ['" + std::string(origin) + "']}");
+  return with_cors("enabled: true, data_origins: {allow: ['" + std::string(origin) + "']}");
 }
 
 constexpr std::string_view kListener =
     "admin: {listen: '127.0.0.1:9465', bootstrap_token: 0123456789abcdef0123456789abcdef}\n";
 
 TEST(SchemaCors, every_field_arrives_as_written) {
-  const auto snapshot = loaded(
-      with("enabled: on, allow_credentials: on, allow_methods: [POST], allow_headers: [x-a, X-B],\n"
-           "  expose_headers: [], max_age: 90s, data_origins: {allow: ['https://a'], deny: "
-           "['https://b']},\n  admin_origins: {allow: ['https://c']}",
-           kListener));
+  const auto snapshot = loaded(with_cors(
+      "enabled: on, allow_credentials: on, allow_methods: [POST], allow_headers: [x-a, X-B],\n"
+      "  expose_headers: [], max_age: 90s, data_origins: {allow: ['https://a'], deny: "
+      "['https://b']},\n  admin_origins: {allow: ['https://c']}",
+      kListener));
   EXPECT_EQ(snapshot->cors, (CorsSettings{.enabled = true,
                                           .allow_credentials = true,
                                           .allow_methods = {"POST"},
@@ -33,8 +31,8 @@ TEST(SchemaCors, every_field_arrives_as_written) {
                                           .max_age = seconds(90),
                                           .data_origins = {{"https://a"}, {"https://b"}},
                                           .admin_origins = {{"https://c"}, {}}}));
-  EXPECT_EQ(loaded(with("enabled: off"))->cors, CorsSettings());
-  EXPECT_TRUE(loaded(with("enabled: on, allow_all_origins: on"))->cors.allow_all_origins);
+  EXPECT_EQ(loaded(with_cors("enabled: off"))->cors, CorsSettings());
+  EXPECT_TRUE(loaded(with_cors("enabled: on, allow_all_origins: on"))->cors.allow_all_origins);
 }
 
 TEST(SchemaCors, origins_are_taken_as_browsers_send_them) {
@@ -106,16 +104,17 @@ TEST(SchemaCors, bad_settings_are_refused_in_these_words) {
            Bad{"enabled: on, allow_all_origins: on, allow_methods: [GET, GET]",
                "x.yaml:5: cors.allow_methods[1] repeats `GET`; name each one once\n"},
        }) {
-    EXPECT_EQ(errors_of(with(bad.cors)), bad.sentence) << bad.cors;
+    EXPECT_EQ(errors_of(with_cors(bad.cors)), bad.sentence) << bad.cors;
   }
 }
 
 TEST(SchemaCors, no_origin_or_name_can_add_a_field) {
   for (const char* text : {"\"https://a\\r\\nx: y\"", "\"https://a\\0\"", "\"a\\r\\nb: c\""}) {
-    EXPECT_NE(errors_of(with("enabled: on, data_origins: {allow: [" + std::string(text) + "]}")),
-              "");
-    EXPECT_NE(errors_of(with("enabled: on, allow_all_origins: on, expose_headers: [" +
-                             std::string(text) + "]")),
+    EXPECT_NE(
+        errors_of(with_cors("enabled: on, data_origins: {allow: [" + std::string(text) + "]}")),
+        "");
+    EXPECT_NE(errors_of(with_cors("enabled: on, allow_all_origins: on, expose_headers: [" +
+                                  std::string(text) + "]")),
               "");
   }
 }

@@ -9,7 +9,7 @@ namespace {
 using Ids = std::vector<LimitId>;
 
 // Two of each kind; then more of the file.
-std::string with(std::string_view more) {
+std::string with_two_of_each(std::string_view more) {
   return "listen: 127.0.0.1:0\n"
          "upstreams: [{name: up, url: 'http://a'}, {name: other, url: 'http://b'}]\n"
          "models: [{name: m, aliases: [alias], routes: [{upstream: up}, {upstream: other}]},\n"
@@ -20,7 +20,8 @@ std::string with(std::string_view more) {
 }
 
 std::string item(std::string_view fields) {
-  return with("rate_limits: [{name: r, requests_per_minute: 5, " + std::string(fields) + "}]\n");
+  return with_two_of_each("rate_limits: [{name: r, requests_per_minute: 5, " + std::string(fields) +
+                          "}]\n");
 }
 
 TEST(SchemaRateLimits, one_rule_is_shared_by_all_that_it_holds_for) {
@@ -110,12 +111,14 @@ TEST(SchemaRateLimits, what_is_wrong_says_so) {
   EXPECT_TRUE(holds(errors_of(item("per: tenant, only: [tt]")),
                     "names the tenant `tt`, which does not exist (did you mean `t`?)"));
   EXPECT_TRUE(holds(errors_of(item("per: model, only: [m, alias]")), "names a model twice"));
-  EXPECT_TRUE(holds(errors_of(with("rate_limits: [{name: r, per: ip}]\n")),
+  EXPECT_TRUE(holds(errors_of(with_two_of_each("rate_limits: [{name: r, per: ip}]\n")),
                     "rate_limits[0] has no amount"));
-  EXPECT_TRUE(holds(errors_of(with("rate_limits:\n  - {name: r, per: ip, concurrency: 1}\n"
-                                   "  - {name: r, per: key, concurrency: 1}\n")),
-                    "x.yaml:9: rate_limits[1] has the name `r` of the item in line 8"));
-  EXPECT_TRUE(holds(errors_of(with("rate_limits: []\n")), "rate_limits is an empty list"));
+  EXPECT_TRUE(
+      holds(errors_of(with_two_of_each("rate_limits:\n  - {name: r, per: ip, concurrency: 1}\n"
+                                       "  - {name: r, per: key, concurrency: 1}\n")),
+            "x.yaml:9: rate_limits[1] has the name `r` of the item in line 8"));
+  EXPECT_TRUE(
+      holds(errors_of(with_two_of_each("rate_limits: []\n")), "rate_limits is an empty list"));
 }
 
 TEST(SchemaRateLimits, what_one_request_can_match_is_bounded) {
@@ -125,7 +128,7 @@ TEST(SchemaRateLimits, what_one_request_can_match_is_bounded) {
     for (int i = 1; i < count; ++i) {
       text += "  - {name: r" + std::to_string(i) + ", per: key, concurrency: 1}\n";
     }
-    return with(text);
+    return with_two_of_each(text);
   };
   EXPECT_TRUE(loaded(limits(32)));
   EXPECT_EQ(
@@ -142,17 +145,18 @@ TEST(SchemaRateLimits, the_bound_counts_every_scope) {
   }
   for (const char* per : {"gateway", "ip", "key", "tenant", "model", "key_model", "upstream"}) {
     const std::string last = "  - {name: x, per: " + std::string(per) + ", concurrency: 1";
-    EXPECT_TRUE(loaded(with("rate_limits:\n" + text + last + "}\n"))) << per;
-    EXPECT_TRUE(holds(errors_of(with("rate_limits:\n" + text + last + ", requests_per_day: 1}\n")),
-                      "can match 33 limits"))
+    EXPECT_TRUE(loaded(with_two_of_each("rate_limits:\n" + text + last + "}\n"))) << per;
+    EXPECT_TRUE(holds(
+        errors_of(with_two_of_each("rate_limits:\n" + text + last + ", requests_per_day: 1}\n")),
+        "can match 33 limits"))
         << per;
   }
 }
 
 TEST(SchemaTenants, they_have_limits_and_others_above_them) {
-  const auto snapshot = loaded(
-      with("tenants:\n  - {name: t, parent: top, limits: {concurrency: 3}}\n  - {name: top}\n"
-           "  - {name: default, parent: top, limits: {tokens_per_day: 4}}\n"));
+  const auto snapshot = loaded(with_two_of_each(
+      "tenants:\n  - {name: t, parent: top, limits: {concurrency: 3}}\n  - {name: top}\n"
+      "  - {name: default, parent: top, limits: {tokens_per_day: 4}}\n"));
   ASSERT_TRUE(snapshot && snapshot->tenants.size() == 3);
   EXPECT_EQ(snapshot->tenants[0].name, "default");
   EXPECT_EQ(snapshot->tenants[0].parent, TenantId{2});
@@ -168,38 +172,41 @@ TEST(SchemaTenants, they_have_limits_and_others_above_them) {
 }
 
 TEST(SchemaTenants, one_that_no_list_has_is_made_as_before) {
-  const auto snapshot = loaded(with("tenants: [{name: listed}]\n"));
+  const auto snapshot = loaded(with_two_of_each("tenants: [{name: listed}]\n"));
   ASSERT_TRUE(snapshot && snapshot->tenants.size() == 3);
   EXPECT_EQ(snapshot->tenants[snapshot->keys[0].tenant.value].name, "t");
 }
 
 TEST(SchemaTenants, circles_and_long_chains_are_refused) {
-  EXPECT_EQ(errors_of(with("tenants:\n  - {name: a, parent: b}\n  - {name: b, parent: a}\n")),
-            "x.yaml:8: tenants[0].parent leads back to the tenant: a -> b -> a; remove one of "
-            "these steps\n"
-            "x.yaml:9: tenants[1].parent leads back to the tenant: b -> a -> b; remove one of "
-            "these steps\n");
-  EXPECT_TRUE(holds(errors_of(with("tenants:\n  - {name: a, parent: a}\n")),
+  EXPECT_EQ(
+      errors_of(with_two_of_each("tenants:\n  - {name: a, parent: b}\n  - {name: b, parent: a}\n")),
+      "x.yaml:8: tenants[0].parent leads back to the tenant: a -> b -> a; remove one of "
+      "these steps\n"
+      "x.yaml:9: tenants[1].parent leads back to the tenant: b -> a -> b; remove one of "
+      "these steps\n");
+  EXPECT_TRUE(holds(errors_of(with_two_of_each("tenants:\n  - {name: a, parent: a}\n")),
                     "tenants[0].parent leads back to the tenant"));
-  EXPECT_TRUE(holds(errors_of(with("tenants: [{name: a, parent: b}, {name: b, parent: c}, "
-                                   "{name: c, parent: b}]\n")),
-                    "tenants[0].parent has more than 4 tenants above one another"));
+  EXPECT_TRUE(
+      holds(errors_of(with_two_of_each("tenants: [{name: a, parent: b}, {name: b, parent: c}, "
+                                       "{name: c, parent: b}]\n")),
+            "tenants[0].parent has more than 4 tenants above one another"));
   const std::string four =
       "tenants: [{name: a, parent: b}, {name: b, parent: c}, "
       "{name: c, parent: d}, {name: d";
-  EXPECT_TRUE(loaded(with(four + "}]\n")));
-  EXPECT_EQ(errors_of(with(four + ", parent: e}, {name: e}]\n")),
+  EXPECT_TRUE(loaded(with_two_of_each(four + "}]\n")));
+  EXPECT_EQ(errors_of(with_two_of_each(four + ", parent: e}, {name: e}]\n")),
             "x.yaml:7: tenants[0].parent has more than 4 tenants above one another: a -> b -> c -> "
             "d -> e; leave out a level\n");
 }
 
 TEST(SchemaTenants, names_are_unique_and_parents_are_listed) {
-  EXPECT_TRUE(holds(errors_of(with("tenants:\n  - {name: a}\n  - {name: a}\n")),
+  EXPECT_TRUE(holds(errors_of(with_two_of_each("tenants:\n  - {name: a}\n  - {name: a}\n")),
                     "x.yaml:9: tenants[1] has the name `a` of the tenant in line 8"));
-  EXPECT_TRUE(holds(errors_of(with("tenants: [{name: a, parent: t}]\n")),
+  EXPECT_TRUE(holds(errors_of(with_two_of_each("tenants: [{name: a, parent: t}]\n")),
                     "tenants[0].parent names the tenant `t`, which does not exist"));
-  EXPECT_TRUE(holds(errors_of(with("tenants: [{parent: a}]\n")), "tenants[0].name is missing"));
-  EXPECT_TRUE(holds(errors_of(with("tenants: [{name: a, limits: {}}]\n")),
+  EXPECT_TRUE(
+      holds(errors_of(with_two_of_each("tenants: [{parent: a}]\n")), "tenants[0].name is missing"));
+  EXPECT_TRUE(holds(errors_of(with_two_of_each("tenants: [{name: a, limits: {}}]\n")),
                     "tenants[0].limits has no amount"));
 }
 
@@ -211,8 +218,8 @@ TEST(SchemaTenants, their_limits_count_into_the_bound_along_the_chain) {
   for (int i = 0; i < 29; ++i) {
     text += "  - {name: r" + std::to_string(i) + ", per: ip, concurrency: 1}\n";
   }
-  EXPECT_TRUE(loaded(with(text)));
-  EXPECT_TRUE(holds(errors_of(with(text + "  - {name: x, per: ip, concurrency: 1}\n")),
+  EXPECT_TRUE(loaded(with_two_of_each(text)));
+  EXPECT_TRUE(holds(errors_of(with_two_of_each(text + "  - {name: x, per: ip, concurrency: 1}\n")),
                     "keys[0] can match 33 limits"));
 }
 

@@ -6,18 +6,12 @@
 namespace sluice::config {
 namespace {
 
-std::string with(std::string_view more) {
-  return "listen: 127.0.0.1:0\ndevelopment: true\nupstreams: [{name: up, url: 'http://a'}]\n"
-         "models: [{name: m, routes: [{upstream: up}]}]\n" +
-         std::string(more);
-}
-
 std::string redis(std::string_view fields) {
-  return with("redis: {gateways: 2, " + std::string(fields) + "}\n");
+  return with_one_model("redis: {gateways: 2, " + std::string(fields) + "}\n");
 }
 
 TEST(SchemaRedis, a_url_and_defaults) {
-  EXPECT_FALSE(loaded(with(""))->redis);
+  EXPECT_FALSE(loaded(with_one_model(""))->redis);
   const auto snapshot = loaded(redis("url: 'redis://Redis.internal'"));
   ASSERT_TRUE(snapshot && snapshot->redis);
   RedisSettings expected;
@@ -67,7 +61,8 @@ TEST(SchemaRedis, there_is_one_way_to_it) {
   EXPECT_TRUE(holds(errors_of(redis("tick: 5ms")), one));
   EXPECT_TRUE(holds(errors_of(redis("url: 'redis://h', cluster: [h]")), one));
   EXPECT_TRUE(holds(errors_of(redis("url: 'redis://h/5', cluster: [h]")), one));
-  EXPECT_TRUE(holds(errors_of(with("redis: {url: 'redis://h'}\n")), "redis.gateways is missing"));
+  EXPECT_TRUE(
+      holds(errors_of(with_one_model("redis: {url: 'redis://h'}\n")), "redis.gateways is missing"));
   EXPECT_TRUE(holds(errors_of(redis("sentinels: [h]")), "redis.master is missing"));
   EXPECT_TRUE(holds(errors_of(redis("url: 'redis://h', master: m")),
                     "redis.master has no effect without `sentinels`"));
@@ -118,30 +113,33 @@ TEST(SchemaRedis, numbers_have_bounds) {
   for (const char* field :
        {"gateways: 0", "gateways: 65", "wait_max: 0", "wait_max: 2s", "tick: 4ms", "tick: 2s",
         "database: 65536", "namespace: 'a b'", "namespace: '{a}'", "master: 'a b'"}) {
-    const std::string text = with("redis: {url: 'redis://h', " + std::string(field) + "}\n");
+    const std::string text =
+        with_one_model("redis: {url: 'redis://h', " + std::string(field) + "}\n");
     EXPECT_TRUE(holds(errors_of(text), "must be")) << field;
   }
 }
 
 TEST(SchemaJournal, has_what_is_written_and_defaults_else) {
-  EXPECT_FALSE(loaded(with(""))->journal);
+  EXPECT_FALSE(loaded(with_one_model(""))->journal);
   JournalSettings expected{.directory = "/j"};
-  EXPECT_EQ(loaded(with("journal: {directory: /j}\n"))->journal, expected);
-  EXPECT_EQ(loaded(with("journal: {directory: /j, flush: 10ms, sync: 10ms, segment_bytes: 1MiB}\n"))
+  EXPECT_EQ(loaded(with_one_model("journal: {directory: /j}\n"))->journal, expected);
+  EXPECT_EQ(loaded(with_one_model(
+                       "journal: {directory: /j, flush: 10ms, sync: 10ms, segment_bytes: 1MiB}\n"))
                 ->journal,
             (JournalSettings{"/j", milliseconds(10), milliseconds(10), 1u << 20}));
-  EXPECT_TRUE(holds(errors_of(with("journal: {flush: 10ms}\n")), "journal.directory is missing"));
-  EXPECT_TRUE(holds(errors_of(with("journal: {directory: j}\n")),
+  EXPECT_TRUE(
+      holds(errors_of(with_one_model("journal: {flush: 10ms}\n")), "journal.directory is missing"));
+  EXPECT_TRUE(holds(errors_of(with_one_model("journal: {directory: j}\n")),
                     "journal.directory must be a full path; begin it with '/'"));
-  EXPECT_TRUE(holds(errors_of(with("journal: {directory: /j, flush: 2s}\n")),
+  EXPECT_TRUE(holds(errors_of(with_one_model("journal: {directory: /j, flush: 2s}\n")),
                     "journal has a `sync` that is shorter than its `flush`"));
-  EXPECT_TRUE(holds(errors_of(with("journal: {directory: /j, segment_bytes: 2GiB}\n")),
+  EXPECT_TRUE(holds(errors_of(with_one_model("journal: {directory: /j, segment_bytes: 2GiB}\n")),
                     "journal.segment_bytes must be 1GiB or less"));
 }
 
 TEST(SchemaOrigin, trusted_proxies_are_addresses_and_ranges) {
-  const auto snapshot = loaded(
-      with("trusted_proxies: [10.0.0.0/8, '::1', 'fd00::/8', 192.0.2.7]\nproxy_protocol: true\n"));
+  const auto snapshot = loaded(with_one_model(
+      "trusted_proxies: [10.0.0.0/8, '::1', 'fd00::/8', 192.0.2.7]\nproxy_protocol: true\n"));
   ASSERT_TRUE(snapshot);
   EXPECT_TRUE(snapshot->proxy_protocol);
   const std::vector<AddressRange>& ranges = snapshot->trusted_proxies;
@@ -154,40 +152,42 @@ TEST(SchemaOrigin, trusted_proxies_are_addresses_and_ranges) {
   for (const char* bad :
        {"10.0.0.1/8", "10.0.0.0/33", "'::/129'", "'::1/64'", "h.example", "10.0.0.0/",
         "'::ffff:10.0.0.1'", "10.0.0.0/-1", "10.1", "127.1/8", "/8"}) {
-    EXPECT_TRUE(holds(errors_of(with("trusted_proxies: [" + std::string(bad) + "]\n")),
+    EXPECT_TRUE(holds(errors_of(with_one_model("trusted_proxies: [" + std::string(bad) + "]\n")),
                       "trusted_proxies[0] "))
         << bad;
   }
-  EXPECT_TRUE(holds(errors_of(with("trusted_proxies: [10.0.0.7, 10.0.0.7/32]\n")),
+  EXPECT_TRUE(holds(errors_of(with_one_model("trusted_proxies: [10.0.0.7, 10.0.0.7/32]\n")),
                     "trusted_proxies[1] repeats a range"));
   EXPECT_TRUE(holds(
-      lines_of(load_text(with("trusted_proxies: [0.0.0.0/0]\n"), "x", FakeEnvironment()).warnings),
+      lines_of(load_text(with_one_model("trusted_proxies: [0.0.0.0/0]\n"), "x", FakeEnvironment())
+                   .warnings),
       "trusted_proxies[0] is everybody"));
 }
 
 TEST(SchemaLimitSizes, subjects_and_bank_file) {
-  const auto snapshot = loaded(with("limits: {subjects_max: 1024, bank_file: /b}\n"));
+  const auto snapshot = loaded(with_one_model("limits: {subjects_max: 1024, bank_file: /b}\n"));
   ASSERT_TRUE(snapshot);
   EXPECT_EQ(snapshot->limits.subjects_max, 1024u);
   EXPECT_EQ(snapshot->limits.bank_file, "/b");
-  EXPECT_EQ(loaded(with("limits: {bank_file: off}\n"))->limits.bank_file, "");
-  EXPECT_TRUE(holds(errors_of(with("limits: {subjects_max: 1023}\n")), "must be 1024 or more"));
-  EXPECT_TRUE(holds(errors_of(with("limits: {bank_file: b}\n")), "must be a full path"));
+  EXPECT_EQ(loaded(with_one_model("limits: {bank_file: off}\n"))->limits.bank_file, "");
+  EXPECT_TRUE(
+      holds(errors_of(with_one_model("limits: {subjects_max: 1023}\n")), "must be 1024 or more"));
+  EXPECT_TRUE(holds(errors_of(with_one_model("limits: {bank_file: b}\n")), "must be a full path"));
 }
 
 TEST(NeedsRestart, names_what_of_limits_a_reload_cannot_change) {
-  const auto before = loaded(with(""));
-  const auto after =
-      loaded(with("proxy_protocol: true\nredis: {url: 'redis://h', gateways: 1}\n"
-                  "journal: {directory: /j}\nlimits: {subjects_max: 2048, bank_file: /b}\n"));
+  const auto before = loaded(with_one_model(""));
+  const auto after = loaded(
+      with_one_model("proxy_protocol: true\nredis: {url: 'redis://h', gateways: 1}\n"
+                     "journal: {directory: /j}\nlimits: {subjects_max: 2048, bank_file: /b}\n"));
   ASSERT_TRUE(before && after);
   EXPECT_EQ(
       needs_restart(*before, *after),
       (std::vector<std::string>{"redis", "journal", "limits.subjects_max", "limits.bank_file"}));
   EXPECT_TRUE(needs_restart(*after, *after).empty());
   const auto hot =
-      loaded(with("trusted_proxies: [10.0.0.7]\ntenants: [{name: t}]\n"
-                  "rate_limits: [{name: r, per: ip, concurrency: 1}]\n"));
+      loaded(with_one_model("trusted_proxies: [10.0.0.7]\ntenants: [{name: t}]\n"
+                            "rate_limits: [{name: r, per: ip, concurrency: 1}]\n"));
   ASSERT_TRUE(hot);
   EXPECT_TRUE(needs_restart(*before, *hot).empty());
 }

@@ -6,14 +6,8 @@
 namespace sluice::config {
 namespace {
 
-std::string with(std::string_view more) {
-  return "listen: 127.0.0.1:0\ndevelopment: true\nupstreams: [{name: up, url: 'http://a'}]\n"
-         "models: [{name: m, routes: [{upstream: up}]}]\n" +
-         std::string(more);
-}
-
 std::string usage_log(std::string_view fields) {
-  return with("journal: {directory: /j}\nusage_log: {" + std::string(fields) + "}\n");
+  return with_one_model("journal: {directory: /j}\nusage_log: {" + std::string(fields) + "}\n");
 }
 
 TEST(SchemaUsageLog, every_field_arrives_as_written) {
@@ -44,8 +38,8 @@ TEST(SchemaUsageLog, every_field_arrives_as_written) {
   database.table = "t";
   expected.reporters = {webhook, database};
   EXPECT_EQ(snapshot->usage_log, expected);
-  EXPECT_FALSE(loaded(with(""))->usage_log);
-  EXPECT_FALSE(loaded(with(""))->store);
+  EXPECT_FALSE(loaded(with_one_model(""))->usage_log);
+  EXPECT_FALSE(loaded(with_one_model(""))->store);
 }
 
 TEST(SchemaUsageLog, bad_settings_are_refused_in_these_words) {
@@ -78,12 +72,13 @@ TEST(SchemaUsageLog, bad_settings_are_refused_in_these_words) {
         << bad.fields << '\n'
         << errors_of(usage_log(bad.fields));
   }
-  EXPECT_EQ(errors_of(with("usage_log: {path: /u}\n")),
+  EXPECT_EQ(errors_of(with_one_model("usage_log: {path: /u}\n")),
             "x.yaml:5: usage_log needs a `journal`, from which it is written; add a section "
             "`journal` with its `directory`\n");
-  EXPECT_EQ(errors_of(with("journal: {directory: /j}\nstore: {path: /u}\nusage_log: {path: /u}\n")),
+  EXPECT_EQ(errors_of(with_one_model(
+                "journal: {directory: /j}\nstore: {path: /u}\nusage_log: {path: /u}\n")),
             "x.yaml:7: usage_log.path is the file of `store`; give each a file of its own\n");
-  EXPECT_EQ(errors_of(with("store: {}\n")),
+  EXPECT_EQ(errors_of(with_one_model("store: {}\n")),
             "x.yaml:5: store.path is missing; add a line `path:` with its value\n");
 }
 
@@ -92,8 +87,9 @@ TEST(SchemaScripts, every_field_arrives_as_written) {
   fake.files["/a.lua"] = {"return 1", false};
   fake.files["b.lua"] = {"return 2", false};
   const auto snapshot =
-      loaded(with("scripts: {on_auth: {file: /a.lua}, on_request: {file: b.lua, on_error: pass},\n"
-                  "  instructions_max: 5k, time_max: 2ms, memory_max: 1MiB, may_route: on}\n"),
+      loaded(with_one_model(
+                 "scripts: {on_auth: {file: /a.lua}, on_request: {file: b.lua, on_error: pass},\n"
+                 "  instructions_max: 5k, time_max: 2ms, memory_max: 1MiB, may_route: on}\n"),
              fake);
   ScriptSettings expected;
   expected.on_auth = HookSettings{.script = "/a.lua", .source = "return 1"};
@@ -107,17 +103,17 @@ TEST(SchemaScripts, every_field_arrives_as_written) {
 }
 
 TEST(SchemaScripts, bad_settings_are_refused_in_these_words) {
-  EXPECT_EQ(errors_of(with("scripts: {on_auth: {file: /none.lua}}\n")),
+  EXPECT_EQ(errors_of(with_one_model("scripts: {on_auth: {file: /none.lua}}\n")),
             "x.yaml:5: scripts.on_auth.file names the file /none.lua, which cannot be read: No "
             "such file or directory; create the file, let this user read it, or remove the key\n");
-  EXPECT_EQ(errors_of(with("scripts: {on_response: {on_error: pass}}\n")),
+  EXPECT_EQ(errors_of(with_one_model("scripts: {on_response: {on_error: pass}}\n")),
             "x.yaml:5: scripts.on_response.file is missing; add a line `file:` with its value\n"
             "x.yaml:5: scripts.on_response has an unknown key `on_error`; the keys here are: "
             "file\n");
-  EXPECT_EQ(errors_of(with("scripts: {may_route: on}\n")),
+  EXPECT_EQ(errors_of(with_one_model("scripts: {may_route: on}\n")),
             "x.yaml:5: scripts.may_route has no effect without `on_request`; remove it, or add "
             "the script\n");
-  EXPECT_EQ(errors_of(with("scripts: {time_max: 5s}\n")),
+  EXPECT_EQ(errors_of(with_one_model("scripts: {time_max: 5s}\n")),
             "x.yaml:5: scripts.time_max must be 1s or less; write a shorter time\n");
 }
 

@@ -2,19 +2,12 @@
 
 #include <gtest/gtest.h>
 
+#include "kept_lines.h"
+
 namespace sluice::control {
 namespace {
 
 using resilience::BreakerState;
-
-class KeptLines final : public Logger {
- public:
-  [[nodiscard]] bool is_enabled(LogLevel) const noexcept override { return true; }
-  void write(LogLevel, std::string_view, std::string_view message) override {
-    lines.emplace_back(message);
-  }
-  std::vector<std::string> lines;
-};
 
 class DeploymentOrdersTest : public ::testing::Test {
  protected:
@@ -44,7 +37,7 @@ class DeploymentOrdersTest : public ::testing::Test {
   MonoTime now_{seconds(1000)};
   config::Snapshot snapshot_;
   metrics::Registry registry_{2};
-  KeptLines log_;
+  support::KeptLines log_;
   DeploymentBook book_{registry_, log_};
   std::vector<metrics::SnapshotCells> cells_;
 };

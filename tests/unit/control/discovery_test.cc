@@ -4,6 +4,8 @@
 
 #include "sim_world.h"
 
+#include "kept_lines.h"
+
 namespace sluice::control {
 namespace {
 
@@ -28,15 +30,6 @@ class FakeNames final : public net::Resolver {
   std::vector<const char*> addresses;
   std::vector<net::ServiceRecord> records;
   int questions = 0;
-};
-
-class KeptLines final : public Logger {
- public:
-  [[nodiscard]] bool is_enabled(LogLevel) const noexcept override { return true; }
-  void write(LogLevel, std::string_view, std::string_view message) override {
-    lines.emplace_back(message);
-  }
-  std::vector<std::string> lines;
 };
 
 class DiscoveryTest : public testing::Test {
@@ -70,7 +63,7 @@ class DiscoveryTest : public testing::Test {
   io::OffloadReturns returns_{ring_};
   FakeNames names_;
   metrics::Registry registry_{1};
-  KeptLines log_;
+  support::KeptLines log_;
   config::Snapshot snapshot_;
   Discovery discovery_{ring_, lane_, returns_, names_, registry_, log_};
 };

@@ -6,7 +6,7 @@
 namespace sluice::control {
 namespace {
 
-constexpr MonoTime kStart{seconds(100'000)};
+constexpr MonoTime kStatsStart{seconds(100'000)};
 
 OwnStatsByName both() {
   return {{"a",
@@ -110,25 +110,25 @@ TEST_F(OtherGatewaysTest, amounts_are_added_and_means_weighed_by_shards) {
   others_.hear({of("x", {.in_flight = 3, .minute_tokens = 10, .whole = {milliseconds(100), 1}}),
                 of("y", {.in_flight = 4, .minute_tokens = 20, .whole = {milliseconds(200), 3}}),
                 {"z", {}, "rubbish"}},
-               kStart);
+               kStatsStart);
   EXPECT_EQ(a().in_flight, 7u);
   EXPECT_EQ(a().minute_tokens, 30u);
   EXPECT_EQ(a().whole, (SharedMean{milliseconds(175), 4}));
   EXPECT_EQ(a().first_token, SharedMean{});
-  others_.hear({of("y", {.in_flight = 4})}, kStart);
+  others_.hear({of("y", {.in_flight = 4})}, kStatsStart);
   EXPECT_EQ(a().in_flight, 4u);
 }
 
 TEST_F(OtherGatewaysTest, who_is_silent_for_three_seconds_counts_no_more) {
   others_.hear({of("x", {.in_flight = 1}), of("y", {.in_flight = 2}, seconds(2)),
                 of("z", {.in_flight = 4}, seconds(3))},
-               kStart);
+               kStatsStart);
   EXPECT_EQ(a().in_flight, 3u);
-  others_.forget_silent(kStart + seconds(1));
+  others_.forget_silent(kStatsStart + seconds(1));
   EXPECT_EQ(a().in_flight, 1u);
-  others_.forget_silent(kStart + seconds(3) - Duration(1));
+  others_.forget_silent(kStatsStart + seconds(3) - Duration(1));
   EXPECT_EQ(a().in_flight, 1u);
-  others_.forget_silent(kStart + seconds(3));
+  others_.forget_silent(kStatsStart + seconds(3));
   EXPECT_EQ(others_.sum().size(), 0u);
 }
 
@@ -138,21 +138,21 @@ TEST_F(OtherGatewaysTest, the_later_cooldown_holds_in_our_time_and_does_not_shif
   };
   others_.hear({of("x", rest(9, seconds(2), seconds(10)), milliseconds(500)),
                 of("y", rest(3, seconds(1), seconds(4)))},
-               kStart);
-  EXPECT_EQ(a().cooldown.at, kStart - seconds(1));
-  EXPECT_EQ(a().cooldown.until, kStart + seconds(4));
+               kStatsStart);
+  EXPECT_EQ(a().cooldown.at, kStatsStart - seconds(1));
+  EXPECT_EQ(a().cooldown.until, kStatsStart + seconds(4));
   // The same changes by another way; then y is cleared, which must not look earlier than its rest.
-  others_.hear({of("x", rest(9, seconds(2), seconds(10)))}, kStart + seconds(1));
-  EXPECT_EQ(a().cooldown.at, kStart - milliseconds(2500));
-  EXPECT_EQ(a().cooldown.until, kStart + milliseconds(9500));
-  others_.hear({of("x", rest(10, seconds(60), {}))}, kStart + seconds(1));
-  EXPECT_EQ(a().cooldown.at, kStart - milliseconds(2500) + Duration(1));
+  others_.hear({of("x", rest(9, seconds(2), seconds(10)))}, kStatsStart + seconds(1));
+  EXPECT_EQ(a().cooldown.at, kStatsStart - milliseconds(2500));
+  EXPECT_EQ(a().cooldown.until, kStatsStart + milliseconds(9500));
+  others_.hear({of("x", rest(10, seconds(60), {}))}, kStatsStart + seconds(1));
+  EXPECT_EQ(a().cooldown.at, kStatsStart - milliseconds(2500) + Duration(1));
   EXPECT_EQ(a().cooldown.until, MonoTime::min());
 }
 
 TEST_F(OtherGatewaysTest, a_rest_that_was_over_before_it_was_heard_of_says_nothing) {
   others_.hear({of("x", {.in_flight = 1, .cooldown = {9, seconds(2), seconds(1)}}, seconds(1))},
-               kStart);
+               kStatsStart);
   EXPECT_EQ(a().in_flight, 1u);
   EXPECT_EQ(a().cooldown, resilience::CooldownChange{});
 }
@@ -160,7 +160,7 @@ TEST_F(OtherGatewaysTest, a_rest_that_was_over_before_it_was_heard_of_says_nothi
 TEST_F(OtherGatewaysTest, no_more_than_so_many_are_heard) {
   std::vector<GatewayText> texts;
   for (int i = 0; i < 100; ++i) texts.push_back(of(fmt::format("{}", i), {.in_flight = 1}));
-  others_.hear(texts, kStart);
+  others_.hear(texts, kStatsStart);
   EXPECT_EQ(a().in_flight, OtherGateways::kMost);
 }
 

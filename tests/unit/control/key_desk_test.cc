@@ -19,6 +19,8 @@
 
 #include "../store/sqlite_folder.h"
 
+#include "kept_lines.h"
+
 namespace sluice::control {
 namespace {
 
@@ -32,15 +34,6 @@ class HandClock final : public Clock {
 
  private:
   MonoTime now_{seconds(1000)};
-};
-
-class Lines final : public Logger {
- public:
-  [[nodiscard]] bool is_enabled(LogLevel) const noexcept override { return true; }
-  void write(LogLevel, std::string_view, std::string_view message) override {
-    lines.emplace_back(message);
-  }
-  std::vector<std::string> lines;
 };
 
 crypto::Digest digest_of(uint64_t number) { return crypto::sha256(std::to_string(number)); }
@@ -159,7 +152,7 @@ class KeyDeskTest : public testing::Test, public io::TurnHook {
   io::Ring ring_{*kernel_, syscalls_, clock_, {.hot = 16, .most = 64}};
   io::OffloadReturns returns_{ring_};
   metrics::Registry registry_{kShards};
-  Lines log_;
+  support::KeptLines log_;
   std::array<FakeShard, kShards> shards_;
   std::vector<KeyPort> ports_;
   std::deque<Call> calls_;

@@ -9,6 +9,8 @@
 
 #include "sim_world.h"
 
+#include "kept_lines.h"
+
 namespace sluice::control {
 namespace {
 
@@ -30,15 +32,6 @@ class NumericNames final : public net::Resolver {
   }
   Task<void> end() override { co_return; }
   io::Event* hangs = nullptr;  // Until it is triggered; null for not at all.
-};
-
-class KeptLines final : public Logger {
- public:
-  [[nodiscard]] bool is_enabled(LogLevel) const noexcept override { return true; }
-  void write(LogLevel, std::string_view, std::string_view message) override {
-    lines.emplace_back(message);
-  }
-  std::vector<std::string> lines;
 };
 
 // A webhook at 10.0.0.`number`.
@@ -153,7 +146,7 @@ class KeyLookupsTest : public testing::Test {
   io::OffloadReturns returns_{ring_};
   NumericNames names_;
   metrics::Registry registry_{2};
-  KeptLines log_;
+  support::KeptLines log_;
   std::vector<std::unique_ptr<KeyCommands>> commands_;
   std::vector<std::unique_ptr<KeyReports>> reports_;
   std::vector<KeyPort> ports_;

@@ -10,6 +10,8 @@
 
 #include "sim_world.h"
 
+#include "kept_lines.h"
+
 namespace sluice::control {
 namespace {
 
@@ -51,15 +53,6 @@ class SlowLedger final : public Ledger {
   io::Ring& ring_;
 };
 
-class Lines final : public Logger {
- public:
-  [[nodiscard]] bool is_enabled(LogLevel) const noexcept override { return true; }
-  void write(LogLevel, std::string_view, std::string_view message) override {
-    lines.emplace_back(message);
-  }
-  std::vector<std::string> lines;
-};
-
 class LimitReconcilerTest : public testing::Test {
  protected:
   explicit LimitReconcilerTest(bool has_ledger = true)
@@ -89,7 +82,7 @@ class LimitReconcilerTest : public testing::Test {
   io::Ring ring_{world_.kernel(), world_.syscalls(), world_.clock(), {.hot = 16, .most = 64}};
   std::unique_ptr<limit::BankTable> banks_;
   metrics::Registry registry_{1};
-  Lines log_;
+  support::KeptLines log_;
   SlowLedger ledger_;
   LimitReconciler reconciler_;
 };

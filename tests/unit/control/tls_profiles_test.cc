@@ -9,7 +9,7 @@
 namespace sluice::control {
 namespace {
 
-class Files final : public config::Environment {
+class ProfileFiles final : public config::Environment {
  public:
   [[nodiscard]] std::optional<std::string> variable(const std::string&) const override {
     return std::nullopt;
@@ -44,7 +44,7 @@ class TlsProfilesTest : public ::testing::Test {
                                                                    .now = SystemClock().wall()});
   support::TestCertificate leaf_ =
       support::make_certificate({.issuer = &authority_, .now = SystemClock().wall()});
-  Files files_;
+  ProfileFiles files_;
   net::SystemAuthorities system_;
 };
 

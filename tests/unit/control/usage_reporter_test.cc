@@ -4,17 +4,10 @@
 
 #include "sim_world.h"
 
+#include "kept_lines.h"
+
 namespace sluice::control {
 namespace {
-
-class KeptLines final : public Logger {
- public:
-  [[nodiscard]] bool is_enabled(LogLevel) const noexcept override { return true; }
-  void write(LogLevel, std::string_view, std::string_view message) override {
-    lines.emplace_back(message);
-  }
-  std::vector<std::string> lines;
-};
 
 // Records of which only the numbers matter.
 class FakeFeed final : public UsageFeed {
@@ -96,7 +89,7 @@ class UsageReporterTest : public testing::Test {
   FakeFeed feed_;
   FakeTarget target_{ring_};
   metrics::ControlCells registry_;
-  KeptLines log_;
+  support::KeptLines log_;
   UsageReporter reporter_{{.settings = {.name = "billing",
                                         .timeout = seconds(10),
                                         .batch_max = 3,

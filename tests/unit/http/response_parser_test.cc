@@ -26,8 +26,8 @@ std::string describe(const ResponseHead& head) {
   return text + "|" + std::to_string(head.head_bytes);
 }
 
-std::string outcome_everywhere(std::string_view input, AnswerTo request = AnswerTo::kOther,
-                               HeadLimits limits = {}) {
+std::string answer_everywhere(std::string_view input, AnswerTo request = AnswerTo::kOther,
+                              HeadLimits limits = {}) {
   return outcome_of_all_cuts(input, [&](const std::vector<size_t>& cuts) {
     ResponseParser parser(limits, request);
     HeadPieces pieces;
@@ -61,7 +61,7 @@ TEST(ResponseParser, good_heads_are_read_the_same_however_they_are_cut) {
       {"HTTP/1.1 599 x\r\nContent-Length: 0\r\n\r\n", "599|1.1|keep|0|"},
   };
   for (const auto& [input, described] : cases) {
-    const std::string text = outcome_everywhere(input);
+    const std::string text = answer_everywhere(input);
     EXPECT_TRUE(text.starts_with(described)) << input << "\n" << text;
   }
 }
@@ -99,17 +99,17 @@ TEST(ResponseParser, bad_heads_are_refused_the_same_however_they_are_cut) {
       "HTTP/1.1 200 OK\r\nX: a\nY: b\r\n\r\n",
   };
   for (const std::string_view input : cases) {
-    EXPECT_TRUE(outcome_everywhere(input).starts_with("error ")) << input;
+    EXPECT_TRUE(answer_everywhere(input).starts_with("error ")) << input;
   }
 }
 
 TEST(ResponseParser, a_head_request_is_answered_without_a_body) {
-  EXPECT_TRUE(outcome_everywhere("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n", AnswerTo::kHead)
+  EXPECT_TRUE(answer_everywhere("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n", AnswerTo::kHead)
                   .starts_with("200|1.1|keep|none|"));
   EXPECT_TRUE(
-      outcome_everywhere("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", AnswerTo::kHead)
+      answer_everywhere("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", AnswerTo::kHead)
           .starts_with("200|1.1|keep|none|"));
-  EXPECT_TRUE(outcome_everywhere("HTTP/1.1 200 OK\r\n\r\n", AnswerTo::kHead)
+  EXPECT_TRUE(answer_everywhere("HTTP/1.1 200 OK\r\n\r\n", AnswerTo::kHead)
                   .starts_with("200|1.1|keep|none|"));
 }
 
@@ -130,9 +130,9 @@ TEST(ResponseParser, interim_heads_are_reported_and_the_answer_follows) {
 TEST(ResponseParser, the_head_is_bounded) {
   const std::string input = "HTTP/1.1 200 OK\r\nX: 1\r\nX: 2\r\n\r\n";
   const auto bytes = static_cast<uint32_t>(input.size());
-  EXPECT_TRUE(outcome_everywhere(input, AnswerTo::kOther, {bytes, 2}).starts_with("200"));
-  EXPECT_TRUE(outcome_everywhere(input, AnswerTo::kOther, {bytes - 1, 2}).starts_with("error"));
-  EXPECT_TRUE(outcome_everywhere(input, AnswerTo::kOther, {bytes, 1}).starts_with("error"));
+  EXPECT_TRUE(answer_everywhere(input, AnswerTo::kOther, {bytes, 2}).starts_with("200"));
+  EXPECT_TRUE(answer_everywhere(input, AnswerTo::kOther, {bytes - 1, 2}).starts_with("error"));
+  EXPECT_TRUE(answer_everywhere(input, AnswerTo::kOther, {bytes, 1}).starts_with("error"));
 }
 
 TEST(ResponseParser, views_follow_a_head_that_was_copied) {

@@ -16,14 +16,14 @@ namespace {
 using Kind = BankTerms::Kind;
 using Ledger = BankTable::Ledger;
 
-constexpr MonoTime kNow{seconds(1000)};
-constexpr WallTime kWall{1'700'000'000'000'000};
-const BankTerms kMinute{.kind = Kind::kRolling, .most = 10, .length = seconds(60)};
+constexpr MonoTime kTableNow{seconds(1000)};
+constexpr WallTime kTableWall{1'700'000'000'000'000};
+const BankTerms kTenAMinute{.kind = Kind::kRolling, .most = 10, .length = seconds(60)};
 
 std::unique_ptr<BankTable> make(uint32_t subjects_max, const std::string& file = "",
-                                MonoTime now = kNow) {
+                                MonoTime now = kTableNow) {
   auto table =
-      BankTable::make({.subjects_max = subjects_max, .file = file, .now = now, .wall = kWall});
+      BankTable::make({.subjects_max = subjects_max, .file = file, .now = now, .wall = kTableWall});
   EXPECT_TRUE(table.has_value()) << table.error();
   return table ? std::move(*table) : nullptr;
 }
@@ -44,8 +44,8 @@ TEST(BankTable, gives_each_key_a_bank_of_its_own_and_always_the_same) {
   const auto table = make(1000);
   std::set<Bank*> banks;
   for (uint64_t i = 0; i < 1000; ++i) {
-    Bank* const bank = table->open({1, i}, kMinute);
-    EXPECT_EQ(table->open({1, i}, kMinute), bank);
+    Bank* const bank = table->open({1, i}, kTenAMinute);
+    EXPECT_EQ(table->open({1, i}, kTenAMinute), bank);
     EXPECT_EQ(bank->key(), (BankKey{1, i}));
     banks.insert(bank);
   }
@@ -55,10 +55,10 @@ TEST(BankTable, gives_each_key_a_bank_of_its_own_and_always_the_same) {
 
 TEST(BankTable, D096_frees_what_is_idle_and_keeps_what_counts) {
   const auto table = make(100);
-  const LimitTime now = table->clock().at(kNow);
-  Bank* const idle = table->open({1, 1}, kMinute);
-  Bank* const open = table->open({1, 2}, kMinute);
-  Bank* const used = table->open({1, 3}, kMinute);
+  const LimitTime now = table->clock().at(kTableNow);
+  Bank* const idle = table->open({1, 1}, kTenAMinute);
+  Bank* const open = table->open({1, 2}, kTenAMinute);
+  Bank* const used = table->open({1, 3}, kTenAMinute);
   (void)used->take(1, 1, now);
   table->close(*idle);
   table->close(*used);
@@ -74,7 +74,8 @@ TEST(BankTable, D096_frees_what_is_idle_and_keeps_what_counts) {
 TEST(BankTable, D139_holds_as_many_subjects_as_it_was_made_for_and_no_more) {
   const auto table = make(1024);
   uint32_t opened = 0;
-  for (uint64_t i = 0; i < 10'000; ++i) opened += table->open({1, i}, kMinute) != nullptr ? 1 : 0;
+  for (uint64_t i = 0; i < 10'000; ++i)
+    opened += table->open({1, i}, kTenAMinute) != nullptr ? 1 : 0;
   EXPECT_GE(opened, 1024u);
   EXPECT_LE(opened, table->size());
   EXPECT_EQ(table->in_use(), opened);
@@ -83,7 +84,7 @@ TEST(BankTable, D139_holds_as_many_subjects_as_it_was_made_for_and_no_more) {
 TEST(BankTable, makes_one_bank_of_a_key_that_all_threads_open_at_once) {
   constexpr int kThreads = 4;
   const auto table = make(4096);
-  const LimitTime now = table->clock().at(kNow);
+  const LimitTime now = table->clock().at(kTableNow);
   std::atomic<int> ready{0};
   std::vector<std::vector<Bank*>> opened(kThreads);
   std::vector<std::jthread> threads;
@@ -93,7 +94,7 @@ TEST(BankTable, makes_one_bank_of_a_key_that_all_threads_open_at_once) {
       while (ready.load() < kThreads) {
       }
       for (uint64_t key = 0; key < 4096; ++key) {
-        opened[i].push_back(table->open({7, key}, kMinute));
+        opened[i].push_back(table->open({7, key}, kTenAMinute));
         ASSERT_NE(opened[i].back(), nullptr);
       }
       for (Bank* bank : opened[i]) {
@@ -119,7 +120,7 @@ TEST(BankTable, two_shards_that_meet_at_a_new_key_both_get_its_bank) {
     for (uint64_t key = 0; key < kKeys; ++key) {
       arrived.fetch_add(1);
       while (arrived.load() < 2 * (key + 1)) std::this_thread::yield();
-      if (table->open({7, key}, kMinute) == nullptr) missed.fetch_add(1);
+      if (table->open({7, key}, kTenAMinute) == nullptr) missed.fetch_add(1);
     }
   };
   {
@@ -133,7 +134,7 @@ TEST(BankTable, two_shards_that_meet_at_a_new_key_both_get_its_bank) {
 TEST(BankTable, survives_opening_and_sweeping_at_once) {
   const auto table = make(64);
   std::atomic<bool> is_over{false};
-  const LimitTime now = table->clock().at(kNow);
+  const LimitTime now = table->clock().at(kTableNow);
   std::jthread sweeper([&] {
     while (!is_over.load()) table->sweep(table->size(), now);
   });
@@ -142,7 +143,7 @@ TEST(BankTable, survives_opening_and_sweeping_at_once) {
     threads.emplace_back([&, i] {
       for (uint64_t round = 0; round < 20'000; ++round) {
         const BankKey key{1, (round * 7 + static_cast<uint64_t>(i)) % 50};
-        Bank* const bank = table->open(key, kMinute);
+        Bank* const bank = table->open(key, kTenAMinute);
         if (bank == nullptr) continue;
         const Taking taking = bank->take(1, 1, now);
         bank->give_back(taking, now);
@@ -159,8 +160,8 @@ TEST(BankTable, survives_opening_and_sweeping_at_once) {
 
 TEST(BankTable, visits_what_was_marked_once) {
   const auto table = make(100);
-  Bank* const bank = table->open({1, 1}, kMinute);
-  (void)table->open({1, 2}, kMinute);
+  Bank* const bank = table->open({1, 1}, kTenAMinute);
+  (void)table->open({1, 2}, kTenAMinute);
   table->mark(*bank);
   table->mark(*bank);
   std::vector<Bank*> seen;
@@ -171,22 +172,22 @@ TEST(BankTable, visits_what_was_marked_once) {
 
 TEST(BankTable, a_ledger_decides_what_may_be_taken) {
   const auto table = make(100);
-  const LimitTime now = table->clock().at(kNow);
+  const LimitTime now = table->clock().at(kTableNow);
   const BankTerms second{.kind = Kind::kRolling, .most = 10, .length = seconds(1)};
-  Bank* const minute = table->open({1, 1}, kMinute);
+  Bank* const minute = table->open({1, 1}, kTenAMinute);
   Bank* const short_one = table->open({1, 2}, second);
   table->set_ledger(Ledger::kUp, 4);
   EXPECT_EQ(minute->take(1, 1, now).amount, 0);
   EXPECT_EQ(short_one->take(1, 1, now).amount, 0);
-  EXPECT_EQ(table->open({1, 3}, kMinute)->take(1, 1, now).amount, 0);
+  EXPECT_EQ(table->open({1, 3}, kTenAMinute)->take(1, 1, now).amount, 0);
   table->set_ledger(Ledger::kLost, 4);
   EXPECT_EQ(minute->take(100, 1, now).amount, 2);
   EXPECT_EQ(short_one->take(100, 1, now).amount, 2);
   EXPECT_EQ(minute->take_owed(now), 2);
-  BankTerms denied = kMinute;
+  BankTerms denied = kTenAMinute;
   denied.on_loss = config::OnLoss::kDeny;
   EXPECT_EQ(table->open({1, 4}, denied)->take(1, 1, now).amount, 0);
-  BankTerms local = kMinute;
+  BankTerms local = kTenAMinute;
   local.on_loss = config::OnLoss::kLocal;
   EXPECT_EQ(table->open({1, 5}, local)->take(100, 1, now).amount, 10);
 }
@@ -196,8 +197,8 @@ TEST(BankTable, a_file_keeps_the_counts) {
   {
     const auto table = make(100, file.path);
     EXPECT_FALSE(table->was_found());
-    const LimitTime now = table->clock().at(kNow);
-    (void)table->open({1, 1}, kMinute)->take(7, 7, now);
+    const LimitTime now = table->clock().at(kTableNow);
+    (void)table->open({1, 1}, kTenAMinute)->take(7, 7, now);
     (void)table->open({1, 2}, {.kind = Kind::kConcurrent, .most = 3})->take(3, 3, now);
     table->note_time(now);
   }
@@ -205,22 +206,22 @@ TEST(BankTable, a_file_keeps_the_counts) {
   const auto table = make(100, file.path, MonoTime(seconds(5)));
   EXPECT_TRUE(table->was_found());
   const LimitTime now = table->clock().at(MonoTime(seconds(5)));
-  EXPECT_EQ(table->open({1, 1}, kMinute)->take(100, 1, now).amount, 3);
+  EXPECT_EQ(table->open({1, 1}, kTenAMinute)->take(100, 1, now).amount, 3);
   EXPECT_EQ(table->open({1, 2}, {.kind = Kind::kConcurrent, .most = 3})->used(now), 0);
 }
 
 TEST(BankTable, a_file_is_one_process_s) {
   const TempFile file;
   const auto table = make(100, file.path);
-  const auto second =
-      BankTable::make({.subjects_max = 100, .file = file.path, .now = kNow, .wall = kWall});
+  const auto second = BankTable::make(
+      {.subjects_max = 100, .file = file.path, .now = kTableNow, .wall = kTableWall});
   ASSERT_FALSE(second.has_value());
   EXPECT_NE(second.error().find("is used by another process"), std::string::npos);
 }
 
 TEST(BankTable, a_file_that_cannot_be_is_refused_with_a_remedy) {
-  const auto table =
-      BankTable::make({.subjects_max = 100, .file = "/nowhere/at/all", .now = kNow, .wall = kWall});
+  const auto table = BankTable::make(
+      {.subjects_max = 100, .file = "/nowhere/at/all", .now = kTableNow, .wall = kTableWall});
   ASSERT_FALSE(table.has_value());
   EXPECT_EQ(table.error(),
             "limits.bank_file /nowhere/at/all: cannot be opened: No such file or directory; give a "

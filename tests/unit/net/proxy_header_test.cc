@@ -8,9 +8,9 @@ namespace sluice::net {
 namespace {
 
 const std::string kSignature("\r\n\r\n\0\r\nQUIT\n", 12);
-const std::string kIpv4 =
+const std::string kFromIpv4 =
     kSignature + std::string("\x21\x11\0\x0C\xC0\0\2\7\x7F\0\0\1\x30\x39\x01\xBB", 16);
-const std::string kLocal = kSignature + std::string("\x20\0\0\0", 4);
+const std::string kFromLocal = kSignature + std::string("\x20\0\0\0", 4);
 
 class ReceiveProxyHeader : public NetWorld {
  protected:
@@ -59,15 +59,16 @@ class ReceiveProxyHeader : public NetWorld {
 
 TEST_F(ReceiveProxyHeader, it_is_received_at_every_cut_and_nothing_behind_it) {
   const Ipv6Bytes source{0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xFF, 0xFF, 192, 0, 2, 7};
-  const std::string text = kIpv4 + "GET /";
+  const std::string text = kFromIpv4 + "GET /";
   for (size_t cut = 1; cut < text.size(); ++cut) {
     const auto got = receive_from({text.substr(0, cut), text.substr(cut)});
     ASSERT_TRUE(got) << cut;
     EXPECT_EQ(*got, source);
-    EXPECT_EQ(behind_,
-              cut <= kIpv4.size() ? "GET /" : text.substr(kIpv4.size(), cut - kIpv4.size()));
+    EXPECT_EQ(behind_, cut <= kFromIpv4.size()
+                           ? "GET /"
+                           : text.substr(kFromIpv4.size(), cut - kFromIpv4.size()));
   }
-  const auto local = receive_from({kLocal, "x"});
+  const auto local = receive_from({kFromLocal, "x"});
   ASSERT_TRUE(local);
   EXPECT_EQ(*local, std::nullopt);
 }
@@ -79,11 +80,11 @@ TEST_F(ReceiveProxyHeader, all_else_is_refused_at_its_first_byte) {
 
 TEST_F(ReceiveProxyHeader, it_ends_with_the_peer_the_deadline_and_the_drain) {
   io::start_detached(receive());
-  peers_.back()->send(kIpv4.substr(0, 20));
+  peers_.back()->send(kFromIpv4.substr(0, 20));
   peers_.back()->finish();
   finish();
   EXPECT_EQ(outcome_->error().code, ErrorCode::kDownstreamLost);
-  EXPECT_EQ(receive_from({kIpv4.substr(0, 20)}).error().code, ErrorCode::kRequestTimeout);
+  EXPECT_EQ(receive_from({kFromIpv4.substr(0, 20)}).error().code, ErrorCode::kRequestTimeout);
   outcome_.reset();
   io::start_detached(receive());
   EXPECT_TRUE(world_.run_for(ring_, milliseconds(1)));

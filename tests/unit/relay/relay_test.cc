@@ -214,9 +214,9 @@ TEST_F(RelayTest, a_client_that_takes_nothing_gets_no_pile_of_pings) {
   start(options);
   client_->stall_reading();
   const std::string payload(8000, 'x');
-  constexpr size_t kEvents = 100;
+  constexpr size_t kPile = 100;
   std::string expected;
-  for (size_t i = 0; i < kEvents; ++i) {
+  for (size_t i = 0; i < kPile; ++i) {
     upstream_peer_->send(chunk(event(payload)));
     expected += event(payload);
   }

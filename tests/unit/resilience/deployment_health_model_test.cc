@@ -7,10 +7,10 @@
 #include <random>
 #include <vector>
 
+#include "attempts.h"
+
 namespace sluice::resilience {
 namespace {
-
-MonoTime at(Duration since_start) { return MonoTime(seconds(1000)) + since_start; }
 
 constexpr Judgement judgement_of(Verdict verdict, Duration cooldown = Duration(0)) {
   return {.verdict = verdict, .cooldown = cooldown};

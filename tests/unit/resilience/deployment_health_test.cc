@@ -2,16 +2,12 @@
 
 #include <gtest/gtest.h>
 
+#include "attempts.h"
+
 namespace sluice::resilience {
 namespace {
 
-constexpr Judgement kSuccess{.verdict = Verdict::kSuccess};
 constexpr Judgement kFailure{.verdict = Verdict::kFailure, .may_retry = true};
-constexpr Judgement kNothing{};
-
-constexpr Judgement overloaded(Duration cooldown) {
-  return {.verdict = Verdict::kOverloaded, .may_retry = true, .cooldown = cooldown};
-}
 
 const config::BreakerSettings kSettings{.failure_ratio = 0.5,
                                         .requests_min = 20,
@@ -22,8 +18,6 @@ const config::BreakerSettings kSettings{.failure_ratio = 0.5,
 
 constexpr bool kIsProbe = true;
 constexpr bool kIsNoProbe = false;
-
-MonoTime at(Duration since_start) { return MonoTime(seconds(1000)) + since_start; }
 
 DeploymentHealth opened_at(MonoTime now) {
   DeploymentHealth health(kSettings);

@@ -7,10 +7,10 @@
 #include <random>
 #include <vector>
 
+#include "attempts.h"
+
 namespace sluice::resilience {
 namespace {
-
-MonoTime at(Duration since_start) { return MonoTime(seconds(1000)) + since_start; }
 
 HedgePolicy policy_with(const config::HedgeSettings& settings) {
   HedgePolicy policy;

@@ -6,6 +6,8 @@
 #include <string>
 #include <vector>
 
+#include "attempts.h"
+
 namespace sluice::resilience {
 
 static void PrintTo(const Judgement& judgement, std::ostream* out) {
@@ -15,76 +17,63 @@ static void PrintTo(const Judgement& judgement, std::ostream* out) {
 
 namespace {
 
-constexpr Judgement kNothing{};
 constexpr Judgement kNothingButRetry{.verdict = Verdict::kNothing, .may_retry = true};
-constexpr Judgement kSuccess{.verdict = Verdict::kSuccess};
-constexpr Judgement kFailure{.verdict = Verdict::kFailure};
+constexpr Judgement kFailureForGood{.verdict = Verdict::kFailure};
 constexpr Judgement kFailureAndRetry{.verdict = Verdict::kFailure, .may_retry = true};
 
-constexpr Judgement overloaded(Duration cooldown) {
-  return {.verdict = Verdict::kOverloaded, .may_retry = true, .cooldown = cooldown};
-}
-
-const config::CooldownSettings kSettings{.after_429 = seconds(5), .max = seconds(60)};
-
-AttemptEnd answered(uint16_t status, std::string_view body = {}) {
-  return {.status = status, .body = body, .has_received_bytes = true};
-}
-AttemptEnd failed(ErrorCode code, Side side = Side::kUpstream) {
-  return {.error = Error{code, side, Retry::kNever, ""}};
-}
+const config::CooldownSettings kJudged{.after_429 = seconds(5), .max = seconds(60)};
 
 TEST(Judge, d030_d031_d110_a_mistake_of_the_client_counts_for_nothing) {
   for (uint16_t status = 400; status <= 499; ++status) {
     const bool is_ours = status == 401 || status == 402 || status == 408 || status == 425;
     if (is_ours || status == 429) continue;
-    EXPECT_EQ(judge(answered(status), kSettings), kNothing) << status;
+    EXPECT_EQ(judge(answered(status), kJudged), kNothing) << status;
   }
 }
 
 TEST(Judge, d030_a_refused_credential_is_the_operators) {
-  EXPECT_EQ(judge(answered(401), kSettings), kFailureAndRetry);
-  EXPECT_EQ(judge(answered(402), kSettings), kFailureAndRetry);
+  EXPECT_EQ(judge(answered(401), kJudged), kFailureAndRetry);
+  EXPECT_EQ(judge(answered(402), kJudged), kFailureAndRetry);
 }
 
 TEST(Judge, d113_every_5xx_counts_but_what_speaks_of_the_request) {
   for (uint16_t status = 500; status <= 599; ++status) {
     if (status == 501 || status == 505 || status == 529) continue;
-    EXPECT_EQ(judge(answered(status), kSettings), kFailureAndRetry) << status;
+    EXPECT_EQ(judge(answered(status), kJudged), kFailureAndRetry) << status;
   }
-  EXPECT_EQ(judge(answered(501), kSettings), kNothing);
-  EXPECT_EQ(judge(answered(505), kSettings), kNothing);
+  EXPECT_EQ(judge(answered(501), kJudged), kNothing);
+  EXPECT_EQ(judge(answered(505), kJudged), kNothing);
 }
 
 TEST(Judge, other_statuses) {
-  EXPECT_EQ(judge(answered(200), kSettings), kSuccess);
-  EXPECT_EQ(judge(answered(299), kSettings), kSuccess);
-  EXPECT_EQ(judge(answered(302), kSettings), kNothing);
-  EXPECT_EQ(judge(answered(408), kSettings), kNothingButRetry);
-  EXPECT_EQ(judge(answered(425), kSettings), kNothingButRetry);
-  EXPECT_EQ(judge(answered(600), kSettings), kNothing);
+  EXPECT_EQ(judge(answered(200), kJudged), kSuccess);
+  EXPECT_EQ(judge(answered(299), kJudged), kSuccess);
+  EXPECT_EQ(judge(answered(302), kJudged), kNothing);
+  EXPECT_EQ(judge(answered(408), kJudged), kNothingButRetry);
+  EXPECT_EQ(judge(answered(425), kJudged), kNothingButRetry);
+  EXPECT_EQ(judge(answered(600), kJudged), kNothing);
 }
 
 TEST(Judge, overload_rests_the_deployment_for_as_long_as_it_asks) {
   for (const uint16_t status : std::to_array<uint16_t>({429, 529})) {
     AttemptEnd end = answered(status);
-    EXPECT_EQ(judge(end, kSettings), overloaded(seconds(5)));
+    EXPECT_EQ(judge(end, kJudged), overloaded(seconds(5)));
     end.retry_after = seconds(7);
-    EXPECT_EQ(judge(end, kSettings), overloaded(seconds(7)));
+    EXPECT_EQ(judge(end, kJudged), overloaded(seconds(7)));
     end.retry_after = seconds(86'400);
-    EXPECT_EQ(judge(end, kSettings), overloaded(seconds(60)));
+    EXPECT_EQ(judge(end, kJudged), overloaded(seconds(60)));
     end.retry_after = seconds(0);
-    EXPECT_EQ(judge(end, kSettings), overloaded(seconds(0)));
+    EXPECT_EQ(judge(end, kJudged), overloaded(seconds(0)));
   }
 }
 
 TEST(Judge, a_503_rests_only_when_it_asks_for_it) {
   AttemptEnd end = answered(503);
-  EXPECT_EQ(judge(end, kSettings), kFailureAndRetry);
+  EXPECT_EQ(judge(end, kJudged), kFailureAndRetry);
   end.retry_after = seconds(90);
   Judgement rest = kFailureAndRetry;
   rest.cooldown = seconds(60);
-  EXPECT_EQ(judge(end, kSettings), rest);
+  EXPECT_EQ(judge(end, kJudged), rest);
 }
 
 TEST(Judge, d113_what_goes_wrong_on_the_way_to_the_upstream_counts) {
@@ -92,19 +81,19 @@ TEST(Judge, d113_what_goes_wrong_on_the_way_to_the_upstream_counts) {
        {ErrorCode::kUpstreamConnect, ErrorCode::kConnectTimeout, ErrorCode::kUpstreamTls,
         ErrorCode::kUpstreamProtocol, ErrorCode::kUpstreamTimeout, ErrorCode::kFirstTokenTimeout,
         ErrorCode::kUpstreamLost, ErrorCode::kUpstreamStalled, ErrorCode::kUpstreamStatus}) {
-    EXPECT_EQ(judge(failed(code), kSettings), kFailureAndRetry) << to_string(code);
+    EXPECT_EQ(judge(failed(code), kJudged), kFailureAndRetry) << to_string(code);
   }
-  EXPECT_EQ(judge(failed(ErrorCode::kTotalTimeout), kSettings), kFailure);
+  EXPECT_EQ(judge(failed(ErrorCode::kTotalTimeout), kJudged), kFailureForGood);
 }
 
 TEST(Judge, d113_what_is_not_the_upstreams_fault_counts_for_nothing) {
   for (uint8_t code = 0; code <= static_cast<uint8_t>(ErrorCode::kConfig); ++code) {
     for (const Side side : {Side::kDownstream, Side::kSelf}) {
-      EXPECT_EQ(judge(failed(static_cast<ErrorCode>(code), side), kSettings), kNothing)
+      EXPECT_EQ(judge(failed(static_cast<ErrorCode>(code), side), kJudged), kNothing)
           << to_string(static_cast<ErrorCode>(code));
     }
   }
-  EXPECT_EQ(judge(failed(ErrorCode::kCancelled), kSettings), kNothing);
+  EXPECT_EQ(judge(failed(ErrorCode::kCancelled), kJudged), kNothing);
 }
 
 TEST(Judge, d030_a_clock_that_a_client_made_short_counts_for_nothing) {
@@ -112,24 +101,24 @@ TEST(Judge, d030_a_clock_that_a_client_made_short_counts_for_nothing) {
                                ErrorCode::kFirstTokenTimeout, ErrorCode::kUpstreamStalled}) {
     AttemptEnd end = failed(code);
     end.had_short_clock = true;
-    EXPECT_EQ(judge(end, kSettings), kNothingButRetry) << to_string(code);
+    EXPECT_EQ(judge(end, kJudged), kNothingButRetry) << to_string(code);
   }
   AttemptEnd end = failed(ErrorCode::kTotalTimeout);
   end.had_short_clock = true;
-  EXPECT_EQ(judge(end, kSettings), kNothing);
+  EXPECT_EQ(judge(end, kJudged), kNothing);
   end = failed(ErrorCode::kUpstreamConnect);
   end.had_short_clock = true;
-  EXPECT_EQ(judge(end, kSettings), kFailureAndRetry) << "no clock ran out";
+  EXPECT_EQ(judge(end, kJudged), kFailureAndRetry) << "no clock ran out";
 }
 
 TEST(Judge, a_kept_connection_that_dies_without_a_byte_counts_for_nothing) {
   AttemptEnd end = failed(ErrorCode::kUpstreamLost);
   end.used_pooled_connection = true;
   EXPECT_TRUE(is_reuse_race(end));
-  EXPECT_EQ(judge(end, kSettings), kNothingButRetry);
+  EXPECT_EQ(judge(end, kJudged), kNothingButRetry);
   end.has_received_bytes = true;
   EXPECT_FALSE(is_reuse_race(end));
-  EXPECT_EQ(judge(end, kSettings), kFailureAndRetry);
+  EXPECT_EQ(judge(end, kJudged), kFailureAndRetry);
   end = failed(ErrorCode::kUpstreamTimeout);
   end.used_pooled_connection = true;
   EXPECT_FALSE(is_reuse_race(end)) << "it may be at work on it";
@@ -140,11 +129,11 @@ TEST(Judge, a_stream_that_breaks_behind_its_head_is_a_failure) {
   AttemptEnd end = failed(ErrorCode::kUpstreamLost);
   end.status = 200;
   end.has_received_bytes = true;
-  EXPECT_EQ(judge(end, kSettings), kFailureAndRetry);
+  EXPECT_EQ(judge(end, kJudged), kFailureAndRetry);
 }
 
 config::CooldownSettings with_rules(std::vector<config::FailureRule> rules) {
-  config::CooldownSettings settings = kSettings;
+  config::CooldownSettings settings = kJudged;
   settings.rules = std::move(rules);
   return settings;
 }
@@ -170,7 +159,7 @@ TEST(JudgeByRule, the_first_that_matches_decides_alone) {
       {.status_min = 500, .status_max = 599, .cooldown = seconds(9)},
   });
   EXPECT_EQ(judge(answered(503, "warming up"), settings), kNothingButRetry);
-  EXPECT_EQ(judge(answered(503, "else"), settings), kFailure);
+  EXPECT_EQ(judge(answered(503, "else"), settings), kFailureForGood);
   EXPECT_EQ(judge(answered(502), settings).cooldown, seconds(9));
 }
 
@@ -223,7 +212,7 @@ TEST(NeedsBody, only_where_a_rule_would_look) {
   EXPECT_TRUE(needs_body(499, settings));
   EXPECT_FALSE(needs_body(500, settings));
   EXPECT_FALSE(needs_body(200, settings));
-  EXPECT_FALSE(needs_body(400, kSettings));
+  EXPECT_FALSE(needs_body(400, kJudged));
 }
 
 }  // namespace

@@ -5,10 +5,10 @@
 #include <deque>
 #include <random>
 
+#include "attempts.h"
+
 namespace sluice::resilience {
 namespace {
-
-MonoTime at(Duration since_start) { return MonoTime(seconds(1000)) + since_start; }
 
 TEST(RecentShare, forgets_what_left_the_window) {
   RecentShare share;

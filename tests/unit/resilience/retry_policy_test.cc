@@ -6,6 +6,8 @@
 #include <random>
 #include <vector>
 
+#include "attempts.h"
+
 namespace sluice::resilience {
 namespace {
 
@@ -15,10 +17,6 @@ constexpr auto kFresh = RetryDecision::kFreshConnection;
 
 const config::CooldownSettings kCooldown;
 
-AttemptEnd answered(uint16_t status) { return {.status = status, .has_received_bytes = true}; }
-AttemptEnd failed(ErrorCode code, Side side = Side::kUpstream) {
-  return {.error = Error{code, side, Retry::kNever, ""}};
-}
 AttemptEnd lost(bool pooled, bool bytes) {
   AttemptEnd end = failed(ErrorCode::kUpstreamLost);
   end.used_pooled_connection = pooled;
@@ -137,8 +135,6 @@ TEST(BackoffBefore, d023_jitter_is_full_and_even) {
   }
   for (const int count : tenths) EXPECT_NEAR(count, kDraws / 10, 500) << "seed " << kSeed;
 }
-
-MonoTime at(Duration since_start) { return MonoTime(seconds(1000)) + since_start; }
 
 TEST(RetryBudget, gives_a_share_of_recent_requests_and_the_minimum) {
   RetryBudget budget;

@@ -9,20 +9,13 @@
 
 #include "sim_world.h"
 
+#include "kept_lines.h"
+
 namespace sluice::server {
 namespace {
 
 using metrics::AcceptPause;
 using metrics::RefusedConnection;
-
-class RememberingLogger final : public Logger {
- public:
-  [[nodiscard]] bool is_enabled(LogLevel) const noexcept override { return true; }
-  void write(LogLevel, std::string_view, std::string_view message) override {
-    lines.emplace_back(message);
-  }
-  std::vector<std::string> lines;
-};
 
 Ipv6Bytes address(uint8_t last) {
   return {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 192, 0, 2, last};
@@ -44,7 +37,7 @@ class DoorTest : public ::testing::Test {
   ByteBudget budget_{1'000'000};
   io::BlockPool blocks_{budget_};
   metrics::ShardCells cells_;
-  RememberingLogger log_;
+  support::KeptLines log_;
   net::AddressCounts addresses_;
   config::Snapshot config_;
   Door door_{{.ring = ring_,

@@ -8,7 +8,7 @@ namespace {
 class LinkLogTest : public testing::Test {
  protected:
   using Lines = std::vector<std::string>;
-  KeptLines lines_;
+  support::KeptLines lines_;
   LinkLog log_{lines_};
   MonoTime now_{seconds(100)};
   ServerIdentity identity_{.run_id = "0123456789abcdef", .replication_id = "r"};

@@ -15,6 +15,8 @@
 
 #include "sim_world.h"
 
+#include "kept_lines.h"
+
 namespace sluice::store {
 
 using Words = std::vector<std::string>;
@@ -118,15 +120,6 @@ class NumericResolver final : public net::Resolver {
   Task<void> end() override { co_return; }
 };
 
-class KeptLines final : public Logger {
- public:
-  [[nodiscard]] bool is_enabled(LogLevel) const noexcept override { return true; }
-  void write(LogLevel, std::string_view, std::string_view message) override {
-    lines.emplace_back(message);
-  }
-  std::vector<std::string> lines;
-};
-
 class RedisWorld : public testing::Test {
  protected:
   using Results = std::vector<Result<RedisReply>>;
@@ -209,7 +202,7 @@ class RedisWorld : public testing::Test {
 
   support::SimWorld world_;
   NumericResolver resolver_;
-  KeptLines log_;
+  support::KeptLines log_;
   io::Ring ring_{world_.kernel(), world_.syscalls(), world_.clock(), {.hot = 64, .most = 64}};
   std::vector<std::unique_ptr<FakeRedis>> servers_;
   std::map<int, support::SimListener*> redis_listener_;

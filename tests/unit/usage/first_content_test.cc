@@ -10,11 +10,10 @@
 #include <sluice/usage/token_tap.h>
 
 #include "array_room.h"
+#include "data_event.h"
 
 namespace sluice::usage {
 namespace {
-
-std::string event(std::string_view payload) { return "data: " + std::string(payload) + "\n\n"; }
 
 bool has_content(std::string_view stream) {
   ArrayRoom room;

@@ -17,11 +17,11 @@ namespace {
 const std::string kBefore = R"(data: {"id":"c","choices":[{"delta":{"content":")";
 const std::string kBehind = "\"},\"finish_reason\":null}],\"usage\":null}\n\n";
 
-std::string event(const std::string& text) { return kBefore + text + kBehind; }
+std::string said(const std::string& text) { return kBefore + text + kBehind; }
 
 class PlainEventsTest : public testing::Test {
  protected:
-  PlainEventsTest() { plain_.learn(event("first")); }
+  PlainEventsTest() { plain_.learn(said("first")); }
   uint32_t matches(const std::string& span) { return plain_.match(span, 0).events; }
   PlainEvents plain_;
 };
@@ -30,7 +30,7 @@ TEST_F(PlainEventsTest, matches_runs_of_events_with_any_other_text) {
   std::string span;
   for (const char* text :
        {"a", "a longer text than sixteen bytes, to be sure", "\\n\\\\n", "\xc3\xa9"}) {
-    span += event(text);
+    span += said(text);
   }
   const PlainEvents::Run run = plain_.match(span, 0);
   EXPECT_EQ(run.events, 4u);
@@ -39,13 +39,13 @@ TEST_F(PlainEventsTest, matches_runs_of_events_with_any_other_text) {
 }
 
 TEST_F(PlainEventsTest, stops_before_an_event_that_is_not_like_it) {
-  const std::string good = event("a");
+  const std::string good = said("a");
   for (const std::string& other :
-       {event(""),               // No text: an event without content.
-        event("a\",\"b\":\"c"),  // More members.
-        event("a\\"),            // The text goes on behind the quote.
-        event("a\nb"),           // A line end.
-        event(std::string(1, '\0')), good.substr(0, good.size() - 1),
+       {said(""),               // No text: an event without content.
+        said("a\",\"b\":\"c"),  // More members.
+        said("a\\"),            // The text goes on behind the quote.
+        said("a\nb"),           // A line end.
+        said(std::string(1, '\0')), good.substr(0, good.size() - 1),
         std::string("data: [DONE]\n\n"), std::string("\n") + good, std::string()}) {
     const std::string span = good + other;
     const PlainEvents::Run run = plain_.match(span, 0);
@@ -60,26 +60,26 @@ std::string chunk(const std::string& payload) {
 }
 
 TEST_F(PlainEventsTest, finds_the_chunks_that_hold_nothing_else) {
-  const std::string good = chunk(event("a")) + chunk(event("b") + event("c"));
+  const std::string good = chunk(said("a")) + chunk(said("b") + said("c"));
   const std::string bytes = "ab" + good;
   const auto all = plain_.find_chunks(bytes, 2);
   EXPECT_EQ(all.end, bytes.size());
   EXPECT_EQ(all.events, 3u);
-  EXPECT_EQ(all.payload_bytes, event("a").size() * 3);
-  EXPECT_EQ(all.last, event("b") + event("c"));
+  EXPECT_EQ(all.payload_bytes, said("a").size() * 3);
+  EXPECT_EQ(all.last, said("b") + said("c"));
   for (const std::string& other :
-       {chunk(event("")), chunk(event("a") + "x"), chunk(event("a") + "data: [DONE]\n\n"),
-        chunk(event("a").substr(0, 20)), std::string("0\r\n\r\n"), std::string()}) {
+       {chunk(said("")), chunk(said("a") + "x"), chunk(said("a") + "data: [DONE]\n\n"),
+        chunk(said("a").substr(0, 20)), std::string("0\r\n\r\n"), std::string()}) {
     const std::string span = good + other;
     const auto found = plain_.find_chunks(span, 0);
     EXPECT_EQ(found.end, good.size()) << other;
     EXPECT_EQ(found.events, 3u) << other;
-    EXPECT_EQ(found.last, event("b") + event("c")) << other;
+    EXPECT_EQ(found.last, said("b") + said("c")) << other;
   }
 }
 
 TEST_F(PlainEventsTest, a_chunk_that_is_cut_at_any_byte_is_not_found) {
-  const std::string whole = chunk(event("text"));
+  const std::string whole = chunk(said("text"));
   for (size_t size = 0; size < whole.size(); ++size) {
     const auto found = plain_.find_chunks(std::string_view(whole).substr(0, size), 0);
     EXPECT_EQ(found.events, 0u) << size;
@@ -115,12 +115,12 @@ TEST(MatchEvent, versions_agree_at_every_length_of_each_part) {
 }
 
 TEST_F(PlainEventsTest, a_cut_at_any_byte_is_no_match) {
-  const std::string whole = event("text");
+  const std::string whole = said("text");
   for (size_t size = 0; size < whole.size(); ++size) EXPECT_EQ(matches(whole.substr(0, size)), 0u);
 }
 
 TEST(PlainEvents, nothing_matches_before_something_is_learned) {
-  EXPECT_EQ(PlainEvents().match(event("a"), 0).events, 0u);
+  EXPECT_EQ(PlainEvents().match(said("a"), 0).events, 0u);
 }
 
 // Goal: in what is no JSON a text may be a key, which no text that follows it has to be.
@@ -135,8 +135,8 @@ TEST(PlainEvents, learns_no_event_whose_text_is_a_key) {
 
 TEST(PlainEvents, learns_the_first_of_several_events) {
   PlainEvents plain;
-  plain.learn(event("a") + event("b") + "data: [DO");
-  EXPECT_EQ(plain.match(event("c"), 0).events, 1u);
+  plain.learn(said("a") + said("b") + "data: [DO");
+  EXPECT_EQ(plain.match(said("c"), 0).events, 1u);
 }
 
 TEST(PlainEvents, learns_no_event_that_needs_a_look) {
@@ -144,7 +144,7 @@ TEST(PlainEvents, learns_no_event_that_needs_a_look) {
     return "data: {" + before + "\"delta\":{\"content\":\"a" + behind;
   };
   for (const std::string& unfit :
-       {event(""), event("a\\"), event("a").substr(1), event("a").substr(0, event("a").size() - 1),
+       {said(""), said("a\\"), said("a").substr(1), said("a").substr(0, said("a").size() - 1),
         with("", "\"}\n"), with("", "\"}\r\n\r\n"), with("", "\"}\ndata: }\n\n"),
         with("\n", "\"}\n\n"), with("", "\"}" + std::string(200, ' ') + "\n\n"),
         with(std::string(400, ' '), "\"}\n\n"), with("\"usage\":{},", "\"}}\n\n"),
@@ -155,7 +155,7 @@ TEST(PlainEvents, learns_no_event_that_needs_a_look) {
     PlainEvents plain;
     plain.learn(unfit);
     EXPECT_EQ(plain.match(unfit, 0).events, 0u) << unfit;
-    EXPECT_EQ(plain.match(event("a"), 0).events, 0u) << unfit;
+    EXPECT_EQ(plain.match(said("a"), 0).events, 0u) << unfit;
   }
 }
 

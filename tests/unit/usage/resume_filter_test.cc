@@ -12,6 +12,8 @@
 #include <sluice/usage/plain_events.h>
 #include <sluice/usage/usage_filter.h>
 
+#include "data_event.h"
+
 namespace sluice::usage {
 namespace {
 
@@ -35,7 +37,6 @@ class LedgerRoom final : public CarryRoom {
   alignas(64) std::array<char, 16 * 1024> bytes_;
 };
 
-std::string event(std::string_view payload) { return "data: " + std::string(payload) + "\n\n"; }
 std::string choice(std::string_view delta, std::string_view end = "null", int index = 0) {
   return event(R"({"id":"c","choices":[{"index":)" + std::to_string(index) + R"(,"delta":)" +
                std::string(delta) + R"(,"finish_reason":)" + std::string(end) + "}]}");

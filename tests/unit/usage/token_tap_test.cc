@@ -7,13 +7,11 @@
 
 #include "../../support/counted_new.h"
 #include "array_room.h"
+#include "data_event.h"
 
 namespace sluice::usage {
 namespace {
 
-std::string event(const std::string& payload, const std::string& line_end = "\n") {
-  return "data: " + payload + line_end + line_end;
-}
 std::string delta(const std::string& inside) {
   return event(R"({"id":"c","object":"chat.completion.chunk","choices":[{"index":0,"delta":)" +
                inside + R"(,"finish_reason":null}],"usage":null})");

@@ -4,10 +4,10 @@
 
 #include <gtest/gtest.h>
 
+#include "data_event.h"
+
 namespace sluice::usage {
 namespace {
-
-std::string event(const std::string& payload) { return "data: " + payload + "\n\n"; }
 
 class UsageFilterTest : public ::testing::Test {
  protected:

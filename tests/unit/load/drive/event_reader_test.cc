@@ -5,7 +5,7 @@
 namespace sluice::load {
 namespace {
 
-constexpr std::string_view kStream =
+constexpr std::string_view kEvents =
     ": hello\n\n"
     "data: {\"a\":1,\"t_ns\":1000}\n\n"
     "data: {\"a\":\"\\\"t_ns\\\":7\",\"t_ns\":3000}\n\n"
@@ -17,7 +17,7 @@ TEST(EventReader, counts_events_gaps_and_delays) {
   Tally tally;
   EventReader reader(tally, seconds(1));
   reader.begin(at(500), true);
-  reader.take(kStream, at(4000));
+  reader.take(kEvents, at(4000));
   EXPECT_EQ(reader.verdict(), "");
   EXPECT_EQ(reader.events(), 3u);
   EXPECT_EQ(tally.events, 3u);
@@ -43,12 +43,12 @@ TEST(EventReader, the_delay_of_each_streams_first_event_is_also_kept_apart) {
 }
 
 TEST(EventReader, sees_the_same_whatever_the_cut) {
-  for (size_t cut = 0; cut <= kStream.size(); ++cut) {
+  for (size_t cut = 0; cut <= kEvents.size(); ++cut) {
     Tally tally;
     EventReader reader(tally, seconds(1));
     reader.begin(at(0), true);
-    reader.take(kStream.substr(0, cut), at(4000));
-    reader.take(kStream.substr(cut), at(4000));
+    reader.take(kEvents.substr(0, cut), at(4000));
+    reader.take(kEvents.substr(cut), at(4000));
     EXPECT_EQ(reader.verdict(), "") << cut;
     EXPECT_EQ(reader.events(), 3u) << cut;
     EXPECT_EQ(tally.delay.count(), 2u) << cut;
@@ -112,22 +112,22 @@ TEST(EventReader, what_does_not_count_leaves_the_tally_alone) {
   Tally tally;
   EventReader reader(tally, seconds(1));
   reader.begin(at(0), false);
-  reader.take(kStream, at(4000));
+  reader.take(kEvents, at(4000));
   EXPECT_EQ(reader.events(), 3u);
   EXPECT_EQ(reader.verdict(), "");
   EXPECT_EQ(tally.events + tally.delay.count() + tally.first_event.count(), 0u);
 }
 
 TEST(ByteCheck, every_other_byte_shorter_or_longer_body_differs) {
-  for (size_t i = 0; i < kStream.size(); ++i) {
-    std::string other(kStream);
+  for (size_t i = 0; i < kEvents.size(); ++i) {
+    std::string other(kEvents);
     other[i] ^= 1;
-    ByteCheck check(kStream);
+    ByteCheck check(kEvents);
     check.take(other);
     EXPECT_TRUE(check.differs()) << i;
   }
-  ByteCheck check(kStream);
-  check.take(kStream.substr(0, kStream.size() - 1));
+  ByteCheck check(kEvents);
+  check.take(kEvents.substr(0, kEvents.size() - 1));
   EXPECT_TRUE(check.differs());
   check.take("\n");
   EXPECT_FALSE(check.differs());
@@ -141,7 +141,7 @@ TEST(EventReader, begins_anew_for_the_next_stream) {
   reader.begin(at(0), true);
   reader.take("data: {\"half", at(1));
   reader.begin(at(2), true);
-  reader.take(kStream, at(3));
+  reader.take(kEvents, at(3));
   EXPECT_EQ(reader.verdict(), "");
   EXPECT_EQ(reader.events(), 3u);
 }
