@@ -7,7 +7,7 @@ import re
 import sys
 from pathlib import Path
 
-FIRST = re.compile(r"^#include <(.*)>", re.MULTILINE)
+FIRST = re.compile(r"^#include [<\"](.*)[>\"]", re.MULTILINE)
 
 include = Path(sys.argv[1])
 headers = {path.relative_to(include).as_posix() for path in include.rglob("*.h")}

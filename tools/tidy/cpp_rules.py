@@ -196,6 +196,14 @@ def file_names(tree):
                           "says nothing of what it holds; name it after its one class or family")
 
 
+def guards(tree):
+    """A header may be included twice."""
+    for source in tree.cpp:
+        if source.name.endswith(".h") and "#pragma once" not in source.lines:
+            yield Finding(source.path, 1, "guard",
+                          "has no `#pragma once`; write it before the first include")
+
+
 def reasons(tree):
     """An exception without a reason is none."""
     for source in tree.sources:

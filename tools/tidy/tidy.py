@@ -19,9 +19,9 @@ from tree import Tree  # noqa: E402
 
 RULES = (
     cpp_rules.includes, cpp_rules.third_party, cpp_rules.sizes, cpp_rules.function_length,
-    cpp_rules.banned_names, cpp_rules.banned_text, cpp_rules.file_names, cpp_rules.reasons,
-    tree_rules.targets, tree_rules.modules, tree_rules.readmes, tree_rules.links,
-    tree_rules.secret_arguments,
+    cpp_rules.banned_names, cpp_rules.banned_text, cpp_rules.file_names, cpp_rules.guards,
+    cpp_rules.reasons, tree_rules.targets, tree_rules.modules, tree_rules.readmes,
+    tree_rules.links, tree_rules.secret_arguments,
 )
 
 

@@ -306,6 +306,17 @@ class BannedNames(RuleTest):
         self.assert_banned("", "src/io/string_utils.cc", "src/io/utility.cc", cpp_rules.file_names)
 
 
+class Guards(RuleTest):
+    def test_a_header_without_its_guard(self):
+        self.assert_broken(
+            cpp_rules.guards, {"src/io/ring.h": "// #pragma once\nstruct Ring;\n"},
+            "src/io/ring.h:1: has no `#pragma once`")
+
+    def test_headers_with_it_and_sources_pass(self):
+        self.assert_kept(cpp_rules.guards, {"src/io/ring.h": "// A ring.\n#pragma once\n",
+                                            "src/io/ring.cc": "#include <sluice/io/ring.h>\n"})
+
+
 class BannedText(RuleTest):
     def test_leftovers(self):
         self.assert_broken(cpp_rules.banned_text, {
