@@ -40,6 +40,16 @@ def fleet(upstream, redis, limited, count=2, is_lost=False, **more):
         yield gateways
 
 
+@contextlib.contextmanager
+def watched_fleet():
+    """Sentinels and gateways that follow them, with 300 requests a minute for `app`."""
+    limited = keys(("app", "limits: {requests_per_minute: 300}"))
+    with Sentinel() as group, Upstream(usage()) as upstream, fleet(
+            upstream, f"sentinels: [{', '.join(group.addresses)}], master: {group.name}",
+            limited) as gateways:
+        yield group, gateways
+
+
 def hammer(gateways, refusals=100, **more):
     """How many were let through until so many were refused, at every gateway its part of them."""
     part = -(-refusals // len(gateways))
@@ -482,10 +492,7 @@ class Faults(unittest.TestCase):
             self.assertGreaterEqual(len(found), 900)
 
     def test_a_failover_by_sentinel_keeps_the_limit(self):
-        limited = keys(("app", "limits: {requests_per_minute: 300}"))
-        with Sentinel() as group, Upstream(usage()) as upstream, fleet(
-                upstream, f"sentinels: [{', '.join(group.addresses)}], master: {group.name}",
-                limited) as gateways:
+        with watched_fleet() as (group, gateways):
             admitted = len(Hammer(gateways).until(lambda h: len(h.admitted) >= 100).admitted)
             old = group.master
             wait_until(lambda: is_replicated(old), "the replica has what was granted")
@@ -501,10 +508,7 @@ class Faults(unittest.TestCase):
             self.assertEqual(set(found.others), {429})
 
     def test_a_limit_holds_while_sentinels_look_for_a_master(self):
-        limited = keys(("app", "limits: {requests_per_minute: 300}"))
-        with Sentinel() as group, Upstream(usage()) as upstream, fleet(
-                upstream, f"sentinels: [{', '.join(group.addresses)}], master: {group.name}",
-                limited) as gateways:
+        with watched_fleet() as (group, gateways):
             admitted = len(Hammer(gateways).until(lambda h: len(h.admitted) >= 100).admitted)
             for sentinel in group.sentinels:
                 sentinel.pause()  # Nobody is promoted until both have noticed.
