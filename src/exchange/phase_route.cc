@@ -63,6 +63,11 @@ Task<Outcome<Seat>> take_lent(Search& search, http::ResponseSink& client) {
 
 }  // namespace
 
+std::optional<Refusal> refuse_at_rest(Search& search) noexcept {
+  if (!search.end_at_rest()) return std::nullopt;
+  return refuse(search);
+}
+
 Task<Outcome<Seat>> find_seat(Search& search, http::ResponseSink& client) {
   std::optional<Refusal> last;
   int waits = 0;

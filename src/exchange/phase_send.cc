@@ -33,6 +33,10 @@ void note_none_left(Past& past, const Refusal& refusal) noexcept {
   if (!past.has_failed || says_more) past.last = refusal;
 }
 
+void note_last(Past& past, Search& search) noexcept {
+  if (const std::optional<Refusal> at_rest = refuse_at_rest(search)) note_none_left(past, *at_rest);
+}
+
 void note_interrupted(Past& past, http::ResponseSink& client) noexcept {
   if (client.interrupted().is_ready()) past.last = {error_of(client), {}};
 }
@@ -100,7 +104,10 @@ Task<Outcome<Answer>> route_and_send(Search& search, http::ResponseSink& client)
     answer.seat.end(outcome_of(end), judgement, services.ring.now());
     const Deadline total = answer.total;
     note_failed(past, std::move(answer), end);
-    if (decision == RetryDecision::kStop || !search.has_more()) break;
+    if (decision == RetryDecision::kStop || !search.has_more()) {
+      if (judgement.may_retry) note_last(past, search);
+      break;
+    }
     if (!co_await pause(services, client, search.backoff(), total)) {
       note_interrupted(past, client);
       break;

@@ -146,6 +146,9 @@ struct Answer {
 // where this one has none left. Suspends.
 class Search;
 Task<Outcome<Seat>> find_seat(Search& search, http::ResponseSink& client);
+// When to come back, for a request whose last attempt broke and whose candidates all rest. Nothing
+// when one of them serves: then it is told how it failed.
+[[nodiscard]] std::optional<Refusal> refuse_at_rest(Search& search) noexcept;
 // In line for what the search lacks, at most for `queue.wait_max`.
 Task<Outcome<limit::Place>> wait_in_line(Search& search, http::ResponseSink& client);
 

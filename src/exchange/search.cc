@@ -13,6 +13,10 @@ using resilience::Admits;
 // When to come back to a deployment whose probe is under way: nobody knows when it ends.
 constexpr Duration kProbeTakes = seconds(1);
 
+MonoTime back_at(const resilience::DeploymentHealth& health, MonoTime now) noexcept {
+  return health.admits(now) == Admits::kProbe ? now + kProbeTakes : health.usable_at(now);
+}
+
 // Of IPv6 what belongs to one site, as for limits: the rest changes by itself.
 uint64_t site_key(const Ipv6Bytes& client) noexcept {
   constexpr Ipv6Bytes kMapped{0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xFF, 0xFF};
@@ -103,8 +107,26 @@ const json::ContinuedPlan* Search::plan_continuation(const json::BodyEdit& edit)
 
 bool Search::has_more() const noexcept {
   if (!has_attempts_left()) return false;
-  const size_t fallbacks = generation_.config.model(admission_.model).fallbacks.size();
-  return !open_.empty() || next_fallback_ < fallbacks || may_repeat_;
+  return !open_.empty() || has_fallback() || may_repeat_;
+}
+
+bool Search::has_fallback() const noexcept {
+  return next_fallback_ < generation_.config.model(admission_.model).fallbacks.size();
+}
+
+bool Search::end_at_rest() noexcept {
+  if (!may_repeat_ || has_fallback()) return false;
+  begin_round();
+  const MonoTime now = services_.ring.now();
+  const config::Model& model = generation_.config.model(model_);
+  obstacle_ = Obstacle::kResting;
+  usable_at_ = MonoTime::max();
+  open_.for_each([&](uint32_t index) {
+    const Deployment& deployment = *generation_.deployments[model.routes[index].upstream.value];
+    usable_at_ = std::min(usable_at_, back_at(deployment.health, now));
+    if (deployment.health.admits(now) == Admits::kYes) obstacle_ = Obstacle::kNone;
+  });
+  return obstacle_ == Obstacle::kResting;
 }
 
 // Another deployment may do better after any failure. The same one hardly when it was too slow, for
@@ -225,8 +247,7 @@ bool Search::may_use(UpstreamId upstream, MonoTime now) noexcept {
   const PlaceBank* const probes = generation_.probe_places(upstream);
   const bool has_probe_place = probes == nullptr || !probes->is_full();
   if (admits == Admits::kYes || (admits == Admits::kProbe && has_probe_place)) return true;
-  usable_at_ = std::min(
-      usable_at_, admits == Admits::kProbe ? now + kProbeTakes : deployment.health.usable_at(now));
+  usable_at_ = std::min(usable_at_, back_at(deployment.health, now));
   return false;
 }
 

@@ -53,6 +53,10 @@ class Search {
   [[nodiscard]] bool begin_another_round() noexcept;
   // Whether there is anything left that could be tried, perhaps after a wait.
   [[nodiscard]] bool has_more() const noexcept;
+  // Whether nobody could serve but as a probe, those that were tried included: no candidate of the
+  // present model, and no other model is left. See usable_at(). False after a failure that says
+  // more itself, as a timeout does. The search is over then.
+  [[nodiscard]] bool end_at_rest() noexcept;
   [[nodiscard]] bool has_attempts_left() const noexcept {
     return retries.attempts_made < retries.attempts_max;
   }
@@ -113,6 +117,8 @@ class Search {
   // Charges the deployment's own limits; false, and the obstacle says why, when one is in the way.
   [[nodiscard]] bool charge(UpstreamId upstream, limit::Reservation& charged) noexcept;
   [[nodiscard]] route::Choice choice(route::RouteSet usable) noexcept;
+  // Whether another model is left to turn to.
+  [[nodiscard]] bool has_fallback() const noexcept;
   void begin_round() noexcept;
   void turn_to(ModelId model) noexcept;
 

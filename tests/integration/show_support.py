@@ -39,7 +39,7 @@ class ShowCase(unittest.TestCase):
         done, cases = self.show("--only", str(number))
         missed = [line for line in cases[number]["lines"]
                   if not line["is_met"] and not line["is_timed"]] if cases else []
-        self.assertEqual(done.returncode, 0, f"{missed}\n{done.stderr}")
+        self.assertEqual(done.returncode, 0, f"{missed}\n{done.stderr}\n{done.stdout}")
         self.assertEqual(missed, [])
         self.assertIn("expected", done.stdout)
         return cases[number]["figures"], done.stdout

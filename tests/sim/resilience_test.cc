@@ -22,6 +22,20 @@ class Resilience : public ServedStage {
     for (int i = 0; i < failures; ++i) (void)get();
     ASSERT_EQ(breaker_state("a"), kOpen);
   }
+  // Both servers are gone and their breakers open; then one request fails as the probe of one.
+  void expect_failed_probe_is_503() {
+    for (Server& server : servers) server.resets = true;
+    EXPECT_EQ(get().status, 502) << "the other one may serve";
+    while (breaker_state("a") != kOpen || breaker_state("b") != kOpen) (void)get();
+    ASSERT_TRUE(run_for(seconds(2)));
+    const size_t before = calls();
+    const Answer refused = get();
+    EXPECT_EQ(calls(), before + 1);
+    EXPECT_EQ(refused.status, 503);
+    EXPECT_EQ(refused.header("retry-after"), "1");
+    EXPECT_NE(refused.body.find("no_healthy_upstream"), std::string::npos);
+    shard.expect_clean_end();
+  }
 };
 
 TEST_F(Resilience, d024_one_request_makes_no_more_calls_than_it_may_over_routes_and_fallbacks) {
@@ -85,6 +99,19 @@ TEST_F(Resilience, d111_a_probe_that_fails_is_503_while_the_other_deployments_pr
   servers[0].finish_all(answer("{}"));
   EXPECT_EQ(finish(held).status, 200);
   shard.expect_clean_end();
+}
+
+TEST_F(Resilience, d111_a_probe_that_fails_is_503_when_no_retry_is_paid_for) {
+  start("breaker: {consecutive: 2, open_for: 1s, probes: 1}",
+        "models:\n  - {name: m, routes: [{upstream: a}, {upstream: b}],"
+        " retries: {budget: 0%, budget_min: 0}}\n");
+  expect_failed_probe_is_503();
+}
+
+TEST_F(Resilience, d111_a_probe_that_fails_is_503_when_it_was_the_last_attempt) {
+  start("breaker: {consecutive: 2, open_for: 1s, probes: 1}", kTwoRoutes,
+        "limits: {attempts: 1}\n");
+  expect_failed_probe_is_503();
 }
 
 TEST_F(Resilience, d029_every_name_of_a_model_gets_the_same_decision) {
