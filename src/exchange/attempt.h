@@ -44,8 +44,8 @@ struct OutgoingRequest {
 
 [[nodiscard]] bool is_event_stream(const http::ResponseHead& head) noexcept;
 
-// Lives in a block of its own, because a head takes 1.5 KiB and is needed only until it has been
-// written to the client. Dropping one with a lease cuts the connection.
+// Lives in a block of its own, because it is needed only until the answer's head has been written
+// to the client. Dropping one with a lease cuts the connection.
 class Attempt {
  public:
   explicit Attempt(Services& services) noexcept;

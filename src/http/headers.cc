@@ -1,5 +1,6 @@
 #include <sluice/http/headers.h>
 
+#include <algorithm>
 #include <cstring>
 
 #include "byte_scan.h"
@@ -180,17 +181,29 @@ std::string_view to_string(HeaderName name) noexcept {
 
 std::string_view HeaderList::find(HeaderName id) const noexcept {
   if (!has(id)) return {};
-  for (size_t i = 0; i < count_; ++i) {
-    if (entries_[i].id == id) return (*this)[i].value;
+  const size_t kept = std::min(count_, kPlaces);
+  for (size_t i = 0; i < kept; ++i) {
+    if (places_[i].id == id) return placed(i).value;
+  }
+  return find_in_rest(id);
+}
+
+std::string_view HeaderList::find_in_rest(HeaderName id) const noexcept {
+  for (Iterator at = begin_of_rest(); at != end(); ++at) {
+    if (const HeaderField field = *at; field.id == id) return field.value;
   }
   return {};
 }
 
 std::string_view HeaderList::find(std::string_view name) const noexcept {
-  for (size_t i = 0; i < count_; ++i) {
-    if (entries_[i].name_bytes != name.size()) continue;
-    const HeaderField field = (*this)[i];
+  const size_t kept = std::min(count_, kPlaces);
+  for (size_t i = 0; i < kept; ++i) {
+    if (places_[i].name_bytes != name.size()) continue;
+    const HeaderField field = placed(i);
     if (equals_ignoring_case(field.name, name)) return field.value;
+  }
+  for (Iterator at = begin_of_rest(); at != end(); ++at) {
+    if (const HeaderField field = *at; equals_ignoring_case(field.name, name)) return field.value;
   }
   return {};
 }
@@ -198,9 +211,35 @@ std::string_view HeaderList::find(std::string_view name) const noexcept {
 size_t HeaderList::count(HeaderName id) const noexcept {
   size_t count = 0;
   if (has(id)) {
-    for (size_t i = 0; i < count_; ++i) count += entries_[i].id == id;
+    for (const HeaderField field : *this) count += field.id == id;
   }
   return count;
+}
+
+HeaderList::Iterator HeaderList::begin_of_rest() const noexcept {
+  if (count_ <= kPlaces) return end();
+  Iterator at(this, kPlaces);
+  at.line_ = line_behind_places();
+  return at;
+}
+
+const char* HeaderList::line_behind_places() const noexcept {
+  const Place& last = places_.back();
+  return next_line(base_ + last.value_at + last.value_bytes);
+}
+
+const char* HeaderList::next_line(const char* within) noexcept {
+  return static_cast<const char*>(rawmemchr(within, '\n')) + 1;
+}
+
+HeaderField HeaderList::read_line(const char* line) noexcept {
+  const auto* const colon = static_cast<const char*>(rawmemchr(line, ':'));
+  const char* value = colon + 1;
+  while (is_blank(*value)) ++value;
+  const char* end = next_line(value) - 2;  // The line ends with CR and LF.
+  while (end > value && is_blank(end[-1])) --end;
+  const std::string_view name(line, static_cast<size_t>(colon - line));
+  return {name, {value, static_cast<size_t>(end - value)}, known_name_of_token(name)};
 }
 
 ConnectionOptions::ConnectionOptions(const HeaderList& headers) noexcept : headers_(headers) {

@@ -71,38 +71,40 @@ struct HeaderField {
 // The fields of one head in their order.
 //
 // Holds offsets into the head, ten bytes a field, so that a connection can afford one and a head
-// that moves takes its list along with rebase(). All views die with the head's bytes.
+// that moves takes its list along with rebase(). It has them for the first fields only, which are
+// all that most heads have: those behind them are read again from their lines, each time. All views
+// die with the head's bytes.
 class HeaderList {
  public:
   static constexpr size_t kCapacity = 128;
+  static constexpr size_t kPlaces = 24;             // Fields whose places are kept.
   static constexpr size_t kOffsetMax = UINT16_MAX;  // No byte of a head lies beyond it.
 
   class Iterator {
    public:
     Iterator(const HeaderList* list, size_t index) noexcept : list_(list), index_(index) {}
-    HeaderField operator*() const noexcept { return (*list_)[index_]; }
+    HeaderField operator*() const noexcept {
+      return index_ < kPlaces ? list_->placed(index_) : read_line(line_);
+    }
     Iterator& operator++() noexcept {
-      ++index_;
+      if (++index_ >= kPlaces && index_ < list_->count_) [[unlikely]] {
+        line_ = index_ == kPlaces ? list_->line_behind_places() : next_line(line_);
+      }
       return *this;
     }
     bool operator==(const Iterator& other) const noexcept { return index_ == other.index_; }
 
    private:
+    friend class HeaderList;
     const HeaderList* list_;
     size_t index_;
+    const char* line_ = nullptr;  // Of a field whose place is not kept.
   };
 
   [[nodiscard]] size_t size() const noexcept { return count_; }
   [[nodiscard]] bool empty() const noexcept { return count_ == 0; }
   [[nodiscard]] Iterator begin() const noexcept { return {this, 0}; }
   [[nodiscard]] Iterator end() const noexcept { return {this, count_}; }
-  [[nodiscard]] HeaderField operator[](size_t index) const noexcept {
-    SLUICE_ASSERT(index < count_);
-    const Entry& entry = entries_[index];
-    return {{base_ + entry.name_at, entry.name_bytes},
-            {base_ + entry.value_at, entry.value_bytes},
-            entry.id};
-  }
 
   [[nodiscard]] bool has(HeaderName id) const noexcept { return (seen_ & bit(id)) != 0; }
   // The value of the first such field; a null view when there is none (an empty value is not null).
@@ -126,8 +128,11 @@ class HeaderList {
                             HeaderName id) noexcept {
     if (count_ == kCapacity) return false;
     SLUICE_ASSERT(name_at + name_bytes <= kOffsetMax && value_at + value_bytes <= kOffsetMax);
-    entries_[count_++] = {static_cast<uint16_t>(name_at), static_cast<uint16_t>(name_bytes),
-                          static_cast<uint16_t>(value_at), static_cast<uint16_t>(value_bytes), id};
+    if (count_ < kPlaces) {
+      places_[count_] = {static_cast<uint16_t>(name_at), static_cast<uint16_t>(name_bytes),
+                         static_cast<uint16_t>(value_at), static_cast<uint16_t>(value_bytes), id};
+    }
+    ++count_;
     repeated_ |= seen_ & bit(id);
     seen_ |= bit(id);
     return true;
@@ -139,7 +144,7 @@ class HeaderList {
   }
 
  private:
-  struct Entry {
+  struct Place {
     uint16_t name_at;
     uint16_t name_bytes;
     uint16_t value_at;
@@ -150,11 +155,27 @@ class HeaderList {
     return uint64_t{1} << static_cast<uint8_t>(id);
   }
 
+  [[nodiscard]] HeaderField placed(size_t index) const noexcept {
+    const Place& place = places_[index];
+    return {{base_ + place.name_at, place.name_bytes},
+            {base_ + place.value_at, place.value_bytes},
+            place.id};
+  }
+  // The fields whose places are not kept.
+  [[nodiscard]] Iterator begin_of_rest() const noexcept;
+  // Apart, so that find() needs no stack.
+  [[nodiscard, gnu::noinline]] std::string_view find_in_rest(HeaderName id) const noexcept;
+  // Where the line begins that follows the last field whose place is kept; there must be one.
+  [[nodiscard]] const char* line_behind_places() const noexcept;
+  // Of lines that were found good by a parser.
+  [[nodiscard]] static const char* next_line(const char* within) noexcept;
+  [[nodiscard]] static HeaderField read_line(const char* line) noexcept;
+
   const char* base_ = "";
   uint64_t seen_ = 0;  // One bit per name.
   uint64_t repeated_ = 0;
   size_t count_ = 0;
-  std::array<Entry, kCapacity> entries_;  // Only the first `count_` are ever read.
+  std::array<Place, kPlaces> places_;  // Only the first `count_` are ever read.
 };
 
 // What the Connection fields of one head say. Made where fields are forwarded; `headers` must

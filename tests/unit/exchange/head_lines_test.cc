@@ -95,7 +95,7 @@ TEST_F(HeadLinesTest, a_preflight_has_the_method_the_origin_and_its_question) {
 TEST_F(HeadLinesTest, what_an_upstream_says_to_browsers_is_known_in_every_spelling) {
   const auto is_known = [&](std::string_view name) {
     const auto& fields = head("GET /", std::string(name) + ": x\r\n").headers;
-    return is_for_browsers(fields[1]);
+    return is_for_browsers(*++fields.begin());
   };
   for (const char* name :
        {"access-control-allow-origin", "Access-Control-Allow-Credentials", "ACCESS-CONTROL-MAX-AGE",

@@ -58,6 +58,44 @@ TEST(HeaderList, finds_fields_by_number_and_by_text) {
   EXPECT_EQ(head.headers.count(HeaderName::kAuthorization), 0u);
 }
 
+// The places of the first fields are kept; all others must not be told from them.
+TEST(HeaderList, fields_beyond_the_kept_places_are_as_the_first_ones) {
+  constexpr size_t kMost = 100;  // HeadLimits' own bound.
+  for (size_t size = 2; size <= kMost; ++size) {
+    std::string fields;
+    std::vector<std::pair<std::string, std::string>> wanted = {{"Host", "a"}};
+    for (size_t i = 1; i + 1 < size; ++i) {
+      // Values that are empty, have blanks and colons within, and white space around them.
+      const std::string value =
+          i % 3 == 0 ? "" : "v:" + std::string(i % 5, ' ') + std::to_string(i);
+      wanted.emplace_back("X-Field-" + std::to_string(i), value);
+      fields += wanted.back().first + ":" + std::string(i % 4, '\t') + value;
+      fields += std::string(i % 2, ' ') + "\r\n";
+    }
+    wanted.emplace_back("retry-AFTER", "7");
+    fields += "retry-AFTER: 7\r\n";
+    std::string storage;
+    RequestHead head = head_with(fields, storage);
+    std::string moved = storage;  // The list goes along with the head's bytes.
+    head.rebase(storage.data(), moved.data());
+    storage.assign(storage.size(), '?');
+    ASSERT_EQ(head.headers.size(), size);
+    size_t at = 0;
+    for (const HeaderField field : head.headers) {
+      ASSERT_LT(at, size);
+      EXPECT_EQ(field.name, wanted[at].first);
+      EXPECT_EQ(field.value, wanted[at].second) << field.name;
+      EXPECT_EQ(field.id, header_name(field.name));
+      EXPECT_EQ(head.headers.find(field.name), field.value) << field.name;
+      ++at;
+    }
+    EXPECT_EQ(at, size);
+    EXPECT_EQ(head.headers.find(HeaderName::kRetryAfter), "7");
+    EXPECT_EQ(head.headers.count(HeaderName::kRetryAfter), 1u);
+    EXPECT_EQ(head.headers.find("x-field-100").data(), nullptr);
+  }
+}
+
 // D118: hop-by-hop fields stay on their connection, also those that Connection names.
 TEST(HopByHop, d118_connection_fields_and_those_they_name_are_not_forwarded) {
   std::string storage;
