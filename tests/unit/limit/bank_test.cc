@@ -215,9 +215,8 @@ void hammer(uint64_t seed) {
     if (lease.amount == 0) continue;
     const auto amount = static_cast<int64_t>(1 + random.below(static_cast<uint64_t>(lease.amount)));
     lease.amount -= amount;
-    spends.push_back({seen, amount});
+    spends.insert(std::ranges::upper_bound(spends, seen, {}, &Spend::at), {seen, amount});
     sum += amount;
-    std::ranges::sort(spends, {}, &Spend::at);
     while (spends.back().at - spends.front().at >= length) {
       sum -= spends.front().amount;
       spends.pop_front();
