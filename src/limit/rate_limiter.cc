@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include <sluice/base/assert.h>
+
 namespace sluice::limit {
 namespace {
 
@@ -53,6 +55,7 @@ class RateLimiter::Charging {
         demand_(demand),
         now_(limiter.banks_.clock().at(now)),
         reservation_(reservation) {
+    SLUICE_ASSERT(reservation.is_empty());
     limiter.last_now_ = now_;
   }
 
@@ -64,20 +67,13 @@ class RateLimiter::Charging {
       if (rule.scope == config::LimitScope::kIp) return true;
       return refuse({.verdict = Verdict::kNoRoom, .rule = &rule});
     }
-    if (reservation_.charges_ == nullptr) {
-      reservation_.limiter_ = &limiter_;
-      reservation_.charges_ = limiter_.take_charges();
-    }
-    Reservation::Charges& charges = *reservation_.charges_;
-    // The loader sees to it for keys of the configuration, nobody for those from elsewhere.
-    if (charges.count == charges.list.size()) {
-      return refuse({.verdict = Verdict::kNoRoom, .rule = &rule});
-    }
-    Reservation::Charge& next = charges.list[charges.count];
-    next = {.lease = lease, .rule = &rule};
+    Reservation::Charge* const next = next_charge();
+    if (next == nullptr) return refuse({.verdict = Verdict::kNoRoom, .rule = &rule});
+    *next = {.lease = lease, .rule = &rule};
     const int64_t amount = demand_.of(rule);
-    if (limiter_.spend(*lease, amount, now_, next.taking)) {
-      ++charges.count;
+    if (limiter_.spend(*lease, amount, now_, next->taking)) {
+      ++last_->count;
+      ++count_;
       ++lease->charges;
       return true;
     }
@@ -95,6 +91,19 @@ class RateLimiter::Charging {
   }
 
  private:
+  // Null when there may be no more. The loader sees to it for keys of the configuration, nobody for
+  // those from elsewhere.
+  [[nodiscard]] Reservation::Charge* next_charge() noexcept {
+    if (count_ == config::kMatchingLimitsMost) return nullptr;
+    if (last_ == nullptr || last_->count == last_->list.size()) {
+      Reservation::Charges* const more = limiter_.take_charges();
+      (last_ == nullptr ? reservation_.charges_ : last_->next) = more;
+      reservation_.limiter_ = &limiter_;
+      last_ = more;
+    }
+    return &last_->list[last_->count];
+  }
+
   bool refuse(const Decision& decision) noexcept {
     const Decision before = std::exchange(decision_, decision);
     decision_.dry = before.dry;
@@ -134,6 +143,8 @@ class RateLimiter::Charging {
   LimitTime now_;
   Reservation& reservation_;
   Decision decision_;
+  Reservation::Charges* last_ = nullptr;  // Of the reservation's.
+  uint32_t count_ = 0;                    // In all of them.
 };
 
 RateLimiter::~RateLimiter() {
@@ -214,6 +225,13 @@ Decision RateLimiter::admit_upstream(SubjectTable& subjects, UpstreamId upstream
 
 // --- settling ----------------------------------------------------------------------------------
 
+template <typename Act>
+void RateLimiter::for_each_charge(const Reservation& reservation, Act act) noexcept {
+  for (Reservation::Charges* some = reservation.charges_; some != nullptr; some = some->next) {
+    for (uint32_t i = 0; i < some->count; ++i) act(some->list[i]);
+  }
+}
+
 bool RateLimiter::count(Lease& lease, int64_t amount, LimitTime now) noexcept {
   Taking taking;
   if (spend(lease, amount, now, taking)) return true;
@@ -226,22 +244,20 @@ bool RateLimiter::advance(Reservation& reservation, const Use& use, MonoTime now
   if (reservation.charges_ == nullptr) return false;
   const LimitTime time = last_now_ = banks_.clock().at(now);
   bool must_stop = false;
-  for (uint32_t i = 0; i < reservation.charges_->count; ++i) {
-    Reservation::Charge& charge = reservation.charges_->list[i];
+  for_each_charge(reservation, [&](Reservation::Charge& charge) {
     const int64_t more = use.of(*charge.rule) - charge.taking.amount - charge.beyond;
-    if (more <= 0) continue;
+    if (more <= 0) return;
     const bool has_room = count(*charge.lease, more, time);
     charge.beyond += more;
     must_stop |= !has_room && charge.rule->stops_streams && charge.rule->enforce;
-  }
+  });
   return must_stop;
 }
 
 void RateLimiter::settle(Reservation& reservation, const Use& use, MonoTime now) noexcept {
   if (reservation.charges_ == nullptr) return;
   const LimitTime time = last_now_ = banks_.clock().at(now);
-  for (uint32_t i = 0; i < reservation.charges_->count; ++i) {
-    Reservation::Charge& charge = reservation.charges_->list[i];
+  for_each_charge(reservation, [&](const Reservation::Charge& charge) {
     Taking unused = charge.taking;
     if (charge.rule->measure != config::LimitMeasure::kConcurrency) {
       const int64_t more = use.of(*charge.rule) - charge.taking.amount - charge.beyond;
@@ -249,28 +265,30 @@ void RateLimiter::settle(Reservation& reservation, const Use& use, MonoTime now)
       unused.amount = std::clamp(-more, int64_t{0}, charge.taking.amount);
     }
     give_back(*charge.lease, unused, time);
-  }
+  });
   release(reservation);
 }
 
 void RateLimiter::cancel(Reservation& reservation) noexcept {
   if (reservation.charges_ == nullptr) return;
-  for (uint32_t i = 0; i < reservation.charges_->count; ++i) {
-    Reservation::Charge& charge = reservation.charges_->list[i];
+  for_each_charge(reservation, [this](const Reservation::Charge& charge) {
     give_back(*charge.lease, charge.taking, last_now_);
-  }
+  });
   release(reservation);
 }
 
 void RateLimiter::release(Reservation& reservation) noexcept {
-  Reservation::Charges* const charges = std::exchange(reservation.charges_, nullptr);
-  for (uint32_t i = 0; i < charges->count; ++i) {
-    Lease& lease = *charges->list[i].lease;
+  for_each_charge(reservation, [this](const Reservation::Charge& charge) {
+    Lease& lease = *charge.lease;
     --lease.charges;
     // Looked at once more, and freed when it stays unused.
     if (!lease.is_linked()) listed_.push_back(lease);
+  });
+  while (reservation.charges_ != nullptr) {
+    Reservation::Charges* const next = reservation.charges_->next;
+    reservation.charges_->next = std::exchange(free_charges_, reservation.charges_);
+    reservation.charges_ = next;
   }
-  charges->next_free = std::exchange(free_charges_, charges);
 }
 
 Reservation::Charges* RateLimiter::take_charges() noexcept {
@@ -279,7 +297,7 @@ Reservation::Charges* RateLimiter::take_charges() noexcept {
     return &charge_storage_.back();
   }
   Reservation::Charges* const charges = free_charges_;
-  free_charges_ = charges->next_free;
+  free_charges_ = std::exchange(charges->next, nullptr);
   charges->count = 0;
   return charges;
 }
@@ -288,10 +306,9 @@ RateLimiter::Views RateLimiter::views(const Reservation& reservation, MonoTime n
   Views views;
   if (reservation.charges_ == nullptr) return views;
   const LimitTime time = banks_.clock().at(now);
-  for (uint32_t i = 0; i < reservation.charges_->count; ++i) {
-    const Reservation::Charge& charge = reservation.charges_->list[i];
+  for_each_charge(reservation, [&](const Reservation::Charge& charge) {
     const bool is_of_requests = charge.rule->measure == config::LimitMeasure::kRequests;
-    if (!charge.rule->enforce || (!is_of_requests && !is_of_tokens(charge.rule->measure))) continue;
+    if (!charge.rule->enforce || (!is_of_requests && !is_of_tokens(charge.rule->measure))) return;
     const auto most = static_cast<int64_t>(charge.rule->most);
     const int64_t held = time < charge.lease->held.dies_at ? charge.lease->held.amount : 0;
     const LimitView view{most, std::min(most, charge.lease->bank->room(time) + held),
@@ -301,7 +318,7 @@ RateLimiter::Views RateLimiter::views(const Reservation& reservation, MonoTime n
                       static_cast<double>(place->remaining) * static_cast<double>(view.most)) {
       place = view;
     }
-  }
+  });
   return views;
 }
 

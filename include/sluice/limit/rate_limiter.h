@@ -92,10 +92,11 @@ class Reservation {
     Taking taking;
     int64_t beyond = 0;  // Counted in addition to `taking`, and used.
   };
+  // Some of a request's charges. Most have few, and an open stream holds them to its end.
   struct Charges {
     uint32_t count = 0;
-    Charges* next_free = nullptr;
-    std::array<Charge, config::kMatchingLimitsMost> list;
+    Charges* next = nullptr;  // Those behind them; of the free ones, another.
+    std::array<Charge, 4> list;
   };
 
   RateLimiter* limiter_ = nullptr;
@@ -182,6 +183,8 @@ class RateLimiter {
   // Counts `amount` that is used already; false when there was no room for it.
   bool count(Lease& lease, int64_t amount, LimitTime now) noexcept;
   [[nodiscard]] Reservation::Charges* take_charges() noexcept;
+  template <typename Act>
+  static void for_each_charge(const Reservation& reservation, Act act) noexcept;
   void release(Reservation& reservation) noexcept;
 
   BankTable& banks_;

@@ -143,6 +143,48 @@ TEST_F(RateLimiterTest, D102_a_denied_request_is_charged_nowhere) {
   EXPECT_EQ(admit_all(), 95u);
 }
 
+TEST_F(RateLimiterTest, D102_as_many_limits_as_may_match_are_all_charged_and_all_given_back) {
+  for (uint32_t count = 1; count <= config::kMatchingLimitsMost; ++count) {
+    config_.limit_rules.clear();
+    config_.keys[0].limits.clear();
+    shards_.clear();
+    // Each one but the last has more room than it, so that none is missed.
+    for (uint32_t i = 0; i < count; ++i) {
+      config_.keys[0].limits.push_back(add(LimitMeasure::kRequests, 10 + count - i));
+    }
+    start();
+    for (int i = 0; i < 100; ++i) {
+      Reservation dropped;
+      ASSERT_EQ(admit(dropped).verdict, Verdict::kGranted) << count;
+    }
+    EXPECT_EQ(admit_all(), 11u) << count;
+    Reservation refused;
+    EXPECT_EQ(admit(refused).rule, &config_.limit_rules.back()) << count;
+    // What each was charged is what the last one let in.
+    for (uint32_t left = count; left > 1; --left) {
+      config_.keys[0].limits.pop_back();
+      shards_[0] = std::make_unique<Shard>(*banks_, ShardId{0}, 1, config_);
+      EXPECT_EQ(admit_all(), 1u) << left - 1 << " of " << count;
+    }
+  }
+}
+
+TEST_F(RateLimiterTest, D102_a_request_that_too_many_limits_match_is_charged_by_none) {
+  config_.tenants[1].limits = {add(LimitMeasure::kRequests, 10)};
+  for (uint32_t i = 0; i < config::kMatchingLimitsMost; ++i) {
+    config_.keys[0].limits.push_back(add(LimitMeasure::kRequests, 10));
+  }
+  start();
+  for (int i = 0; i < 100; ++i) {
+    Reservation reservation;
+    ASSERT_EQ(admit(reservation).verdict, Verdict::kNoRoom);
+    EXPECT_TRUE(reservation.is_empty());
+  }
+  config_.keys[0].limits.pop_back();
+  shards_[0] = std::make_unique<Shard>(*banks_, ShardId{0}, 1, config_);
+  EXPECT_EQ(admit_all(), 10u);
+}
+
 TEST_F(RateLimiterTest, D046_a_request_is_charged_once_by_each_limit_of_each_layer) {
   config_.keys[0].limits = {add(LimitMeasure::kRequests, 50)};
   config_.tenants[1].limits = {add(LimitMeasure::kRequests, 50)};
