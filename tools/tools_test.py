@@ -44,9 +44,33 @@ class CountTests(unittest.TestCase):
             return self.run_count(folder, status)
 
     def run_count(self, folder, status):
+        return self.lines_of(folder, status)[0]
+
+    def lines_of(self, folder, status):
         out = subprocess.run([sys.executable, HERE / "count_tests.py", folder, str(status)],
                              capture_output=True, text=True, check=True)
-        return out.stdout.strip()
+        return out.stdout.splitlines()
+
+    def test_what_failed_is_named_with_its_reason_in_a_line_each(self):
+        unittest_says = ("a line of progress\n" * 50 +
+                         "ERROR: test_reads (__main__.Slow.test_reads)\n"
+                         "Traceback (most recent call last):\n  File x, line 1, in test_reads\n"
+                         f"EOFError: {'x' * 5_000}\n\nRan 2 tests in 1 s\n\nFAILED (errors=1)\n")
+        tests = [{"name": "good", "result": "OK", "stdout": self.BAD},
+                 {"name": "left out", "result": "SKIP", "stdout": ""},
+                 {"name": "slow", "result": "FAIL", "stderr": unittest_says},
+                 {"name": "unit", "result": "FAIL", "stdout": f"{self.GOOD}\n{self.BAD}\n"},
+                 {"name": "leaky", "result": "FAIL", "stdout": "==7==ERROR: LeakSanitizer: lost\n"},
+                 {"name": "late", "result": "TIMEOUT", "stdout": "begins\ngoes on\n\n"}]
+        with tempfile.TemporaryDirectory() as folder:
+            write(Path(folder) / "meson-logs/testlog.json", "\n".join(map(json.dumps, tests)))
+            lines = self.lines_of(folder, 4)[1:]
+        self.assertEqual([line.split(":")[0] for line in lines], ["slow", "unit", "leaky", "late"])
+        self.assertIn("ERROR: test_reads (__main__.Slow.test_reads); EOFError: xxx", lines[0])
+        self.assertLess(len(lines[0]), 300)
+        self.assertEqual(lines[1], f"unit: FAIL: {self.BAD}")
+        self.assertEqual(lines[2], "leaky: FAIL: ==7==ERROR: LeakSanitizer: lost")
+        self.assertEqual(lines[3], "late: TIMEOUT: goes on")
 
     def test_programs_count_once_and_google_tests_with_their_cases(self):
         self.assertEqual(

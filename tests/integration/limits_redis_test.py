@@ -468,7 +468,7 @@ class Faults(unittest.TestCase):
     def test_what_answers_garbage_is_no_redis(self):
         def garbage(connection):
             while connection.more():
-                connection.buffer = b""
+                connection.buffer.clear()
                 connection.send("HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}")
         limited = keys(("app", "limits: {requests_per_minute: 100}"))
         with Upstream(garbage) as redis, Upstream(usage()) as upstream, fleet(

@@ -125,12 +125,17 @@ class Answer:
         self.raw_head = raw_head
 
 
+def shown(data):
+    """The end of what was read, short enough for a report of a failed test."""
+    return f"{len(data)} bytes, the last of them {bytes(data[-80:])!r}"
+
+
 class Client:
     """A raw HTTP client: sends exactly what it is told, reads exactly one answer."""
 
     def __init__(self, connection):
         self.socket = connection
-        self.buffer = b""
+        self.buffer = bytearray()  # Grows and shrinks in place: a large answer is copied once.
 
     def send(self, data):
         self.socket.sendall(data.encode() if isinstance(data, str) else data)
@@ -149,20 +154,24 @@ class Client:
         self.buffer += data
         return bool(data)
 
+    def take(self, count):
+        taken = bytes(memoryview(self.buffer)[:count])
+        del self.buffer[:count]
+        return taken
+
+    def need_more(self):
+        if not self.more():
+            raise EOFError(f"the stream ended behind {shown(self.buffer)}")
+
     def read_until(self, mark):
         while mark not in self.buffer:
-            if not self.more():
-                raise EOFError(self.buffer)
-        at = self.buffer.index(mark) + len(mark)
-        taken, self.buffer = self.buffer[:at], self.buffer[at:]
-        return taken
+            self.need_more()
+        return self.take(self.buffer.index(mark) + len(mark))
 
     def read_exactly(self, count):
         while len(self.buffer) < count:
-            if not self.more():
-                raise EOFError(self.buffer)
-        taken, self.buffer = self.buffer[:count], self.buffer[count:]
-        return taken
+            self.need_more()
+        return self.take(count)
 
     def read_head(self):
         head = self.read_until(b"\r\n\r\n").decode("latin-1")
@@ -189,13 +198,12 @@ class Client:
         if is_head:
             pass
         elif headers.get("transfer-encoding") == "chunked":
-            while True:
-                chunk = self.read_chunk()
-                if chunk is None:
-                    raise EOFError(body)
-                if not chunk:
-                    break
-                body += chunk
+            chunks = []
+            while chunk := self.read_chunk():
+                chunks.append(chunk)
+            body = b"".join(chunks)
+            if chunk is None:
+                raise EOFError(f"the answer was cut behind {shown(body)}")
         elif "content-length" in headers:
             body = self.read_exactly(int(headers["content-length"]))
         else:
@@ -205,8 +213,7 @@ class Client:
     def read_to_end(self):
         while self.more():
             pass
-        taken, self.buffer = self.buffer, b""
-        return taken
+        return self.take(len(self.buffer))
 
     def is_closed(self):
         """Waits for the end of the stream."""

@@ -323,7 +323,7 @@ class Requests(TlsCase):
             _, headers, _ = client.read_head()
             self.assertEqual(int(headers["content-length"]), size)
             largest, left = 0, size - len(client.buffer)
-            client.buffer = b""
+            client.buffer.clear()
             while left > 0:
                 taken = client.socket.recv(1 << 20)
                 self.assertTrue(taken)
