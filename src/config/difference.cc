@@ -198,17 +198,22 @@ std::string Comparison::shown(const Node& node, std::span<const TextPlace> secre
   return '[' + shortened(std::move(text)) + ']';
 }
 
-std::optional<Node> tree_of(std::string_view text) {
+// `made` keeps a tree that was not at hand. Null for a text that is not YAML.
+const Node* tree_of(const LoadedText& loaded, std::optional<Node>& made) {
+  if (loaded.tree != nullptr) return loaded.tree;
   std::vector<Diagnostic> errors;
-  return read_yaml(text, "", errors);
+  made = read_yaml(loaded.text, "", errors);
+  return made ? &*made : nullptr;
 }
 
 }  // namespace
 
 std::vector<std::string> differences(const LoadedText& before, const LoadedText& after) {
-  const auto old_tree = tree_of(before.text);
-  const auto new_tree = tree_of(after.text);
-  if (!old_tree || !new_tree) return {};
+  std::optional<Node> made_before;
+  std::optional<Node> made_after;
+  const Node* const old_tree = tree_of(before, made_before);
+  const Node* const new_tree = tree_of(after, made_after);
+  if (old_tree == nullptr || new_tree == nullptr) return {};
   Comparison comparison(before.secrets, after.secrets);
   comparison.compare("", *old_tree, *new_tree);
   return comparison.take();

@@ -44,13 +44,14 @@ LoadOutcome load(std::string_view text, const std::string& path, const Environme
                   "make it smaller");
   }
   LoadOutcome outcome;
-  const auto root = read_yaml(text, path, outcome.errors);
-  if (!root) return outcome;
+  outcome.tree = read_yaml(text, path, outcome.errors);
+  if (!outcome.tree) return outcome;
+  const Node& root = *outcome.tree;
   auto snapshot = std::make_unique<Snapshot>();
   snapshot->source_path = path;
   Walk walk(path, environment, members, outcome);
-  read_schema(walk, *root, *snapshot);
-  validate(walk, *root, *snapshot);
+  read_schema(walk, root, *snapshot);
+  validate(walk, root, *snapshot);
   if (others_may_read && walk.plain_secret != nullptr) {
     walk.warn(*walk.plain_secret, "this file holds a secret, and every user may read it",
               fmt::format("run `chmod 600 {}`, or use env:// or file://", path));

@@ -15,6 +15,10 @@ constexpr size_t kDepthMax = 16;
 // A node costs about 30 times the bytes that can make one, so they are bounded apart from the text.
 constexpr size_t kNodesMax = 8'000'000;
 constexpr size_t kErrorsMax = 1000;
+// Of a collection: most hold a few words, and a list that grows moves what it has.
+constexpr size_t kChildrenAtFirst = 4;
+// Names that are compared each with each; a table of more of them is made.
+constexpr size_t kFewNames = 16;
 
 // Owns the current event, so that every way out of the loop frees it.
 class Event {
@@ -61,6 +65,7 @@ class TreeBuilder {
   void close();
   void attach(Node node);
   void refuse_extras(const Node& at, const yaml_char_t* anchor, const yaml_char_t* tag);
+  static bool are_few_good_names(const Node& mapping) noexcept;
   void drop_repeated(Node& mapping);
   void report(uint32_t line, uint32_t column, std::string cause, std::string remedy);
   void report_syntax(const yaml_parser_t& parser);
@@ -158,8 +163,23 @@ void TreeBuilder::attach(Node node) {
   if (open_.empty()) {
     root_ = std::move(node);
   } else {
-    open_.back().children.push_back(std::move(node));
+    std::vector<Node>& children = open_.back().children;
+    if (children.empty()) children.reserve(kChildrenAtFirst);
+    children.push_back(std::move(node));
   }
+}
+
+// Whether all names are scalars and none stands twice; only of few names, false for more.
+bool TreeBuilder::are_few_good_names(const Node& mapping) noexcept {
+  const std::vector<Node>& children = mapping.children;
+  if (children.size() > 2 * kFewNames) return false;
+  for (size_t i = 0; i < children.size(); i += 2) {
+    if (children[i].kind != NodeKind::kScalar) return false;
+    for (size_t j = 0; j < i; j += 2) {
+      if (children[i].text == children[j].text) return false;
+    }
+  }
+  return true;
 }
 
 void TreeBuilder::refuse_extras(const Node& at, const yaml_char_t* anchor, const yaml_char_t* tag) {
@@ -173,6 +193,7 @@ void TreeBuilder::refuse_extras(const Node& at, const yaml_char_t* anchor, const
 
 // Keeps the first of equal names; also drops names that are not scalars.
 void TreeBuilder::drop_repeated(Node& mapping) {
+  if (are_few_good_names(mapping)) return;
   absl::flat_hash_map<absl::string_view, uint32_t> first_lines;
   std::vector<Node> kept;
   kept.reserve(mapping.children.size());

@@ -53,12 +53,13 @@ struct LoadJob {
     } else {
       candidate.loaded = load_with_tls(*path, *environment, now, shards, *authorities, members);
     }
-    const config::LoadOutcome& config = candidate.loaded.config;
+    config::LoadOutcome& config = candidate.loaded.config;
     candidate.checksum = checksum_of(config.text);
     if (config.snapshot != nullptr && !present.text.empty() && present.text != config.text) {
-      candidate.changes =
-          config::differences({present.text, present.secrets}, {config.text, config.secrets});
+      candidate.changes = config::differences({present.text, present.secrets},
+                                              {config.text, config.secrets, &*config.tree});
     }
+    config.tree.reset();
     return candidate;
   }
 };

@@ -19,6 +19,7 @@ inline constexpr size_t kDifferencesMost = 100;
 struct LoadedText {
   std::string_view text;
   std::span<const TextPlace> secrets;
+  const Node* tree = nullptr;  // Of the text, where it is at hand: reading it again takes longest.
 };
 
 // "models.llama.strategy: power_of_two -> random", "upstreams.spare: added", in the order of the

@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -24,6 +25,7 @@ struct LoadOutcome {
   std::vector<Diagnostic> warnings;  // To be logged; they do not prevent the start.
   std::string text;                  // Of the file, when it could be read; load_file() only.
   std::vector<TextPlace> secrets;  // Where secrets stand in it, in order; differences() hides them.
+  std::optional<Node> tree;        // Of the text, for differences(); large, so drop it soon.
 };
 
 // Reads `path` through `environment` and loads it; `path` is also the name in diagnostics. Groups

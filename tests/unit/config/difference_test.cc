@@ -30,10 +30,16 @@ std::string changes(std::string before, std::string after) {
   const Side left = side(std::move(before));
   const Side right = side(std::move(after));
   std::string lines;
-  for (const std::string& line :
-       differences({left.text, left.outcome.secrets}, {right.text, right.outcome.secrets})) {
-    lines += line + '\n';
-  }
+  const LoadedText first{left.text, left.outcome.secrets};
+  const LoadedText second{right.text, right.outcome.secrets};
+  const std::vector<std::string> found = differences(first, second);
+  // The same with trees that are at hand, of either or of both.
+  const LoadedText first_read{left.text, left.outcome.secrets, &*left.outcome.tree};
+  const LoadedText second_read{right.text, right.outcome.secrets, &*right.outcome.tree};
+  EXPECT_EQ(differences(first, second_read), found);
+  EXPECT_EQ(differences(first_read, second), found);
+  EXPECT_EQ(differences(first_read, second_read), found);
+  for (const std::string& line : found) lines += line + '\n';
   return lines;
 }
 

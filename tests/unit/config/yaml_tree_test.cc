@@ -42,6 +42,23 @@ TEST(YamlTree, refuses_repeated_keys_and_keeps_the_first) {
   EXPECT_EQ(root->children[1].text, "1");
 }
 
+TEST(YamlTree, finds_a_repeated_key_among_few_and_among_many) {
+  for (const int names : {2, 15, 16, 17, 40}) {
+    std::string text;
+    for (int i = 0; i < names; ++i) text += "k" + std::to_string(i) + ": 1\n";
+    std::vector<Diagnostic> errors;
+    auto root = read_yaml(text, "x.yaml", errors);
+    ASSERT_TRUE(root);
+    EXPECT_TRUE(errors.empty());
+    EXPECT_EQ(root->children.size(), static_cast<size_t>(2 * names));
+    root = read_yaml(text + "k1: 2\nlast: 1\n", "x.yaml", errors);
+    ASSERT_TRUE(root);
+    EXPECT_EQ(errors.size(), 1u) << names;
+    EXPECT_EQ(root->children.size(), static_cast<size_t>(2 * (names + 1)));
+    EXPECT_EQ(root->children.back().text, "1");
+  }
+}
+
 TEST(YamlTree, refuses_what_a_configuration_does_not_need) {
   EXPECT_EQ(first_error("a: &x 1\n"), "1:4 YAML anchors (&name) are not supported");
   EXPECT_EQ(first_error("a: [*x]\n"), "1:5 YAML aliases (*name) are not supported");
