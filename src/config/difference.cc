@@ -41,6 +41,11 @@ const Node* name_of(const Node& item) {
   return name != nullptr && name->kind == NodeKind::kScalar ? name : nullptr;
 }
 
+// Of an item that has a name, in the list at `path`.
+std::string path_of_item(const std::string& path, const Node& item) {
+  return fmt::format("{}.{}", path, shortened(name_of(item)->text));
+}
+
 bool are_named(const Node& list) {
   return std::ranges::all_of(list.children,
                              [](const Node& item) { return name_of(item) != nullptr; });
@@ -63,6 +68,8 @@ class Comparison {
   using Names = absl::flat_hash_map<absl::string_view, const Node*>;
 
   void add(const std::string& path, std::string_view what);
+  // The same of an item of a list; builds its path only if the line will stand.
+  void add_item(const std::string& path, const Node& item, std::string_view what);
   void compare_mappings(const std::string& path, const Node& before, const Node& after);
   void compare_lists(const std::string& path, const Node& before, const Node& after);
   void compare_named(const std::string& path, const Node& before, const Node& after);
@@ -98,6 +105,14 @@ void Comparison::add(const std::string& path, std::string_view what) {
     return;
   }
   lines_.push_back(fmt::format("{}: {}", path, what));
+}
+
+void Comparison::add_item(const std::string& path, const Node& item, std::string_view what) {
+  if (lines_.size() == kDifferencesMost) {
+    ++left_out_;
+  } else {
+    add(path_of_item(path, item), what);
+  }
 }
 
 void Comparison::compare_mappings(const std::string& path, const Node& before, const Node& after) {
@@ -142,21 +157,18 @@ Comparison::Names Comparison::names_of(const Node& list) {
 void Comparison::compare_named(const std::string& path, const Node& before, const Node& after) {
   const Names old_names = names_of(before);
   const Names new_names = names_of(after);
-  const auto below = [&](const Node& item) {
-    return fmt::format("{}.{}", path, shortened(name_of(item)->text));
-  };
   std::vector<const Node*> stayed;
   for (const Node& item : before.children) {
     const auto found = new_names.find(name_of(item)->text);
     if (found == new_names.end()) {
-      add(below(item), "removed");
+      add_item(path, item, "removed");
     } else {
-      compare(below(item), item, *found->second);
+      compare(path_of_item(path, item), item, *found->second);
       stayed.push_back(found->second);
     }
   }
   for (const Node& item : after.children) {
-    if (!old_names.contains(name_of(item)->text)) add(below(item), "added");
+    if (!old_names.contains(name_of(item)->text)) add_item(path, item, "added");
   }
   if (!std::ranges::is_sorted(stayed)) add(path, "the order has changed");
 }
