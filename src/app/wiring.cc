@@ -52,6 +52,7 @@ Gateway::~Gateway() = default;
 int Gateway::run() {
   control::Loaded loaded = control::load_with_files(config_path_, environment_, clock_.wall());
   loaded_ = std::move(loaded.config);
+  loaded_.tree.reset();  // There is nothing yet to compare it with, and this lives for long.
   tls_files_ = std::move(loaded.tls);
   if (loaded_.snapshot == nullptr) {
     return fail(kExitConfig, describe_problems(loaded_));
